@@ -1,0 +1,52 @@
+# Two commands and nothing to decide: `make reproduce` and `make test`. `make help` lists the rest.
+PYTHON ?= python3
+VENV ?= .venv
+PY = $(VENV)/bin/python
+PYTEST = $(PY) -m pytest -q
+.DEFAULT_GOAL := help
+.PHONY: help setup reproduce test test-slow test-gpu lint bench bench-gpu clean
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 12
+
+setup: ## create or update .venv and the compiled core (PYTHON=python3.x chooses the interpreter)
+	@$(PYTHON) .ci/bootstrap.py --venv $(VENV)
+
+reproduce: setup ## verify the theorems, run the experiments, draw the figures, write out/report.html
+	@echo "==> theorems (out/theory)"
+	@$(PY) -m theory verify --json out/theory/verdicts.json --curves out/theory/curves
+	@echo "==> one-group window on real data (out/experiments)"
+	@$(PY) -m experiments run one_group_window
+	@echo "==> figures and report (out/figures, out/report.html)"
+	@$(PY) -m paper_figures
+
+test: setup ## the fast tests, no GPU and no network
+	@echo "==> fast tests"
+	@$(PYTEST) -m "not slow and not gpu" --junitxml=out/tests/fast.xml
+	@echo "wrote out/tests/fast.xml"
+
+test-slow: setup ## the slow tests: all seeds, builds, fresh clones
+	@echo "==> slow tests"
+	@$(PYTEST) -m "slow and not gpu" --junitxml=out/tests/slow.xml
+	@echo "wrote out/tests/slow.xml"
+
+test-gpu: ## the compiled kernels alone; PYTHON has torch, pytest, hypothesis, nanobind, scikit-build-core; no network
+	@$(PYTHON) .ci/bootstrap.py --venv .venv-kernels --kernels
+	@echo "==> kernel tests"
+	@.venv-kernels/bin/python -m pytest -q tests/native -m "not slow" --junitxml=out/tests/gpu.xml
+	@echo "wrote out/tests/gpu.xml"
+
+lint: setup ## ruff format, ruff check, mypy
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+
+bench: setup ## compiled block prox against torch; prints the bars
+	@$(PY) -m experiments.benchmarks.block_prox
+
+bench-gpu: setup ## the same on a CUDA device
+	@$(PY) -m experiments.benchmarks.block_prox --device cuda
+
+clean: ## remove .venv, build and out
+	rm -rf .venv .venv-kernels build out dist
+	@echo "removed .venv .venv-kernels build out dist"

@@ -1,0 +1,2 @@
+"""Group-sparse optimisation in which every claimed theorem is executable."""
+
