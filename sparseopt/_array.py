@@ -1,0 +1,93 @@
+"""The few helpers that every formula over the array API standard needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array, size
+
+Array = Any
+"""An array of NumPy, torch or any other library that follows the array API standard; shapes are in the docstrings."""
+
+
+def namespace(*arrays: Array) -> Any:
+    """Array namespace of the arguments: plain Python numbers and None are ignored."""
+    return array_namespace(*(a for a in arrays if a is not None and not isinstance(a, int | float)))
+
+
+def is_numpy(xp: Any) -> bool:
+    """Whether `xp` is the NumPy namespace, where in-place output and compiled code can be used."""
+    return is_numpy_namespace(xp)
+
+
+def safe_divide(numerator: Array, denominator: Array, fallback: float = 0.0) -> Array:
+    """numerator / denominator where denominator != 0, else `fallback`; never divides by zero, also in gradients.
+
+    Both arguments have the same shape [...].  Returns [...].
+    """
+    xp = namespace(numerator, denominator)
+    zero = denominator == 0
+    quotient = numerator / xp.where(zero, xp.ones_like(denominator), denominator)
+    return xp.where(zero, xp.full_like(quotient, fallback), quotient)
+
+
+def write(result: Array, out: Array | None) -> Array:
+    """`result`, copied into `out` when one was given; every `out=` argument of the package ends here."""
+    if out is None:
+        return result
+    if tuple(out.shape) != tuple(result.shape):
+        raise ValueError(f"out has shape {tuple(out.shape)}, but the result has shape {tuple(result.shape)}")
+    if is_torch_array(out):
+        out.copy_(result)
+    else:
+        out[...] = result
+    return out
+
+
+def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), finite: bool = True) -> np.ndarray:
+    """Validated NumPy array of a floating type; used once, where data enter the package.
+
+    Integers and booleans become float64, float32 and float64 stay.  values: array-like with a number of dimensions
+    in `ndim`.  Raises ValueError for object, complex, string, half or masked data, for another number of dimensions,
+    for NaN or infinite entries (unless finite=False) and for an empty array.
+    """
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError(f"{name} is a masked array: fill or drop the masked entries first, e.g. {name}.filled(0.0)")
+    try:
+        array = np.asarray(values)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array ({error}): give numbers of one shape") from None
+    if array.dtype.kind in "iub":
+        array = array.astype(np.float64)
+    if array.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} has dtype {array.dtype}: give real numbers (float32, float64, integer or bool)")
+    allowed = (ndim,) if isinstance(ndim, int) else ndim
+    if array.ndim not in allowed:
+        raise ValueError(f"{name} has shape {array.shape}: allowed are {' or '.join(map(str, allowed))} dimensions")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty, shape {array.shape}: at least one entry is needed")
+    if finite:
+        check_finite(array, name)
+    return array
+
+
+def check_finite(array: np.ndarray, name: str) -> None:
+    """Raise ValueError naming the first entry of `array` [...] that is NaN or infinite."""
+    if np.isfinite(array).all():
+        return
+    first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+    raise ValueError(f"{name}{list(first)} is {array[first]}: all entries must be finite; drop or impute them first")
+
+
+def positive_scalar(value: Any, name: str) -> float:
+    """`value` as a float; ValueError unless it is a real number with 0 < value < inf."""
+    try:
+        if isinstance(value, str | bytes | complex) or size(np.asarray(value)) != 1:
+            raise TypeError
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} is {value!r}: one positive, finite number is needed") from None
+    if not 0 < number < float("inf"):
+        raise ValueError(f"{name} is {number}: it must be positive and finite")
+    return number

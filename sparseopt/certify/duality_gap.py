@@ -1,0 +1,93 @@
+"""A rigorous enclosure of the duality gap of a convex problem."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..penalties import Linear
+from ..problem import Problem
+from .ball import UNIT, Ball
+from .certificate import PROVED, REFUTED, Certificate, verdict_of
+from .evaluation import Evaluation, evaluate
+
+LEVELS = ("float",)
+
+VANISHING = 1e-280
+"""An objective known to be below this, the size of the underflow allowance, counts as zero."""
+
+
+def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
+    """Enclose objective(w) - dual(theta) for the rescaled residual theta, from the raw data alone.
+
+    problem: convex, with LeastSquares or a quadratic.  w: [p].  level: "float", float64 with a-priori bounds of every
+    rounding error.  The gap bounds objective(w) - minimum from above, so "proved" means that w is within
+    tol * scale of the minimum, scale = max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
+
+    Returns a Certificate whose lower and upper enclose the absolute gap.  Raises ValueError for a nonconvex penalty, an
+    unknown level, a wrong shape, NaN, or tol < 0.
+    """
+    if level not in LEVELS:
+        raise ValueError(f"level is {level!r}: allowed are {', '.join(map(repr, LEVELS))}")
+    if not problem.convex:
+        raise ValueError(f"{problem.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
+    if type(problem.penalty.rho) is not Linear:
+        raise ValueError(f"{problem.penalty!r} has no certificate: allowed is the group LASSO")
+    tol = checked_tolerance(tol)
+    bounds = GapBounds.at(problem, problem.check_coefficients(w))
+    verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale)
+    return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, _reason(verdict, bounds))
+
+
+@dataclass(frozen=True)
+class GapBounds:
+    """lower, upper: enclosure of the duality gap.  scale: lower bound of the scale of the objective.
+
+    evaluation: the smooth part.  gradient_norms: [G].
+    """
+
+    lower: float
+    upper: float
+    scale: float
+    evaluation: Evaluation
+    gradient_norms: Ball
+
+    @classmethod
+    def at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
+        groups, penalty = problem.penalty.groups, problem.penalty
+        evaluation = evaluate(problem, w)
+        strength = Ball.exact(penalty.weights).times(penalty.lam)
+        norms = evaluation.gradient.group_norms(groups)
+        limit = feasible_multiple(norms, strength)
+        primal = evaluation.loss + (strength * Ball.exact(w).group_norms(groups)).sum()
+        gap = primal - evaluation.dual(limit)
+        descent = abs(primal - evaluation.loss_at_zero)
+        scale = max(float(abs(primal).lower), float(descent.lower), 0.0)
+        vanishes = max(float(abs(primal).upper), float(descent.upper)) < VANISHING
+        return cls(float(gap.lower), float(gap.upper), 1.0 if vanishes else scale, evaluation, norms)
+
+
+def feasible_multiple(norms: Ball, strength: Ball) -> float:
+    """Largest float alpha known to satisfy alpha * norms[g] <= strength[g] for every group; inf for a zero gradient."""
+    with np.errstate(divide="ignore"):
+        ratios = np.where(norms.upper > 0, strength.lower / norms.upper, np.inf)
+    return float(ratios.min()) * (1 - 4 * UNIT)
+
+
+def checked_tolerance(tol: Any) -> float:
+    """tol as a float; ValueError unless 0 <= tol < inf."""
+    if isinstance(tol, int | float) and 0 <= tol < np.inf:
+        return float(tol)
+    raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
+
+
+def _reason(verdict: str, bounds: GapBounds) -> str:
+    if verdict == PROVED:
+        return "the rescaled residual is a dual point with this gap"
+    if verdict == REFUTED:
+        return "the gap to the rescaled residual exceeds the tolerance: solve more accurately"
+    if not np.isfinite(bounds.upper):
+        return "no dual point: the quadratic could not be shown to be positive definite"
+    return "the rounding-error bound is larger than the tolerance leaves room for: use a larger tol"

@@ -1,0 +1,187 @@
+"""Enclosures of everything a certificate needs, computed from the raw data alone.
+
+Nothing is taken from a solver or from the float evaluations of the datafit: the formulas of the losses and of their
+duals stand here a second time, in ball arithmetic, on purpose.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from scipy import sparse
+
+from ..datafits import LeastSquares, Quadratic
+from ..problem import Problem
+from .ball import INFLATION, Ball, gamma, product, row_norms
+
+EIGEN_LIMIT = 1000
+"""Strong convexity is looked for up to this number of coefficients (one eigenvalue decomposition, one Cholesky)."""
+
+
+class Evaluation(Protocol):
+    """The smooth part f of a problem at a point w, enclosed.
+
+    loss: f(w).  loss_at_zero: f(0).  infimum: a lower bound of f (a float).  gradient: [p].
+    block_trace: [p], upper bounds of the diagonal of the Hessian, which is constant.
+    """
+
+    loss: Ball
+    loss_at_zero: Ball
+    infimum: float
+    gradient: Ball
+    block_trace: np.ndarray
+
+    def dual(self, limit: float) -> Ball:
+        """Lower enclosure of the dual at a feasible multiple |alpha| <= limit of -gradient; -inf when there is none."""
+
+    def strong_convexity(self) -> float:
+        """A lower bound >= 0 of the smallest eigenvalue of the Hessian."""
+
+
+def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
+    """Enclosures at w [p] for the datafits that have them, else ValueError."""
+    if isinstance(problem.datafit, LeastSquares):
+        return LeastSquaresEvaluation.at(problem.X, problem.datafit, w)
+    if isinstance(problem.datafit, Quadratic):
+        return QuadraticEvaluation.at(problem.datafit, w)
+    raise ValueError(f"{type(problem.datafit).__name__} has no certificate: allowed are LeastSquares and Quadratic")
+
+
+@dataclass(frozen=True)
+class LeastSquaresEvaluation:
+    """sum_i s_i r_i^2 / 2 with s = sample weights / their sum, r = y - offset - X w, centred if there is an intercept."""
+
+    X: Any
+    share: Ball
+    residual: Ball
+    target: Ball
+    gradient: Ball
+    block_trace: np.ndarray
+    centred: bool
+    infimum: float = 0.0
+
+    @classmethod
+    def at(cls, X: Any, datafit: LeastSquares, w: np.ndarray) -> LeastSquaresEvaluation:
+        weight = Ball.exact(datafit.sample_weight)
+        share = weight / weight.sum()
+        support = np.flatnonzero(w)
+        columns = X[:, support]
+        fit = product(columns, Ball.exact(w[support]), row_norms(columns))
+        target = Ball.exact(datafit.y) - Ball.exact(datafit.offset)
+        residual = target - fit
+        if datafit.fit_intercept:
+            target, residual = target - share.dot(target), residual - share.dot(residual)
+        norms = row_norms(X.T)
+        gradient = -product(X.T, share * residual, norms)
+        trace = norms**2 * float(share.upper.max()) * INFLATION
+        return cls(X, share, residual, target, gradient, trace, datafit.fit_intercept)
+
+    @property
+    def loss(self) -> Ball:
+        return self.share.dot(self.residual * self.residual).times(0.5)
+
+    @property
+    def loss_at_zero(self) -> Ball:
+        return self.share.dot(self.target * self.target).times(0.5)
+
+    def dual(self, limit: float) -> Ball:
+        """alpha <s r, target> - alpha^2 <s r, r> / 2 at the best float alpha within the limit."""
+        force = self.share * self.residual
+        linear, square = force.dot(self.target), force.dot(self.residual)
+        alpha = float(np.clip(linear.mid / square.mid, -limit, limit)) if square.mid > 0 else 0.0
+        return linear.times(alpha) - square.times(0.5) * Ball.exact(alpha) * Ball.exact(alpha)
+
+    def strong_convexity(self) -> float:
+        """From the Gram matrix of the (implicitly centred) design; 0 where p > n or p is large."""
+        n, p = self.X.shape
+        if p > min(n, EIGEN_LIMIT):
+            return 0.0
+        X = np.asarray(self.X.todense() if sparse.issparse(self.X) else self.X, dtype=np.float64)
+        root = np.sqrt(self.share.mid)[:, None]
+        scaled = root * X
+        gram = scaled.T @ scaled
+        if self.centred:
+            mean = self.share.mid @ X
+            gram = gram - np.outer(mean, mean)
+        error = 8 * gamma(n + p + 8) * float(np.einsum("ij,ij->", scaled, scaled))
+        return max(smallest_eigenvalue((gram + gram.T) / 2) - error, 0.0)
+
+
+@dataclass(frozen=True)
+class QuadraticEvaluation:
+    """w' H w / 2 - b' w."""
+
+    datafit: Quadratic
+    w: np.ndarray
+    gradient: Ball
+    fitted: Ball
+
+    loss_at_zero = Ball.exact(0.0)
+
+    @classmethod
+    def at(cls, datafit: Quadratic, w: np.ndarray) -> QuadraticEvaluation:
+        fitted = product(datafit.H, Ball.exact(w), row_norms(datafit.H))
+        return cls(datafit, w, fitted - Ball.exact(datafit.b), fitted)
+
+    @property
+    def block_trace(self) -> np.ndarray:
+        return np.diag(self.datafit.H)
+
+    @property
+    def loss(self) -> Ball:
+        w = Ball.exact(self.w)
+        return w.dot(self.fitted).times(0.5) - Ball.exact(self.datafit.b).dot(w)
+
+    @property
+    def infimum(self) -> float:
+        return float((-self._conjugate(0.0)).lower)
+
+    def dual(self, limit: float) -> Ball:
+        """-f*(alpha gradient), at alpha = 1 where that is feasible, else at the best float alpha within the limit."""
+        if limit >= 1:
+            return -Ball.exact(self.w).dot(self.fitted).times(0.5)
+        d = self.w - self.datafit.minimiser
+        curvature = float(d @ (self.datafit.H @ d))
+        best = -float(d @ (self.datafit.H @ self.datafit.minimiser)) / curvature if curvature > 0 else 0.0
+        return -self._conjugate(float(np.clip(best, -limit, limit)))
+
+    def _conjugate(self, alpha: float) -> Ball:
+        """Enclosure from above of f*(alpha gradient) = v' H^-1 v / 2 with v = alpha H w + (1 - alpha) b.
+
+        For any m: v' H^-1 v / 2 <= v' m - m' H m / 2 + |v - H m|^2 / (2 mu); m is close to H^-1 v.
+        """
+        m = alpha * self.w + (1 - alpha) * self.datafit.minimiser
+        v = self.fitted.times(alpha) + Ball.exact(self.datafit.b) * (Ball.exact(1.0) - Ball.exact(alpha))
+        Hm = product(self.datafit.H, Ball.exact(m), row_norms(self.datafit.H))
+        miss = v - Hm
+        mu = self.strong_convexity()
+        excess = miss.dot(miss).upper / (2 * mu) * INFLATION if mu > 0 else np.inf
+        value = v.dot(Ball.exact(m)) - Ball.exact(m).dot(Hm).times(0.5)
+        return Ball(value.mid, value.rad + excess)
+
+    def strong_convexity(self) -> float:
+        """Lower bound of the smallest eigenvalue of H; 0 where it cannot be shown positive."""
+        return smallest_eigenvalue(self.datafit.H) if len(self.w) <= EIGEN_LIMIT else 0.0
+
+
+def smallest_eigenvalue(A: np.ndarray) -> float:
+    """A rigorous lower bound of the smallest eigenvalue of the symmetric float matrix A [p, p]; 0 if not shown positive.
+
+    A Cholesky factorisation of A - c I that runs through shows lambda_min(A) >= c - 2 gamma_{p+2} trace(A): its
+    backward error is at most gamma_{p+1} / (1 - gamma_{p+1}) times the trace (Higham, theorem 10.3; Rump, 2006).
+    """
+    p, trace = len(A), float(np.trace(A))
+    slack = 2 * gamma(p + 2) * trace
+    shift = float(np.linalg.eigvalsh(A)[0]) - 2 * slack
+    for _ in range(4):
+        if shift <= slack:
+            return 0.0
+        try:
+            np.linalg.cholesky(A - shift * np.eye(p))
+        except np.linalg.LinAlgError:
+            shift -= 4 * slack
+        else:
+            return (shift - slack) / INFLATION
+    return 0.0

@@ -1,0 +1,105 @@
+"""Whether a scalar penalty is strictly increasing and subadditive, shown and not declared."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..penalties import Linear, Log, Power, Ratio
+from .certificate import PROVED, REFUTED, UNDECIDED, Certificate
+
+CONCAVE_BY_FORMULA = (Linear, Log, Power, Ratio)
+"""t, log(1 + t/eps), t^q and t/(1+t): first derivative > 0, second <= 0 on t > 0, and 0 at 0, hence subadditive."""
+
+MAX_BOXES = 20_000
+
+
+def subadditivity(rho: Any, radius: float) -> Certificate:
+    """Show q(0) = 0, q strictly increasing and q(a + b) <= q(a) + q(b) for all a, b >= 0 with a + b <= radius.
+
+    By formula for Linear, Log, Power and Ratio (concave with value 0 at 0).  Otherwise by branch and bound over the
+    triangle, for a rho with a method enclose(low, high) that returns rigorous enclosures ((value_low, value_high),
+    (slope_low, slope_high), (curvature_low, curvature_high)) over [low, high]; a trait that is merely declared counts
+    for nothing.
+
+    Returns a Certificate: "proved", "refuted" (a point with q(a) + q(b) < q(a + b), named in the reason) or
+    "undecided"; lower and upper bound the negative part -min(q(a) + q(b) - q(a + b), 0).
+    """
+    if type(rho) in CONCAVE_BY_FORMULA:
+        return _certificate(PROVED, 0.0, 0.0, f"{rho!r} is concave and 0 at 0, by its formula")
+    if not callable(getattr(rho, "enclose", None)):
+        return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not a known concave formula and has no enclose()")
+    if not np.isfinite(radius):
+        return _certificate(UNDECIDED, 0.0, np.inf, "the range of norms to check is not bounded")
+    return _branch_and_bound(rho, float(radius))
+
+
+def _branch_and_bound(rho: Any, radius: float) -> Certificate:
+    if tuple(rho.enclose(0.0, 0.0)[0]) != (0.0, 0.0):
+        return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be 0 at 0")
+    increasing, _, _ = _increasing(rho, radius)
+    if not increasing:
+        return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be strictly increasing")
+    boxes = [(0.0, radius, 0.0, radius)]
+    for count in range(MAX_BOXES):
+        if not boxes:
+            return _certificate(PROVED, 0.0, 0.0, f"branch and bound over a + b <= {radius:g}: {count} boxes")
+        box = boxes.pop()
+        a, _, b, _ = box
+        if a > box[3] or a + b > radius or _holds(rho, box, radius):
+            continue
+        excess = _low(rho, min(a + b, radius)) - _high(rho, a) - _high(rho, b)
+        if excess > 0:
+            return _certificate(REFUTED, excess, np.inf, f"q({a:g}) + q({b:g}) < q({a + b:g}) by at least {excess:g}")
+        boxes += _halves(box)
+    return _certificate(UNDECIDED, 0.0, np.inf, f"branch and bound stopped after {MAX_BOXES} boxes")
+
+
+def _holds(rho: Any, box: tuple[float, float, float, float], radius: float) -> bool:
+    """Whether S(a, b) = q(a) + q(b) - q(a + b) >= 0 is shown on the box [a1, a2] x [b1, b2]."""
+    a1, a2, b1, b2 = box
+    top = min(np.nextafter(a2 + b2, np.inf), radius)
+    if _low(rho, a1) + _low(rho, b1) - _high(rho, top) > 1e-12 * _high(rho, top):
+        return True
+    if rho.enclose(0.0, top)[2][1] <= 0:
+        return True
+    # S(a, b) is the integral over s in [0, a] of q'(s) - q'(b + s)
+    return bool(rho.enclose(0.0, a2)[1][0] >= rho.enclose(b1, max(top, b1))[1][1])
+
+
+def _increasing(rho: Any, radius: float) -> tuple[bool, float, float]:
+    """Whether the slope is shown to be positive on (0, radius], by bisection of the interval."""
+    pieces = [(0.0, radius)]
+    for _ in range(MAX_BOXES):
+        if not pieces:
+            return True, 0.0, radius
+        low, high = pieces.pop()
+        if rho.enclose(low, high)[1][0] > 0:
+            continue
+        middle = (low + high) / 2
+        if not low < middle < high:
+            return False, low, high
+        pieces += [(low, middle), (middle, high)]
+    return False, 0.0, radius
+
+
+def _halves(box: tuple[float, float, float, float]) -> list[tuple[float, float, float, float]]:
+    a1, a2, b1, b2 = box
+    if a2 - a1 > b2 - b1:
+        middle = (a1 + a2) / 2
+        return [(a1, middle, b1, b2), (middle, a2, b1, b2)]
+    middle = (b1 + b2) / 2
+    return [(a1, a2, b1, middle), (a1, a2, middle, b2)]
+
+
+def _low(rho: Any, t: float) -> float:
+    return float(rho.enclose(t, t)[0][0])
+
+
+def _high(rho: Any, t: float) -> float:
+    return float(rho.enclose(t, t)[0][1])
+
+
+def _certificate(verdict: str, lower: float, upper: float, reason: str) -> Certificate:
+    return Certificate(verdict, lower, upper, 1.0, 0.0, reason)

@@ -1,0 +1,70 @@
+"""The plain quadratic w' H w / 2 - b' w: the test problem of the theorems."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .._array import as_float
+
+
+class Quadratic:
+    """z' H z / 2 - b' z, with z = w (the design is the identity).
+
+    H: [p, p] symmetric, positive semidefinite.  b: [p].  Raises ValueError for wrong shapes, NaN, an H that is not
+    symmetric, or one with a negative eigenvalue (beyond rounding).
+    """
+
+    fit_intercept = False
+
+    def __init__(self, H: Any, b: Any) -> None:
+        self.H = as_float(H, "H", ndim=2).astype(np.float64)
+        self.b = as_float(b, "b", ndim=1).astype(np.float64)
+        self.n_samples = len(self.b)
+        if self.H.shape != (self.n_samples, self.n_samples):
+            raise ValueError(f"H has shape {self.H.shape} and b {self.b.shape}: H must be [p, p] with p = len(b)")
+        if not np.array_equal(self.H, self.H.T):
+            raise ValueError("H is not symmetric: give (H + H.T) / 2")
+        values, self._vectors = np.linalg.eigh(self.H)
+        rounding = self.n_samples * np.finfo(float).eps * max(abs(values[0]), abs(values[-1]))
+        if values[0] < -rounding:
+            raise ValueError(f"H has the eigenvalue {values[0]:g}: it must be positive semidefinite")
+        self._values = np.where(values > rounding, values, 0.0)
+
+    def intercept(self, z: np.ndarray) -> float:
+        """0: there is none."""
+        return 0.0
+
+    def value(self, z: np.ndarray) -> float:
+        """z' H z / 2 - b' z for z [p]."""
+        return float(0.5 * z @ (self.H @ z) - self.b @ z)
+
+    def gradient(self, z: np.ndarray) -> np.ndarray:
+        """H z - b [p]."""
+        return self.H @ z - self.b
+
+    def curvature(self, d: np.ndarray) -> np.ndarray:
+        """H d for d [p] or [p, m]."""
+        return self.H @ d
+
+    @cached_property
+    def minimiser(self) -> np.ndarray:
+        """The point c [p] of least norm with H c = b (least squares where b is not in the range of H)."""
+        inverse = np.divide(1.0, self._values, out=np.zeros_like(self._values), where=self._values > 0)
+        return self._vectors @ (inverse * (self._vectors.T @ self.b))
+
+    def dual(self, z: np.ndarray, scale_limit: float) -> float:
+        """max over alpha of -f*(alpha gradient(z)); f*(v) = m' H m / 2 with m = alpha z + (1 - alpha) c.
+
+        -inf when b is not in the range of H and alpha = 1 is not allowed: then f* is infinite.
+        """
+        c = self.minimiser
+        bounded = np.abs(self.H @ c - self.b).max() <= 1e-9 * max(np.abs(self.b).max(), 1e-300)
+        if not bounded:
+            return -0.5 * float(z @ (self.H @ z)) if scale_limit >= 1 else -np.inf
+        d = z - c
+        dd, dc, cc = (float(u @ (self.H @ v)) for u, v in ((d, d), (d, c), (c, c)))
+        alpha = 0.0 if dd == 0 else min(max(-dc / dd, -scale_limit), scale_limit)
+        return -0.5 * (alpha**2 * dd + 2 * alpha * dc + cc)

@@ -1,0 +1,211 @@
+"""A partition of the coefficients into groups."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ._array import Array, is_numpy, namespace
+
+
+class Groups:
+    """Partition of p coefficients into G non-empty groups T_0, ..., T_{G-1}.
+
+    Built by `from_sizes`, `uniform`, `from_labels` or `from_lists`; immutable.
+
+    n_groups: G.  n_features: p.  sizes: [G] int64.  labels: [p] int64, the group of each coefficient.
+    index: [p] int64, the coefficients ordered by group.  offsets: [G + 1] int64, group g is index[offsets[g]:offsets[g+1]].
+    contiguous: whether index is 0, 1, ..., p - 1.  names: tuple of G labels, as given.
+    """
+
+    def __init__(self, labels: np.ndarray, names: Sequence[Any]) -> None:
+        self.labels = _frozen(np.asarray(labels, dtype=np.int64))
+        self.names = tuple(names)
+        self.sizes = _frozen(np.bincount(self.labels, minlength=len(self.names)))
+        self.index = _frozen(np.argsort(self.labels, kind="stable"))
+        self.offsets = _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
+        self.contiguous = bool((self.index == np.arange(self.n_features)).all())
+        self._buckets = _buckets(self.sizes, self.offsets, self.index)
+        self._stacked = self.contiguous and len(self._buckets) == 1
+        self._bucket_order = np.argsort(np.concatenate([g for g, _ in self._buckets]), kind="stable")
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups G."""
+        return len(self.names)
+
+    @property
+    def n_features(self) -> int:
+        """Number of coefficients p."""
+        return len(self.labels)
+
+    @classmethod
+    def from_sizes(cls, sizes: Iterable[int]) -> Groups:
+        """Consecutive groups: the first sizes[0] coefficients, the next sizes[1], ...
+
+        sizes: [G] positive integers.  Raises ValueError when a size is not a positive integer or there is no group.
+        """
+        counts = _integers(sizes, "sizes")
+        if (counts < 1).any():
+            raise ValueError(f"sizes[{int(np.argmax(counts < 1))}] is {counts.min()}: every group needs a coefficient")
+        return cls(np.repeat(np.arange(len(counts)), counts), range(len(counts)))
+
+    @classmethod
+    def uniform(cls, n_groups: int, size: int) -> Groups:
+        """`n_groups` consecutive groups of `size` coefficients each; both positive integers, else ValueError."""
+        n_groups, size = (int(_integers([v], name)[0]) for v, name in ((n_groups, "n_groups"), (size, "size")))
+        if n_groups < 1 or size < 1:
+            raise ValueError(f"n_groups is {n_groups} and size is {size}: both must be at least 1")
+        return cls.from_sizes([size] * n_groups)
+
+    @classmethod
+    def from_labels(cls, labels: Iterable[Any]) -> Groups:
+        """One group for each distinct label, in sorted order.
+
+        labels: [p], the group of each coefficient: integers, strings or anything that sorts.
+        Raises ValueError when labels is empty, not one-dimensional, or contains NaN.
+        """
+        array = np.asarray(labels if isinstance(labels, np.ndarray) else list(labels))
+        if array.ndim != 1 or array.size == 0:
+            raise ValueError(f"labels has shape {array.shape}: give one label for each coefficient, shape [p]")
+        if array.dtype.kind == "f" and np.isnan(array).any():
+            raise ValueError("labels contains NaN: give every coefficient a group")
+        names, inverse = np.unique(array, return_inverse=True)
+        return cls(inverse, names.tolist())
+
+    @classmethod
+    def from_lists(cls, lists: Iterable[Iterable[int]], n_features: int | None = None) -> Groups:
+        """Groups given as lists of coefficient indices, e.g. [[0, 2], [1]].
+
+        n_features: p; by default the largest index + 1.  Raises ValueError when a list is empty, an index is negative
+        or not below p, a coefficient is in two groups, or one is in none.
+        """
+        members = [_integers(indices, f"lists[{g}]") for g, indices in enumerate(lists)]
+        if not members:
+            raise ValueError("lists is empty: at least one group is needed")
+        p = int(max(m.max() for m in members)) + 1 if n_features is None else int(n_features)
+        labels = np.full(p, -1, dtype=np.int64)
+        for g, indices in enumerate(members):
+            _claim(labels, g, indices)
+        if (labels < 0).any():
+            missing = int(np.argmax(labels < 0))
+            raise ValueError(f"coefficient {missing} is in no group: add it to one, or give it one of its own")
+        return cls(labels, range(len(members)))
+
+    def members(self, g: int) -> np.ndarray:
+        """Indices [sizes[g]] of the coefficients of group g, increasing."""
+        return self.index[self.offsets[g] : self.offsets[g + 1]]
+
+    def norms(self, w: Array) -> Array:
+        """Euclidean norms |w_g|_2 of the groups (Frobenius norms of their rows when w has two axes).
+
+        w: [p] or [p, T], any array library.  Returns [G] in the dtype of w.  Relative error of a few ulp for NumPy
+        arrays, over the whole range of the dtype; other libraries may overflow beyond sqrt(max).
+        Differentiable; the derivative at a zero group is 0.  Raises ValueError when w does not have p rows.
+        """
+        xp = namespace(w)
+        self._check_rows(w)
+        if is_numpy(xp):
+            with np.errstate(over="ignore", under="ignore"):
+                return self._guarded_norms(w)
+        return self._norms(xp, w)
+
+    def spread(self, s: Array) -> Array:
+        """The value of its group for every coefficient: out[j] = s[labels[j]].  s: [G].  Returns [p]."""
+        xp = namespace(s)
+        if s.shape[0] != self.n_groups:
+            raise ValueError(f"s has {s.shape[0]} entries, but there are {self.n_groups} groups")
+        return xp.take(s, _index(xp, self.labels, s), axis=0)
+
+    def scale(self, w: Array, s: Array) -> Array:
+        """Each group of w [p] or [p, T] times its own factor s [G]; same shape as w."""
+        factors = self.spread(s)
+        return w * (factors if w.ndim == 1 else factors[:, None])
+
+    def active(self, w: Array) -> np.ndarray:
+        """Indices of the groups of w [p] or [p, T] with an entry that is not exactly zero, increasing."""
+        rows = np.asarray(w) != 0
+        rows = rows if rows.ndim == 1 else rows.any(axis=1)
+        return np.unique(self.labels[rows])
+
+    def _check_rows(self, w: Array) -> None:
+        if w.shape[0] != self.n_features:
+            raise ValueError(f"w has shape {tuple(w.shape)}, but the groups cover {self.n_features} coefficients")
+
+    def _norms(self, xp: Any, w: Array) -> Array:
+        parts = []
+        for _, index in self._buckets:
+            rows = w if self._stacked else xp.take(w, _index(xp, index.reshape(-1), w), axis=0)
+            parts.append(xp.linalg.vector_norm(xp.reshape(rows, (index.shape[0], -1)), axis=1))
+        if len(parts) == 1:
+            return parts[0]
+        return xp.take(xp.concat(parts), _index(xp, self._bucket_order, w), axis=0)
+
+    def _guarded_norms(self, w: np.ndarray) -> np.ndarray:
+        """Norms by plain sums of squares, repeated on rescaled groups where squares left the range of the dtype."""
+        norms = self._norms(np, w)
+        limits = np.finfo(norms.dtype)
+        safe = (norms > np.sqrt(limits.tiny) / limits.eps) & (norms < np.sqrt(limits.max))
+        if safe.all():
+            return norms
+        largest = np.abs(w) if w.ndim == 1 else np.abs(w).max(axis=1)
+        largest = np.maximum.reduceat(largest if self.contiguous else largest[self.index], self.offsets[:-1])
+        unit = np.where(~safe & (largest > 0) & np.isfinite(largest), largest, 1).astype(norms.dtype)
+        if (unit == 1).all():
+            return norms
+        rows = unit[self.labels]
+        return unit * self._norms(np, w / (rows if w.ndim == 1 else rows[:, None]))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Groups) and np.array_equal(self.labels, other.labels)
+
+    def __hash__(self) -> int:
+        return hash(self.labels.tobytes())
+
+    def __repr__(self) -> str:
+        smallest, largest = int(self.sizes.min()), int(self.sizes.max())
+        sizes = f"size {smallest}" if smallest == largest else f"sizes {smallest} to {largest}"
+        return f"Groups({self.n_groups} groups of {sizes}, {self.n_features} coefficients)"
+
+
+def _frozen(array: np.ndarray) -> np.ndarray:
+    array.setflags(write=False)
+    return array
+
+
+def _buckets(sizes: np.ndarray, offsets: np.ndarray, index: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Groups of equal size together: (groups [B], their coefficients [B, size]), so that norms need no padding."""
+    buckets = []
+    for size in np.unique(sizes):
+        members = np.flatnonzero(sizes == size)
+        buckets.append((members, index[offsets[members][:, None] + np.arange(size)]))
+    return buckets
+
+
+def _index(xp: Any, index: np.ndarray, like: Array) -> Array:
+    if is_numpy(xp):
+        return index
+    return xp.asarray(index.copy(), device=getattr(like, "device", None))
+
+
+def _integers(values: Iterable[Any], name: str) -> np.ndarray:
+    array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    if array.ndim != 1 or array.size == 0:
+        raise ValueError(f"{name} has shape {array.shape}: give a non-empty list of integers")
+    if array.dtype.kind not in "iu":
+        raise ValueError(f"{name} has dtype {array.dtype}: integers are needed")
+    return array.astype(np.int64)
+
+
+def _claim(labels: np.ndarray, g: int, indices: np.ndarray) -> None:
+    p = len(labels)
+    outside = indices[(indices < 0) | (indices >= p)]
+    if outside.size:
+        raise ValueError(f"lists[{g}] contains {outside[0]}: indices must be between 0 and {p - 1}")
+    taken = indices[labels[indices] >= 0]
+    if taken.size or len(np.unique(indices)) < len(indices):
+        j = int(taken[0]) if taken.size else int(np.bincount(indices).argmax())
+        raise ValueError(f"coefficient {j} is in two groups (one is lists[{g}]): groups must not overlap")
+    labels[indices] = g

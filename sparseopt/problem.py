@@ -1,0 +1,189 @@
+"""A composite problem: a smooth datafit of X @ w plus a penalty of w."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ._array import as_float, check_finite
+from .datafits import Datafit, Quadratic
+from .penalties import InverseSum
+
+DENSE_LIMIT = 1500
+"""Up to this size of the smaller side of X the largest curvature comes from a full eigenvalue decomposition."""
+
+
+class Problem:
+    """min over w of datafit(X @ w) + penalty(w).
+
+    X: [n, p] dense or scipy.sparse, finite, float32 or float64 (integers and booleans are converted).
+    datafit: e.g. LeastSquares(y) with n samples.  penalty: e.g. GroupLasso(lam, groups) over p coefficients.
+    Nothing is copied when X is a float array already; X, datafit and penalty are never modified.
+    Raises ValueError for wrong shapes, an empty X, NaN or infinite entries.
+    """
+
+    def __init__(self, X: Any, datafit: Datafit, penalty: Any) -> None:
+        self.X = _design(X)
+        self.datafit = datafit
+        self.penalty = penalty
+        n, p = self.X.shape
+        if datafit.n_samples != n:
+            raise ValueError(f"X has {n} rows, but the datafit has {datafit.n_samples} samples")
+        if penalty.groups.n_features != p:
+            raise ValueError(f"X has {p} columns, but the groups cover {penalty.groups.n_features} coefficients")
+
+    @classmethod
+    def quadratic(cls, H: Any, b: Any, penalty: Any) -> Problem:
+        """min over w of w' H w / 2 - b' w + penalty(w).  H: [p, p] symmetric positive semidefinite.  b: [p]."""
+        datafit = Quadratic(H, b)
+        return cls(sparse.identity(datafit.n_samples, format="csr"), datafit, penalty)
+
+    @property
+    def n_features(self) -> int:
+        """Number of coefficients p."""
+        return int(self.X.shape[1])
+
+    @property
+    def convex(self) -> bool:
+        """Whether the objective is convex (every datafit is)."""
+        return bool(self.penalty.convex)
+
+    def with_penalty(self, penalty: Any) -> Problem:
+        """The same data under another penalty; what is known of X is kept."""
+        other = Problem.__new__(Problem)
+        other.__dict__ = self.__dict__ | {"penalty": penalty}
+        if penalty.groups.n_features != self.n_features:
+            raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
+        return other
+
+    def with_lam(self, lam: float) -> Problem:
+        """The same problem at another strength of the penalty."""
+        return self.with_penalty(self.penalty.with_lam(lam))
+
+    def check_coefficients(self, w: Any, name: str = "w") -> np.ndarray:
+        """w as float64 [p]; ValueError for a wrong shape or dtype, NaN or infinite entries."""
+        array = as_float(w, name, ndim=1).astype(np.float64, copy=False)
+        if array.shape != (self.n_features,):
+            raise ValueError(f"{name} has shape {array.shape}, but the problem has {self.n_features} coefficients")
+        return array
+
+    def objective(self, w: Any) -> float:
+        """datafit(X w) + penalty(w) at w [p], an intercept minimised out.  Rounding error of order n eps."""
+        w = self.check_coefficients(w)
+        return self.datafit.value(self.X @ w) + float(self.penalty.value(w))
+
+    def gradient(self, w: Any) -> np.ndarray:
+        """Gradient [p] of the datafit at w [p]."""
+        w = self.check_coefficients(w)
+        return self.X.T @ self.datafit.gradient(self.X @ w)
+
+    def violation(self, w: Any) -> float:
+        """Largest distance over the groups of -gradient to the subdifferential of the penalty at w [p].
+
+        Where the slope of the penalty at 0 is infinite, a zero group counts by its prox-gradient residual, since there
+        every gradient is a subgradient.  Units of the gradient; 0 exactly at stationary points.
+        """
+        w = self.check_coefficients(w)
+        return self.violation_from(w, self.X.T @ self.datafit.gradient(self.X @ w))
+
+    def violation_from(self, w: np.ndarray, gradient: np.ndarray) -> float:
+        """`violation` at w [p] where the gradient [p] is known already."""
+        self._require("prox", "violation")
+        distances = np.array(self.penalty.violation(w, gradient))
+        infinite = ~np.isfinite(np.broadcast_to(self.penalty.slope0, distances.shape))
+        zero = infinite & (self.penalty.groups.norms(w) == 0)
+        if zero.any():
+            step = 1 / self.smoothness
+            residual = self.penalty.groups.norms((w - self.penalty.prox(w - step * gradient, step)) / step)
+            distances = np.where(zero, residual, distances)
+        return float(distances.max())
+
+    def gap(self, w: Any) -> float:
+        """Duality gap objective(w) - dual >= 0 at w [p], an upper bound on objective(w) - min, to rounding.
+
+        The dual point is the residual, scaled to be feasible as well as possible.  Convex penalties with a finite
+        slope at zero only, else ValueError.  `certify.duality_gap` encloses it rigorously.
+        """
+        w = self.check_coefficients(w)
+        z = self.X @ w
+        return self.gap_from(w, z, self.X.T @ self.datafit.gradient(z))
+
+    def gap_from(self, w: np.ndarray, z: np.ndarray, gradient: np.ndarray) -> float:
+        """`gap` at w [p] where z = X w [n] and the gradient [p] are known already."""
+        if not self.convex:
+            raise ValueError(f"{self.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
+        largest = float((self.penalty.groups.norms(gradient) / self.penalty.slope0).max())
+        limit = np.inf if largest == 0 else 1 / largest
+        primal = self.datafit.value(z) + float(self.penalty.value(w))
+        return primal - self.datafit.dual(z, max(limit, 0.0))
+
+    @cached_property
+    def smoothness(self) -> float:
+        """Largest curvature of the datafit as a function of w, the Lipschitz constant of the gradient; > 0.
+
+        Relative error 1e-12 up to min(n, p) = 1500, 1e-6 beyond (from below); 1 for an all-zero X.
+        """
+        n, p = self.X.shape
+        if isinstance(self.datafit, Quadratic):
+            largest = float(np.linalg.eigvalsh(self.datafit.H)[-1])
+        elif min(n, p) <= DENSE_LIMIT:
+            largest = _largest_dense(self.X, self.datafit)
+        else:
+            largest = _largest_lanczos(self.X, self.datafit)
+        return largest if largest > 0 else 1.0
+
+    def _require(self, *names: str) -> None:
+        missing = [name for name in names if not hasattr(self.penalty, name)]
+        if missing:
+            raise ValueError(
+                f"{type(self.penalty).__name__} has no {' or '.join(missing)}: solve "
+                "problem.with_penalty(penalty.companion) and use certify.global_gap"
+                if isinstance(self.penalty, InverseSum)
+                else f"{type(self.penalty).__name__} has no {' or '.join(missing)}: a solver needs them"
+            )
+
+    def __repr__(self) -> str:
+        n, p = self.X.shape
+        return f"Problem(X [{n}, {p}], {type(self.datafit).__name__}, {self.penalty!r})"
+
+
+def _design(X: Any) -> Any:
+    if not sparse.issparse(X):
+        return as_float(X, "X", ndim=2)
+    if 0 in X.shape:
+        raise ValueError(f"X is empty, shape {X.shape}: at least one row and one column are needed")
+    if X.dtype.kind not in "iub" and X.dtype not in (np.float32, np.float64):
+        raise ValueError(f"X has dtype {X.dtype}: give real numbers (float32, float64, integer or bool)")
+    X = X.tocsr() if X.format not in ("csr", "csc") else X
+    check_finite(X.data, "X.data")
+    return X if X.dtype.kind == "f" else X.astype(np.float64)
+
+
+def _largest_dense(X: Any, datafit: Datafit) -> float:
+    dense = np.asarray(X.todense() if sparse.issparse(X) else X, dtype=np.float64)
+    n, p = dense.shape
+    if p <= n:
+        return float(np.linalg.eigvalsh(dense.T @ datafit.curvature(dense))[-1])
+    root = _curvature_root(datafit, n)
+    return float(np.linalg.eigvalsh(root.T @ (dense @ (dense.T @ root)))[-1])
+
+
+def _curvature_root(datafit: Datafit, n: int) -> np.ndarray:
+    """R [n, n] with R R' = C."""
+    values, vectors = np.linalg.eigh(datafit.curvature(np.eye(n)))
+    return vectors * np.sqrt(np.maximum(values, 0))
+
+
+def _largest_lanczos(X: Any, datafit: Datafit) -> float:
+    from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+    p = X.shape[1]
+    operator = LinearOperator((p, p), matvec=lambda v: X.T @ datafit.curvature(X @ v.ravel()), dtype=np.float64)
+    start = np.ones(p)
+    try:
+        return float(eigsh(operator, k=1, tol=1e-6, v0=start, return_eigenvectors=False)[0])
+    except ArpackNoConvergence as error:
+        return float(error.eigenvalues.max()) if len(error.eigenvalues) else float(operator.matvec(start).max())

@@ -1,0 +1,264 @@
+"""The only loop over iterations: `iterate` yields every state of a solver, `solve` adds the stopping test."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Protocol
+
+import numpy as np
+
+from .problem import Problem
+
+CHECK_EVERY = 10
+"""Iterations between two stopping tests."""
+
+MAX_ITER = 100_000
+"""Iterations allowed where the caller sets no limit."""
+
+STALL_CHECKS = 200
+"""Stopping tests in a row without a better gap (violation) or objective after which a run counts as stalled."""
+
+
+class Status(Enum):
+    """How a run ended; `.advice` is one sentence on what to do."""
+
+    CONVERGED = "the stopping test is met"
+    MAX_ITER = "the iteration limit was reached: raise max_iter, loosen tol, or start from a better w0"
+    TIME_LIMIT = "the time limit was reached: raise time_limit, loosen tol, or start from a better w0"
+    STALLED = "no progress at floating-point precision: tol is below what this problem's conditioning allows; loosen it"
+    NONFINITE = "an iterate became NaN or infinite: use the solver's default step, and rescale the columns of X"
+    UNSTABLE = "the solver's parameters allow divergence: use the values it reports"
+
+    @property
+    def advice(self) -> str:
+        """One sentence on what happened and what to do."""
+        return self.value
+
+
+@dataclass(frozen=True)
+class State:
+    """One iterate of a solver.  Solvers subclass it for what else they carry.
+
+    w: [p], the iterate.  z: [n] = X w.  gradient: [p], of the datafit, at `point`.  passes: columns of X read so far / p.
+    """
+
+    w: np.ndarray
+    z: np.ndarray
+    passes: float
+
+
+class Solver(Protocol):
+    """An algorithm: a first state, and the step from one state to the next."""
+
+    def init(self, problem: Problem, w0: np.ndarray) -> Any:
+        """First state, at w0 [p].  Raises ValueError when the solver cannot treat the problem."""
+
+    def step(self, problem: Problem, state: Any) -> Any:
+        """Next state; the old one is not modified."""
+
+
+@dataclass(frozen=True)
+class History:
+    """Arrays [number of stopping tests]: what was seen at each of them.
+
+    iteration; objective; gap (relative; NaN for nonconvex problems); violation; seconds since the start; passes; n_active.
+    """
+
+    iteration: np.ndarray
+    objective: np.ndarray
+    gap: np.ndarray
+    violation: np.ndarray
+    seconds: np.ndarray
+    passes: np.ndarray
+    n_active: np.ndarray
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `solve` returns.
+
+    w: [p].  intercept: number.  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN for nonconvex
+    problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).  n_iter: iterations.
+    passes: columns of X read / p.  lam: strength of the penalty.  history: History.
+    """
+
+    w: np.ndarray
+    intercept: float
+    status: Status
+    gap: float
+    violation: float
+    objective: float
+    n_iter: int
+    passes: float
+    lam: float
+    history: History = field(repr=False)
+
+
+class NotConverged(RuntimeError):
+    """Raised by `solve` when the stopping test is not met; `.result` holds what was reached."""
+
+    def __init__(self, result: Result) -> None:
+        self.result = result
+        reached = f"gap {result.gap:.1e}, violation {result.violation:.1e} after {result.n_iter} iterations"
+        super().__init__(f"{result.status.name}: {result.status.advice} ({reached}); throw=False returns the result")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return NotConverged, (self.result,)
+
+
+def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> Iterator[Any]:
+    """Yield the states of `solver`, endlessly, the first one at w0 [p] (default 0).
+
+    Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
+    """
+    solver = _default_solver(problem) if solver is None else solver
+    start = np.zeros(problem.n_features) if w0 is None else problem.check_coefficients(w0, "w0").copy()
+    state = solver.init(problem, start)
+    while True:
+        yield state
+        state = solver.step(problem, state)
+
+
+def solve(
+    problem: Problem,
+    solver: Solver | None = None,
+    *,
+    tol: float = 1e-6,
+    w0: Any = None,
+    max_iter: int | None = None,
+    time_limit: float | None = None,
+    callback: Callable[[Any], object] | None = None,
+    verbose: bool = False,
+    throw: bool = True,
+) -> Result:
+    """Minimise the objective of `problem`, from w0 [p] (default 0), to relative accuracy `tol`.
+
+    solver: default FISTA for convex problems and ProximalGradient for the others.  Convex problems stop when the
+    relative duality gap is at most tol: the objective is then within tol * scale of the minimum.  Nonconvex ones stop
+    when the violation of stationarity is at most tol times the violation scale max_g |gradient_g(0)|, and nothing is
+    promised beyond a stationary point.  max_iter: default 100000.  time_limit: seconds.  callback: called with every
+    state; returning True stops nothing, raising passes through.  verbose: a progress bar (needs tqdm).
+
+    Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
+    """
+    limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
+    monitor = _Monitor(problem, _tolerance(tol), time_limit)
+    status = Status.MAX_ITER
+    states = _with_progress(iterate(problem, solver, w0), verbose)
+    for n_iter, state in enumerate(states):
+        if callback is not None:
+            callback(state)
+        due = n_iter % CHECK_EVERY == 0 or n_iter == limit or monitor.out_of_time()
+        found = monitor.check(n_iter, state) if due else None
+        if found is not None or n_iter == limit:
+            status = found or Status.MAX_ITER
+            break
+    result = monitor.result(status)
+    if throw and status is not Status.CONVERGED:
+        raise NotConverged(result)
+    return result
+
+
+class _Monitor:
+    """Measures states, remembers the best one and decides when a run ends."""
+
+    def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
+        if time_limit is not None and not time_limit > 0:
+            raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+        self.problem, self.tol, self.time_limit = problem, tol, time_limit
+        self.start = time.perf_counter()
+        zero = np.zeros(problem.n_features)
+        z = np.zeros(problem.datafit.n_samples)
+        self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
+        self.violation_scale = float(problem.penalty.groups.norms(problem.gradient(zero)).max())
+        self.rows: list[tuple[float, ...]] = []
+        self.best: tuple[float, Any, tuple[float, ...]] | None = None
+        self.lowest, self.since_progress = np.inf, 0
+
+    def out_of_time(self) -> bool:
+        return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit
+
+    def check(self, n_iter: int, state: Any) -> Status | None:
+        """Measure `state`; the status if the run is over, else None."""
+        with np.errstate(all="ignore"):
+            row = self._measure(n_iter, state)
+        if row is None:
+            return Status.NONFINITE
+        self.rows.append(row)
+        _, objective, gap, violation, *_ = row
+        merit = gap if self.problem.convex else violation / (self.violation_scale or 1.0)
+        improved = self.best is None or merit < self.best[0] or objective < self.lowest
+        self.lowest = min(self.lowest, objective)
+        self.since_progress = 0 if improved else self.since_progress + 1
+        if self.best is None or merit < self.best[0]:
+            self.best = (merit, state, row)
+        if merit <= self.tol:
+            return Status.CONVERGED
+        if self.out_of_time():
+            return Status.TIME_LIMIT
+        return Status.STALLED if self.since_progress >= STALL_CHECKS else None
+
+    def _measure(self, n_iter: int, state: Any) -> tuple[float, ...] | None:
+        problem = self.problem
+        gradient = problem.X.T @ problem.datafit.gradient(state.z)
+        objective = problem.datafit.value(state.z) + float(problem.penalty.value(state.w))
+        if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):
+            return None
+        scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
+        gap = max(problem.gap_from(state.w, state.z, gradient), 0.0) / scale if problem.convex else np.nan
+        violation = problem.violation_from(state.w, gradient)
+        n_active = len(problem.penalty.groups.active(state.w))
+        seconds = time.perf_counter() - self.start
+        return n_iter, objective, gap, violation, seconds, state.passes + 1 + len(self.rows), n_active
+
+    def result(self, status: Status) -> Result:
+        """The best state seen, with the history."""
+        if self.best is None:
+            raise ValueError(
+                "the starting point gives a NaN or infinite objective: rescale the data, or choose another w0"
+            )
+        _, state, row = self.best
+        columns = [np.array(column) for column in zip(*self.rows, strict=True)]
+        return Result(
+            w=np.array(state.w),
+            intercept=self.problem.datafit.intercept(state.z),
+            status=status,
+            objective=row[1],
+            gap=float(row[2]),
+            violation=row[3],
+            n_iter=int(self.rows[-1][0]),
+            passes=float(self.rows[-1][5]),
+            lam=self.problem.penalty.lam,
+            history=History(*columns),
+        )
+
+
+def _default_solver(problem: Problem) -> Solver:
+    from .solvers import FISTA, ProximalGradient
+
+    return FISTA() if problem.convex else ProximalGradient()
+
+
+def _with_progress(states: Iterator[Any], verbose: bool) -> Iterator[Any]:
+    if not verbose:
+        return states
+    from tqdm import tqdm
+
+    return iter(tqdm(states, unit=" iterations"))
+
+
+def _tolerance(tol: Any) -> float:
+    if isinstance(tol, int | float) and 0 <= tol < np.inf:
+        return float(tol)
+    raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
+
+
+def _positive_integer(value: Any, name: str, default: int) -> int:
+    if value is None:
+        return default
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    raise ValueError(f"{name} is {value!r}: give a positive integer")
