@@ -3,6 +3,7 @@
 from .certificate import Certificate
 from .duality_gap import duality_gap
 from .global_gap import global_gap
+from .lambda_window import LambdaWindow, lambda_window
 from .subadditivity import subadditivity
 
-__all__ = ["Certificate", "duality_gap", "global_gap", "subadditivity"]
+__all__ = ["Certificate", "LambdaWindow", "duality_gap", "global_gap", "lambda_window", "subadditivity"]

@@ -112,7 +112,7 @@ class Ball:
 
 def row_norms(X: Any) -> np.ndarray:
     """Upper bounds [n] of the Euclidean norms of the rows of X [n, p], dense or sparse."""
-    n, p = X.shape
+    p = X.shape[1]
     if sparse.issparse(X):
         squares = X.astype(np.float64).power(2).sum(axis=1)
     else:

@@ -21,23 +21,33 @@ EIGEN_LIMIT = 1000
 
 
 class Evaluation(Protocol):
-    """The smooth part f of a problem at a point w, enclosed.
+    """The smooth part f of a problem at a point w, enclosed.  Its Hessian is constant."""
 
-    loss: f(w).  loss_at_zero: f(0).  infimum: a lower bound of f (a float).  gradient: [p].
-    block_trace: [p], upper bounds of the diagonal of the Hessian, which is constant.
-    """
+    @property
+    def loss(self) -> Ball:
+        """f(w)."""
 
-    loss: Ball
-    loss_at_zero: Ball
-    infimum: float
-    gradient: Ball
-    block_trace: np.ndarray
+    @property
+    def loss_at_zero(self) -> Ball:
+        """f(0)."""
+
+    @property
+    def infimum(self) -> float:
+        """A lower bound of f."""
+
+    @property
+    def gradient(self) -> Ball:
+        """Gradient of f at w [p]."""
+
+    @property
+    def curvatures(self) -> np.ndarray:
+        """Upper bounds [p] of the diagonal of the Hessian."""
+
+    def hessian_columns(self, columns: np.ndarray) -> Ball:
+        """Columns of the Hessian [p, len(columns)]."""
 
     def dual(self, limit: float) -> Ball:
         """Lower enclosure of the dual at a feasible multiple |alpha| <= limit of -gradient; -inf when there is none."""
-
-    def strong_convexity(self) -> float:
-        """A lower bound >= 0 of the smallest eigenvalue of the Hessian."""
 
 
 def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
@@ -51,14 +61,14 @@ def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
 
 @dataclass(frozen=True)
 class LeastSquaresEvaluation:
-    """sum_i s_i r_i^2 / 2 with s = sample weights / their sum, r = y - offset - X w, centred if there is an intercept."""
+    """sum_i s_i r_i^2 / 2, s = sample weights / their sum, r = y - offset - X w, centred if there is an intercept."""
 
     X: Any
     share: Ball
     residual: Ball
     target: Ball
     gradient: Ball
-    block_trace: np.ndarray
+    curvatures: np.ndarray
     centred: bool
     infimum: float = 0.0
 
@@ -93,20 +103,15 @@ class LeastSquaresEvaluation:
         alpha = float(np.clip(linear.mid / square.mid, -limit, limit)) if square.mid > 0 else 0.0
         return linear.times(alpha) - square.times(0.5) * Ball.exact(alpha) * Ball.exact(alpha)
 
-    def strong_convexity(self) -> float:
-        """From the Gram matrix of the (implicitly centred) design; 0 where p > n or p is large."""
-        n, p = self.X.shape
-        if p > min(n, EIGEN_LIMIT):
-            return 0.0
-        X = np.asarray(self.X.todense() if sparse.issparse(self.X) else self.X, dtype=np.float64)
-        root = np.sqrt(self.share.mid)[:, None]
-        scaled = root * X
-        gram = scaled.T @ scaled
+    def hessian_columns(self, columns: np.ndarray) -> Ball:
+        """X' diag(s) X_c, less X's s'X_c with an intercept; entry (j, l) within 8 gamma |x_j|_s |x_l|_s."""
+        share = self.share.mid
+        chosen = _dense(self.X[:, columns])
+        mid = _dense(self.X.T @ (share[:, None] * chosen))
         if self.centred:
-            mean = self.share.mid @ X
-            gram = gram - np.outer(mean, mean)
-        error = 8 * gamma(n + p + 8) * float(np.einsum("ij,ij->", scaled, scaled))
-        return max(smallest_eigenvalue((gram + gram.T) / 2) - error, 0.0)
+            mid = mid - np.outer(self.X.T @ share, share @ chosen)
+        lengths = np.sqrt(self.curvatures)
+        return Ball.rounded(mid, 8 * gamma(len(share) + 8) * np.outer(lengths, lengths[columns]))
 
 
 @dataclass(frozen=True)
@@ -126,7 +131,7 @@ class QuadraticEvaluation:
         return cls(datafit, w, fitted - Ball.exact(datafit.b), fitted)
 
     @property
-    def block_trace(self) -> np.ndarray:
+    def curvatures(self) -> np.ndarray:
         return np.diag(self.datafit.H)
 
     @property
@@ -156,18 +161,50 @@ class QuadraticEvaluation:
         v = self.fitted.times(alpha) + Ball.exact(self.datafit.b) * (Ball.exact(1.0) - Ball.exact(alpha))
         Hm = product(self.datafit.H, Ball.exact(m), row_norms(self.datafit.H))
         miss = v - Hm
-        mu = self.strong_convexity()
+        mu = strong_convexity(self)
         excess = miss.dot(miss).upper / (2 * mu) * INFLATION if mu > 0 else np.inf
         value = v.dot(Ball.exact(m)) - Ball.exact(m).dot(Hm).times(0.5)
         return Ball(value.mid, value.rad + excess)
 
-    def strong_convexity(self) -> float:
-        """Lower bound of the smallest eigenvalue of H; 0 where it cannot be shown positive."""
-        return smallest_eigenvalue(self.datafit.H) if len(self.w) <= EIGEN_LIMIT else 0.0
+    def hessian_columns(self, columns: np.ndarray) -> Ball:
+        """Columns of H, exactly."""
+        return Ball.exact(self.datafit.H[:, columns])
+
+
+def strong_convexity(evaluation: Evaluation) -> float:
+    """A lower bound >= 0 of the smallest eigenvalue of the Hessian; 0 beyond EIGEN_LIMIT coefficients."""
+    p = len(evaluation.curvatures)
+    return block_eigenvalue(evaluation.hessian_columns(np.arange(p))) if p <= EIGEN_LIMIT else 0.0
+
+
+def block_eigenvalue(block: Ball) -> float:
+    """A lower bound >= 0 of the smallest eigenvalue of a symmetric matrix enclosed by a ball [k, k]."""
+    slack = frobenius(block.rad)
+    return max(smallest_eigenvalue((block.mid + block.mid.T) / 2) - slack, 0.0)
+
+
+def spectral_norm(block: Ball) -> float:
+    """An upper bound of the spectral norm of a matrix enclosed by a ball [m, k]."""
+    m, k = block.mid.shape
+    gram = block.mid.T @ block.mid if m >= k else block.mid @ block.mid.T
+    total = frobenius(block.mid) ** 2
+    error = 2 * gamma(m + k + 4) * total
+    bound = float(np.linalg.eigvalsh(gram)[-1]) + error + 16 * gamma(len(gram) + 4) * len(gram) * total
+    shown = smallest_eigenvalue(bound * np.eye(len(gram)) - (gram + gram.T) / 2) > 0
+    return (np.sqrt(bound + error if shown else total) + frobenius(block.rad)) * INFLATION
+
+
+def frobenius(matrix: np.ndarray) -> float:
+    """An upper bound of the Frobenius norm of a float matrix."""
+    return float(np.linalg.norm(matrix)) * (1 + gamma(matrix.size + 2)) * INFLATION
+
+
+def _dense(matrix: Any) -> np.ndarray:
+    return np.asarray(matrix.todense() if sparse.issparse(matrix) else matrix, dtype=np.float64)
 
 
 def smallest_eigenvalue(A: np.ndarray) -> float:
-    """A rigorous lower bound of the smallest eigenvalue of the symmetric float matrix A [p, p]; 0 if not shown positive.
+    """A rigorous lower bound of the smallest eigenvalue of a symmetric float matrix A [p, p]; 0 if not shown positive.
 
     A Cholesky factorisation of A - c I that runs through shows lambda_min(A) >= c - 2 gamma_{p+2} trace(A): its
     backward error is at most gamma_{p+1} / (1 - gamma_{p+1}) times the trace (Higham, theorem 10.3; Rump, 2006).

@@ -12,6 +12,7 @@ from ..solve import solve
 from .ball import INFLATION, Ball
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import GapBounds, checked_tolerance, duality_gap
+from .evaluation import strong_convexity
 from .subadditivity import subadditivity
 
 
@@ -27,8 +28,8 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     and is unique (its fit is unique, and w_g = c X_g' r with c >= 0 fixed by the fit: ledger D6).
     A convex penalty is handed to `duality_gap`.
 
-    w: [p].  Returns a Certificate; `distance` bounds |w - minimiser|_2 where strong convexity is shown.  "refuted" means
-    that a better point was found and evaluated rigorously.  Raises ValueError for a wrong shape, NaN, or tol < 0.
+    w: [p].  Returns a Certificate; `distance` bounds |w - minimiser|_2 where strong convexity is shown.  "refuted"
+    means that a better point was found and evaluated rigorously.  Raises ValueError for a wrong shape, NaN, or tol < 0.
     Source: SequentialAttention++ (arXiv 2402.17902), Theorem 1.1; quantitative form: ledger A9.
     """
     if problem.convex:
@@ -74,7 +75,7 @@ def _largest_norm(problem: Problem, bounds: GapBounds) -> float:
 def _not_strictly_feasible(problem: Problem, active: np.ndarray, bounds: GapBounds) -> str | None:
     """The sentence on the group that may be active at the convex minimiser beside the one allowed, or None."""
     groups = problem.penalty.groups
-    trace = np.bincount(groups.labels, weights=bounds.evaluation.block_trace, minlength=groups.n_groups)
+    trace = np.bincount(groups.labels, weights=bounds.evaluation.curvatures, minlength=groups.n_groups)
     reach = bounds.gradient_norms.upper + np.sqrt(2 * max(bounds.upper, 0.0) * trace) * INFLATION
     allowed = active[0] if len(active) == 1 else int(np.argmax(reach))
     others = np.delete(np.arange(groups.n_groups), allowed)
@@ -88,7 +89,7 @@ def _not_strictly_feasible(problem: Problem, active: np.ndarray, bounds: GapBoun
 
 
 def _distance(bounds: GapBounds) -> float:
-    mu = bounds.evaluation.strong_convexity()
+    mu = strong_convexity(bounds.evaluation)
     return float(np.sqrt(2 * max(bounds.upper, 0.0) / mu) * INFLATION) if mu > 0 else np.inf
 
 
