@@ -1,6 +1,6 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
-from . import certify, penalties, solvers
+from . import certify, datasets, penalties, solvers
 from .datafits import LeastSquares
 from .groups import Groups
 from .path import lambda_max
@@ -23,6 +23,7 @@ __all__ = [
     "Result",
     "Status",
     "certify",
+    "datasets",
     "iterate",
     "lambda_max",
     "penalties",
