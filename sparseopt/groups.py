@@ -124,6 +124,11 @@ class Groups:
         factors = self.spread(s)
         return w * (factors if w.ndim == 1 else factors[:, None])
 
+    def divide(self, w: Array, s: Array) -> Array:
+        """Each group of w [p] or [p, T] divided by its own s [G] > 0: with its norm, the unit vector, at any scale."""
+        divisors = self.spread(s)
+        return w / (divisors if w.ndim == 1 else divisors[:, None])
+
     def active(self, w: Array) -> np.ndarray:
         """Indices of the groups of w [p] or [p, T] with an entry that is not exactly zero, increasing."""
         rows = np.asarray(w) != 0
@@ -131,7 +136,7 @@ class Groups:
         return np.unique(self.labels[rows])
 
     def _check_rows(self, w: Array) -> None:
-        if w.shape[0] != self.n_features:
+        if w.ndim not in (1, 2) or w.shape[0] != self.n_features or 0 in w.shape:
             raise ValueError(f"w has shape {tuple(w.shape)}, but the groups cover {self.n_features} coefficients")
 
     def _norms(self, xp: Any, w: Array) -> Array:

@@ -56,10 +56,10 @@ class ExpMask:
         inner = _bracketed_root(xp, v, step, xp.minimum(lower, low), xp.minimum(low, upper))
         outer = _bracketed_root(xp, v, step, high, xp.maximum(high, upper))
         use_outer = (_curve(xp, high, step) <= v) & (
-            (_curve(xp, low, step) < v) | (_objective(xp, outer, v, step) < _objective(xp, inner, v, step))
+            (_curve(xp, low, step) < v) | (_gain(xp, outer, v, step) < _gain(xp, inner, v, step))
         )
         s = xp.where(use_outer, outer, inner)
-        return write(xp.where(positive, s * xp.exp(s**2), xp.zeros_like(v)), out)
+        return write(xp.where(positive, v / (1 + 2 * step * xp.exp(-2 * s**2)), xp.zeros_like(v)), out)
 
     def inverse(self, y: Array) -> Array:
         """s e^(s^2) with s^2 = 2 y / (1 + sqrt(1 + 4 y)), for y [...] >= 0; 0 for negative y."""
@@ -89,10 +89,10 @@ def _curve_slope(xp: Any, s: Array, step: Array) -> Array:
     return xp.exp(s**2) * (1 + 2 * s**2) + 2 * step * xp.exp(-(s**2)) * (1 - 2 * s**2)
 
 
-def _objective(xp: Any, s: Array, v: Array, step: Array) -> Array:
-    """(r - v)^2 / 2 - v^2 / 2 + step rho(r) at r = s e^(s^2)."""
-    r = s * xp.exp(s**2)
-    return r * (r / 2 - v) + step * s**2 * (s**2 + 1)
+def _gain(xp: Any, s: Array, v: Array, step: Array) -> Array:
+    """((r - v)^2 / 2 - v^2 / 2 + step rho(r)) / max(v, 1) at r = s e^(s^2); divided so that it cannot overflow."""
+    r, unit = s * xp.exp(s**2), xp.clip(v, min=1)
+    return r / unit * (r / 2 - v) + step / unit * s**2 * (s**2 + 1)
 
 
 def _bisect(xp: Any, below: Callable[[Array], Array], low: Array, high: Array) -> tuple[Array, Array]:

@@ -77,8 +77,9 @@ class GroupPenalty:
         xp = namespace(w, gradient)
         strengths, norms = self._strengths(w), self.groups.norms(w)
         zero = norms == 0
-        pull = strengths * self.rho.slope(xp.where(zero, xp.ones_like(norms), norms))
-        moved = self.groups.norms(gradient + self.groups.scale(w, safe_divide(pull, norms)))
+        positive = xp.where(zero, xp.ones_like(norms), norms)
+        pull = strengths * self.rho.slope(positive)
+        moved = self.groups.norms(gradient + self.groups.scale(self.groups.divide(w, positive), pull))
         at_zero = xp.clip(self.groups.norms(gradient) - strengths * self.rho.slope0, min=0)
         return xp.where(zero, at_zero, moved)
 

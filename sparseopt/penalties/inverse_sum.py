@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._array import Array, namespace, positive_scalar, safe_divide
+from .._array import Array, namespace, positive_scalar
 from ..groups import Groups
 from .group import GroupLasso, _checked_groups
 from .scalar import ScalarPenalty
@@ -52,15 +52,18 @@ class InverseSum:
     def gradient(self, w: Array) -> Array:
         """Gradient of R at a w [p] or [p, T] whose active groups have finite slope; zero groups get 0.
 
-        lam * q'(|w_g|) / q'(r) * w_g / |w_g| with r = R(w) / lam.
+        lam * q'(|w_g|) / q'(r) * w_g / |w_g| with r = R(w) / lam.  Raises ValueError where R(w) is +inf.
         """
         xp = namespace(w)
         norms = self.groups.norms(w)
         active = norms > 0
-        slopes = xp.where(active, self.rho.slope(xp.where(active, norms, xp.ones_like(norms))), xp.zeros_like(norms))
+        positive = xp.where(active, norms, xp.ones_like(norms))
+        slopes = xp.where(active, self.rho.slope(positive), xp.zeros_like(norms))
         radius = xp.reshape(self.value(w) / self.lam, (1,))
+        if float(radius[0]) == float("inf"):
+            raise ValueError(f"{self!r} is +inf at this w, out of reach of q: take the gradient at a smaller w")
         outer = self.rho.slope(xp.where(radius > 0, radius, xp.ones_like(radius)))
-        return self.lam * self.groups.scale(w, safe_divide(slopes, norms) / outer)
+        return self.lam * self.groups.scale(self.groups.divide(w, positive), slopes / outer)
 
     def __repr__(self) -> str:
         return f"InverseSum(lam={self.lam:g}, rho={self.rho!r}, {self.groups!r})"

@@ -47,13 +47,15 @@ class Log:
         """
         xp = namespace(v)
         s, eps = as_steps(xp, v, step), self.eps
-        discriminant = (v + eps) ** 2 - 4 * s
-        half = xp.sqrt(xp.clip(discriminant, min=0))
-        root = xp.where(discriminant >= 0, (v - eps + half) / 2, xp.zeros_like(v))
+        # sqrt of the discriminant (v + eps)^2 - 4 step, in factors: no cancellation, no overflow
+        spread = 2 * xp.sqrt(s)
+        exists = v + eps >= spread
+        half = xp.sqrt(xp.clip(v + eps - spread, min=0)) * xp.sqrt(v + eps + spread)
+        root = xp.where(exists, (v - eps + half) / 2, xp.zeros_like(v))
         # the same root without cancellation where v < eps: product of the roots / smaller root
         other = eps - v + half
         stable = 2 * (eps * v - s) / xp.where(other > 0, other, xp.ones_like(other))
-        root = xp.where((discriminant >= 0) & (v < eps), stable, root)
+        root = xp.where(exists & (v < eps), stable, root)
         return write(better_of_zero_and(root, v, s, self.value), out)
 
     def inverse(self, y: Array) -> Array:

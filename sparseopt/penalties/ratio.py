@@ -23,25 +23,25 @@ class Ratio:
 
     def slope(self, t: Array) -> Array:
         """1 / (1 + t)^2 for t [...] >= 0."""
-        return 1 / (1 + t) ** 2
+        return (1 / (1 + t)) ** 2
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
         """Global minimiser of (r - v)^2 / 2 + step * r / (1 + r), for v [...] >= 0, step >= 0 (a number or [...]).
 
         With u = 1 + r stationarity is u^3 - (1 + v) u^2 + step = 0; its largest root (in closed form, then polished by
-        Newton's method) is compared with 0.  Error a few ulp of 1 + v.
+        Newton's method on r - v + step / (1 + r)^2) is compared with 0.  Error a few ulp of v.
         """
         xp = namespace(v)
         s = as_steps(xp, v, step)
         b = (1 + v) / 3
-        ratio = s / (2 * b**3)
+        ratio = s / b / b / b / 2
         cosine = xp.clip(1 - ratio, min=-1, max=1)
         u = b * (1 + 2 * xp.cos(xp.acos(cosine) / 3))
-        for _ in range(3):
-            slope = u * (3 * u - 6 * b)
-            step_u = (u * u * (u - 3 * b) + s) / xp.where(slope > 0, slope, xp.ones_like(slope))
-            u = xp.where(slope > 0, u - step_u, u)
         root = xp.where(ratio <= 2, u - 1, xp.zeros_like(u))
+        for _ in range(3):
+            pull = s / (1 + root) / (1 + root)
+            rise = 1 - 2 * pull / (1 + root)
+            root = xp.where(rise > 0, root - (root - v + pull) / xp.where(rise > 0, rise, xp.ones_like(rise)), root)
         return write(better_of_zero_and(root, v, s, self.value), out)
 
     def inverse(self, y: Array) -> Array:
