@@ -22,6 +22,9 @@ INFLATION = 1 + 1e-6
 UNDERFLOW = 1e-290
 """Covers products that fall below the normal range, 2^-1074 each."""
 
+SMALLEST = 2.0**-1074
+"""Covers one rounding of a result below the normal range."""
+
 
 def gamma(k: int) -> float:
     """Relative error bound of a float sum or inner product of k terms."""
@@ -57,10 +60,14 @@ class Ball:
         return np.nextafter(self.mid + self.rad, np.inf)
 
     def __add__(self, other: Ball) -> Ball:
-        return Ball.rounded(self.mid + other.mid, self.rad + other.rad)
+        """Sum; the rounding error is computed exactly (Knuth's two-sum), so that exact sums keep their radius."""
+        mid = self.mid + other.mid
+        part = mid - self.mid
+        error = (self.mid - (mid - part)) + (other.mid - part)
+        return Ball(mid, (self.rad + other.rad + np.abs(error)) * INFLATION)
 
     def __sub__(self, other: Ball) -> Ball:
-        return Ball.rounded(self.mid - other.mid, self.rad + other.rad)
+        return self + -other
 
     def __mul__(self, other: Ball) -> Ball:
         spread = np.abs(self.mid) * other.rad + np.abs(other.mid) * self.rad + self.rad * other.rad
@@ -102,22 +109,46 @@ class Ball:
         return (self * other).sum()
 
     def group_norms(self, groups: Groups) -> Ball:
-        """Euclidean norms [G] of the groups of a ball [p]."""
-        squares = (self * self)[groups.index]
+        """Euclidean norms [G] of the groups of a ball [p], at any scale; exactly 0 for an exactly zero group."""
         starts = groups.offsets[:-1]
+        largest = np.maximum.reduceat((np.abs(self.mid) + self.rad)[groups.index], starts)
+        unit = power_of_two(largest)
+        rows = unit[groups.labels]
+        scaled = Ball(self.mid / rows, self.rad / rows)
+        squares = (scaled * scaled)[groups.index]
         mid = np.add.reduceat(squares.mid, starts)
         rad = np.add.reduceat(squares.rad, starts) + gamma(int(groups.sizes.max())) * mid
-        return Ball.rounded(mid, rad).sqrt()
+        norms = Ball.rounded(mid, rad).sqrt()
+        return Ball(norms.mid * unit * (largest > 0), (norms.rad * unit * INFLATION + SMALLEST) * (largest > 0))
+
+
+def power_of_two(values: np.ndarray) -> np.ndarray:
+    """The largest powers of two not above values [...] >= 0, 1 for 0 and for what is not finite."""
+    usable = (values > 0) & np.isfinite(values)
+    return np.ldexp(1.0, np.frexp(np.where(usable, values, 1.0))[1] - 1)
+
+
+def length(values: np.ndarray) -> float:
+    """An upper bound of the Euclidean (Frobenius) norm of a float array [...], at any scale."""
+    largest = np.abs(values).max(initial=0.0)
+    if largest == 0 or not np.isfinite(largest):
+        return float(largest)
+    unit = power_of_two(largest)
+    return float(np.linalg.norm(values / unit) * (1 + gamma(values.size + 2)) * INFLATION * unit + SMALLEST)
 
 
 def row_norms(X: Any) -> np.ndarray:
     """Upper bounds [n] of the Euclidean norms of the rows of X [n, p], dense or sparse."""
-    p = X.shape[1]
-    if sparse.issparse(X):
-        squares = X.astype(np.float64).power(2).sum(axis=1)
+    n, p = X.shape
+    if p == 0:
+        return np.zeros(n)
+    unit = float(power_of_two(np.float64(max(abs(X).max() if sparse.issparse(X) else max(X.max(), -X.min()), 0.0))))
+    if X.dtype == np.float32 or not 1e-100 < unit < 1e100:
+        X = X.astype(np.float64) / unit
     else:
-        squares = np.einsum("ij,ij->i", X, X, dtype=np.float64)
-    return np.sqrt(np.asarray(squares, dtype=np.float64).ravel()) * (1 + gamma(p + 2)) * INFLATION + UNDERFLOW**0.5
+        unit = 1.0
+    squares = X.power(2).sum(axis=1) if sparse.issparse(X) else np.einsum("ij,ij->i", X, X)
+    return (np.sqrt(np.asarray(squares).ravel()) * (1 + gamma(p + 2)) * INFLATION + UNDERFLOW**0.5) * unit
 
 
 def product(X: Any, v: Ball, norms: np.ndarray) -> Ball:
@@ -126,6 +157,4 @@ def product(X: Any, v: Ball, norms: np.ndarray) -> Ball:
     Errors are bounded through the Cauchy-Schwarz inequality, so that no copy of X is made.
     """
     k = X.shape[1]
-    length = np.linalg.norm(v.mid) * (1 + gamma(k + 2))
-    slack = np.linalg.norm(v.rad) * (1 + gamma(k + 2))
-    return Ball.rounded(X @ v.mid, norms * (gamma(k + 1) * length + slack))
+    return Ball.rounded(X @ v.mid, norms * (gamma(k + 1) * length(v.mid) + length(v.rad)))

@@ -15,8 +15,8 @@ from .evaluation import Evaluation, evaluate
 
 LEVELS = ("float",)
 
-VANISHING = 1e-280
-"""An objective known to be below this, the size of the underflow allowance, counts as zero."""
+RESOLVED = 1.01
+"""The gap is bounded from below only where the rescaling of the residual is known to this factor."""
 
 
 def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
@@ -43,7 +43,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
 
 @dataclass(frozen=True)
 class GapBounds:
-    """lower, upper: enclosure of the duality gap.  scale: lower bound of the scale of the objective.
+    """lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale: lower bound of the scale of the objective.
 
     evaluation: the smooth part.  gradient_norms: [G].
     """
@@ -56,6 +56,11 @@ class GapBounds:
 
     @classmethod
     def at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            return cls._at(problem, w)
+
+    @classmethod
+    def _at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
         groups, penalty = problem.penalty.groups, problem.penalty
         evaluation = evaluate(problem, w)
         strength = Ball.exact(penalty.weights).times(penalty.lam)
@@ -64,16 +69,18 @@ class GapBounds:
         primal = evaluation.loss + (strength * Ball.exact(w).group_norms(groups)).sum()
         gap = primal - evaluation.dual(limit)
         descent = abs(primal - evaluation.loss_at_zero)
-        scale = max(float(abs(primal).lower), float(descent.lower), 0.0)
-        vanishes = max(float(abs(primal).upper), float(descent.upper)) < VANISHING
-        return cls(float(gap.lower), float(gap.upper), 1.0 if vanishes else scale, evaluation, norms)
+        scale = float(np.nanmax([abs(primal).lower, descent.lower, 0.0]))
+        vanishes = evaluation.zero_at_zero and not w.any()
+        resolved = (strength.upper / np.maximum(norms.lower, 0)).min() <= RESOLVED * limit
+        lower = float(np.nanmax([gap.lower, 0.0])) if resolved else 0.0
+        upper = np.inf if np.isnan(gap.upper) else float(gap.upper)
+        return cls(lower, upper, 1.0 if vanishes else scale, evaluation, norms)
 
 
 def feasible_multiple(norms: Ball, strength: Ball) -> float:
     """Largest float alpha known to satisfy alpha * norms[g] <= strength[g] for every group; inf for a zero gradient."""
-    with np.errstate(divide="ignore"):
-        ratios = np.where(norms.upper > 0, strength.lower / norms.upper, np.inf)
-    return float(ratios.min()) * (1 - 4 * UNIT)
+    ratios = np.where(norms.upper > 0, strength.lower / norms.upper, np.inf)
+    return max(float(ratios.min()) * (1 - 4 * UNIT), 0.0)
 
 
 def checked_tolerance(tol: Any) -> float:
@@ -89,5 +96,5 @@ def _reason(verdict: str, bounds: GapBounds) -> str:
     if verdict == REFUTED:
         return "the gap to the rescaled residual exceeds the tolerance: solve more accurately"
     if not np.isfinite(bounds.upper):
-        return "no dual point: the quadratic could not be shown to be positive definite"
+        return "no dual point with a finite value is known: the quadratic is singular, or squares overflow"
     return "the rounding-error bound is larger than the tolerance leaves room for: use a larger tol"

@@ -7,6 +7,7 @@ duals stand here a second time, in ball arithmetic, on purpose.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
@@ -14,10 +15,13 @@ from scipy import sparse
 
 from ..datafits import LeastSquares, Quadratic
 from ..problem import Problem
-from .ball import INFLATION, Ball, gamma, product, row_norms
+from .ball import INFLATION, Ball, gamma, length, power_of_two, product, row_norms
 
 EIGEN_LIMIT = 1000
 """Strong convexity is looked for up to this number of coefficients (one eigenvalue decomposition, one Cholesky)."""
+
+EXACT_LIMIT = 16
+"""Singular quadratics up to this size are shown to be convex in rational numbers."""
 
 
 class Evaluation(Protocol):
@@ -30,6 +34,10 @@ class Evaluation(Protocol):
     @property
     def loss_at_zero(self) -> Ball:
         """f(0)."""
+
+    @property
+    def zero_at_zero(self) -> bool:
+        """Whether f(0) is exactly 0."""
 
     @property
     def infimum(self) -> float:
@@ -70,23 +78,27 @@ class LeastSquaresEvaluation:
     gradient: Ball
     curvatures: np.ndarray
     centred: bool
+    zero_at_zero: bool
     infimum: float = 0.0
 
     @classmethod
     def at(cls, X: Any, datafit: LeastSquares, w: np.ndarray) -> LeastSquaresEvaluation:
-        weight = Ball.exact(datafit.sample_weight)
+        weight = Ball.exact(datafit.sample_weight / power_of_two(datafit.sample_weight.max()))
         share = weight / weight.sum()
         support = np.flatnonzero(w)
         columns = X[:, support]
         fit = product(columns, Ball.exact(w[support]), row_norms(columns))
         target = Ball.exact(datafit.y) - Ball.exact(datafit.offset)
+        if datafit.fit_intercept:
+            target = target - Ball.exact(np.median(target.mid))
         residual = target - fit
+        vanishes = not (target.mid.any() or target.rad.any())
         if datafit.fit_intercept:
             target, residual = target - share.dot(target), residual - share.dot(residual)
         norms = row_norms(X.T)
         gradient = -product(X.T, share * residual, norms)
         trace = norms**2 * float(share.upper.max()) * INFLATION
-        return cls(X, share, residual, target, gradient, trace, datafit.fit_intercept)
+        return cls(X, share, residual, target, gradient, trace, datafit.fit_intercept, vanishes)
 
     @property
     def loss(self) -> Ball:
@@ -124,6 +136,7 @@ class QuadraticEvaluation:
     fitted: Ball
 
     loss_at_zero = Ball.exact(0.0)
+    zero_at_zero = True
 
     @classmethod
     def at(cls, datafit: Quadratic, w: np.ndarray) -> QuadraticEvaluation:
@@ -145,7 +158,7 @@ class QuadraticEvaluation:
 
     def dual(self, limit: float) -> Ball:
         """-f*(alpha gradient), at alpha = 1 where that is feasible, else at the best float alpha within the limit."""
-        if limit >= 1:
+        if limit >= 1 and positive_semidefinite(self.datafit.H):
             return -Ball.exact(self.w).dot(self.fitted).times(0.5)
         d = self.w - self.datafit.minimiser
         curvature = float(d @ (self.datafit.H @ d))
@@ -179,7 +192,7 @@ def strong_convexity(evaluation: Evaluation) -> float:
 
 def block_eigenvalue(block: Ball) -> float:
     """A lower bound >= 0 of the smallest eigenvalue of a symmetric matrix enclosed by a ball [k, k]."""
-    slack = frobenius(block.rad)
+    slack = length(block.rad)
     return max(smallest_eigenvalue((block.mid + block.mid.T) / 2) - slack, 0.0)
 
 
@@ -187,16 +200,11 @@ def spectral_norm(block: Ball) -> float:
     """An upper bound of the spectral norm of a matrix enclosed by a ball [m, k]."""
     m, k = block.mid.shape
     gram = block.mid.T @ block.mid if m >= k else block.mid @ block.mid.T
-    total = frobenius(block.mid) ** 2
+    total = length(block.mid) ** 2
     error = 2 * gamma(m + k + 4) * total
     bound = float(np.linalg.eigvalsh(gram)[-1]) + error + 16 * gamma(len(gram) + 4) * len(gram) * total
     shown = smallest_eigenvalue(bound * np.eye(len(gram)) - (gram + gram.T) / 2) > 0
-    return (np.sqrt(bound + error if shown else total) + frobenius(block.rad)) * INFLATION
-
-
-def frobenius(matrix: np.ndarray) -> float:
-    """An upper bound of the Frobenius norm of a float matrix."""
-    return float(np.linalg.norm(matrix)) * (1 + gamma(matrix.size + 2)) * INFLATION
+    return (np.sqrt(bound + error if shown else total) + length(block.rad)) * INFLATION
 
 
 def _dense(matrix: Any) -> np.ndarray:
@@ -209,6 +217,10 @@ def smallest_eigenvalue(A: np.ndarray) -> float:
     A Cholesky factorisation of A - c I that runs through shows lambda_min(A) >= c - 2 gamma_{p+2} trace(A): its
     backward error is at most gamma_{p+1} / (1 - gamma_{p+1}) times the trace (Higham, theorem 10.3; Rump, 2006).
     """
+    if not np.isfinite(A).all():
+        return 0.0
+    unit = float(power_of_two(np.abs(A).max()))
+    A = A / unit
     p, trace = len(A), float(np.trace(A))
     slack = 2 * gamma(p + 2) * trace
     shift = float(np.linalg.eigvalsh(A)[0]) - 2 * slack
@@ -220,5 +232,28 @@ def smallest_eigenvalue(A: np.ndarray) -> float:
         except np.linalg.LinAlgError:
             shift -= 4 * slack
         else:
-            return (shift - slack) / INFLATION
+            return (shift - slack) / INFLATION * unit
     return 0.0
+
+
+def positive_semidefinite(A: np.ndarray) -> bool:
+    """Whether the symmetric float matrix A [p, p] is shown to be positive semidefinite.
+
+    By `smallest_eigenvalue`, or for a diagonal or small singular A by an exact factorisation in rational numbers.
+    """
+    if np.count_nonzero(A) == np.count_nonzero(np.diag(A)):
+        return bool((np.diag(A) >= 0).all())
+    return smallest_eigenvalue(A) > 0 or (len(A) <= EXACT_LIMIT and _exactly_semidefinite(A))
+
+
+def _exactly_semidefinite(A: np.ndarray) -> bool:
+    """LDL' with diagonal pivoting in Fractions: all pivots are >= 0, and a zero pivot leaves nothing behind."""
+    rest = [[Fraction(float(a)) for a in row] for row in A]
+    while rest:
+        k = max(range(len(rest)), key=lambda i: rest[i][i])
+        pivot = rest[k][k]
+        if pivot <= 0:
+            return not any(any(row) for row in rest)
+        kept = [i for i in range(len(rest)) if i != k]
+        rest = [[rest[i][j] - rest[i][k] * rest[k][j] / pivot for j in kept] for i in kept]
+    return True
