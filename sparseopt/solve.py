@@ -119,7 +119,8 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
     state = solver.init(problem, start)
     while True:
         yield state
-        state = solver.step(problem, state)
+        with np.errstate(over="ignore", invalid="ignore"):  # a diverging iterate is reported as a status
+            state = solver.step(problem, state)
 
 
 def solve(
@@ -172,8 +173,9 @@ class _Monitor:
         self.start = time.perf_counter()
         zero = np.zeros(problem.n_features)
         z = np.zeros(problem.datafit.n_samples)
-        self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
-        self.violation_scale = float(problem.penalty.groups.norms(problem.gradient(zero)).max())
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
+            self.violation_scale = float(problem.penalty.groups.norms(problem.gradient(zero)).max())
         self.rows: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
         self.lowest, self.since_progress = np.inf, 0

@@ -10,10 +10,11 @@ import numpy as np
 class Datafit(Protocol):
     """A convex, differentiable function of z [n], unpenalised parts (an intercept) minimised out.
 
-    n_samples: n.
+    n_samples: n.  fit_intercept: whether a constant is minimised out, so that adding one to z changes nothing.
     """
 
     n_samples: int
+    fit_intercept: bool
 
     def value(self, z: np.ndarray) -> float:
         """Value at z [n]."""
