@@ -42,7 +42,7 @@ class Status(Enum):
 class State:
     """One iterate of a solver.  Solvers subclass it for what else they carry.
 
-    w: [p], the iterate.  z: [n] = X w.  gradient: [p], of the datafit, at `point`.  passes: columns of X read so far / p.
+    w: [p], the iterate.  z: [n] = X w.  passes: columns of X read so far / p.
     """
 
     w: np.ndarray
@@ -64,7 +64,8 @@ class Solver(Protocol):
 class History:
     """Arrays [number of stopping tests]: what was seen at each of them.
 
-    iteration; objective; gap (relative; NaN for nonconvex problems); violation; seconds since the start; passes; n_active.
+    iteration; objective; gap (relative; NaN for nonconvex problems); violation; seconds since the start; passes;
+    n_active, the number of groups that are not zero.
     """
 
     iteration: np.ndarray

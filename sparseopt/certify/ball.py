@@ -130,7 +130,7 @@ def power_of_two(values: np.ndarray) -> np.ndarray:
 
 def length(values: np.ndarray) -> float:
     """An upper bound of the Euclidean (Frobenius) norm of a float array [...], at any scale."""
-    largest = np.abs(values).max(initial=0.0)
+    largest = np.asarray(np.abs(values).max(initial=0.0))
     if largest == 0 or not np.isfinite(largest):
         return float(largest)
     unit = power_of_two(largest)
@@ -142,7 +142,9 @@ def row_norms(X: Any) -> np.ndarray:
     n, p = X.shape
     if p == 0:
         return np.zeros(n)
-    unit = float(power_of_two(np.float64(max(abs(X).max() if sparse.issparse(X) else max(X.max(), -X.min()), 0.0))))
+    unit = float(
+        power_of_two(np.asarray(abs(X).max() if sparse.issparse(X) else max(X.max(), -X.min()), dtype=np.float64))
+    )
     if X.dtype == np.float32 or not 1e-100 < unit < 1e100:
         X = X.astype(np.float64) / unit
     else:

@@ -43,9 +43,10 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
 
 @dataclass(frozen=True)
 class GapBounds:
-    """lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale: lower bound of the scale of the objective.
+    """What the verdicts are made of.
 
-    evaluation: the smooth part.  gradient_norms: [G].
+    lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale: lower bound of the scale of the
+    objective.  evaluation: the smooth part.  gradient_norms: [G].
     """
 
     lower: float

@@ -67,7 +67,7 @@ def lambda_window(problem: Problem) -> LambdaWindow:
 
 
 def _width(problem: Problem, at_zero: Evaluation, group: int, lead: np.ndarray, others: np.ndarray) -> float:
-    """Lower bound of d, for the leads tau_1 - tau_h [G - 1] of the group over the others; 0 if mu_1 > 0 is not shown."""
+    """Lower bound of d, for the leads tau_1 - tau_h [G - 1] of the group over the others; 0 if mu_1 > 0 is unshown."""
     groups, weights = problem.penalty.groups, problem.penalty.weights
     columns = at_zero.hessian_columns(groups.members(group))
     mu = block_eigenvalue(columns[groups.members(group)])

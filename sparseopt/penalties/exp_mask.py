@@ -105,7 +105,7 @@ def _bisect(xp: Any, below: Callable[[Array], Array], low: Array, high: Array) -
 
 
 def _turning_points(xp: Any, step: Array) -> tuple[Array, Array]:
-    """Local maximum and minimum of the curve, s^2 = W/2 with e^W (1 + W) = 2 step (W - 1); equal where it is monotone."""
+    """Local maximum and minimum of the curve, s^2 = W/2, e^W (1 + W) = 2 step (W - 1); equal where it is monotone."""
     root3 = math.sqrt(3)
     folded = step > math.exp(root3) * (1 + root3) / (2 * (root3 - 1))
     step = xp.where(folded, step, xp.full_like(step, 11.0))
@@ -116,11 +116,11 @@ def _turning_points(xp: Any, step: Array) -> tuple[Array, Array]:
     middle = xp.full_like(step, root3)
     _, low = _bisect(xp, decreasing, xp.ones_like(step), middle)
     high, _ = _bisect(xp, lambda w: ~decreasing(w), middle, xp.log(2 * step) + 1)
-    return tuple(xp.sqrt(xp.where(folded, w, middle) / 2) for w in (low, high))  # type: ignore[return-value]
+    return tuple(xp.sqrt(xp.where(folded, w, middle) / 2) for w in (low, high))
 
 
 def _bracketed_root(xp: Any, v: Array, step: Array, low: Array, high: Array) -> Array:
-    """Root in [low, high] of the curve at height v: bisection on a log scale, then Newton's method inside the bracket."""
+    """Root in [low, high] of the curve at height v: bisection on a log scale, then Newton's method in the bracket."""
     low, high = _bisect(xp, lambda s: _curve(xp, s, step) < v, low, high)
     s = xp.sqrt(low) * xp.sqrt(high)
     for _ in range(NEWTON_STEPS):

@@ -40,7 +40,7 @@ class InverseSum:
         return InverseSum(lam, self.groups, self.rho)
 
     def value(self, w: Array) -> Array:
-        """R(w) for w [p] or [p, T]; +inf where the sum is out of reach of q.  Exactly lam |w_g| with one active group."""
+        """R(w) for w [p] or [p, T]; +inf where q does not reach the sum.  Exactly lam |w_g| with one active group."""
         xp = namespace(w)
         norms = self.groups.norms(w)
         total = xp.sum(self.rho.value(norms))

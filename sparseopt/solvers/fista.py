@@ -15,7 +15,7 @@ from .proximal_gradient import proximal_step, resolve_step
 class MomentumState(State):
     """State of FISTA.
 
-    point: [p], the extrapolated point y.  z_point: [n] = X y.  t: momentum parameter, t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2.
+    point: [p], the extrapolated point y.  z_point: [n] = X y.  t: momentum, t_{k+1} = (1 + sqrt(1 + 4 t_k^2)) / 2.
     """
 
     point: np.ndarray
