@@ -34,7 +34,7 @@ def diabetes() -> Dataset:
     """Disease progression one year on, against ten variables measured at the start.  n = 442, p = 55, G = 10.
 
     Each variable is a group: its cubic B-splines on 5 equidistant knots, scikit-learn's defaults, 7 less the constant
-    makes 6 columns once they are centred; sex has two values and is a single column.
+    makes 6 columns once they are centred; sex has two values and is a single column.  y is in standard deviations.
     Raises ImportError without scikit-learn.  Source: Efron, Hastie, Johnstone and Tibshirani (2004).
     """
     data = _sklearn("datasets").load_diabetes(scaled=False)
@@ -43,7 +43,7 @@ def diabetes() -> Dataset:
         column if len(np.unique(column)) == 2 else splines.fit_transform(column)
         for column in np.hsplit(data.data, data.data.shape[1])
     ]
-    return _dataset("diabetes", blocks, data.target, data.feature_names)
+    return _dataset("diabetes", blocks, data.target / data.target.std(), data.feature_names)
 
 
 def breast_cancer() -> Dataset:

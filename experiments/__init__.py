@@ -1,0 +1,1 @@
+"""Studies on data: one file each, run and recorded by `runner`."""

@@ -1,0 +1,177 @@
+"""Runs a study and records its rows, one JSON object a line; an interrupted run continues where it stopped.
+
+A study is a module with a frozen dataclass `Config` and `main(config)`, which yields `Part`s: named pieces of work
+whose rows are computed only when asked for.  The file is append-only.  The key of a row starts with a digest of the
+config, the sources and the library versions, so a run whose sources changed starts anew in the same file and never
+mixes with the old rows; every finished run is closed by a row of type "run", and `read_rows` returns the last one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARIES = ("numpy", "scipy", "scikit-learn")
+SOURCES = (*(f"sparseopt/**/*.{suffix}" for suffix in ("py", "cpp", "cu", "h", "inc")), "experiments/*.py")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a study.  name: unique in the study.  compute: returns its rows, dicts that JSON can hold."""
+
+    name: str
+    compute: Callable[[], Iterable[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One study with one config, recorded in `path`."""
+
+    study: ModuleType
+    config: Any
+    path: Path
+
+    @property
+    def name(self) -> str:
+        """Name of the study."""
+        return self.study.__name__.rpartition(".")[2]
+
+    @cached_property
+    def digest(self) -> str:
+        """Twelve hexadecimal digits that stand for config, sources and versions."""
+        text = json.dumps([self.name, asdict(self.config), source_digest(self.study), versions()], sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """What every row carries besides its key and payload."""
+        return {
+            "study": self.name,
+            "seed": getattr(self.config, "seed", None),
+            "config": asdict(self.config),
+            "revision": revision(),
+            "versions": versions(),
+            "device": f"{platform.machine()} CPU",
+        }
+
+    def execute(self) -> int:
+        """Compute and append what is missing; the number of rows written."""
+        from tqdm import tqdm
+
+        start = time.perf_counter()
+        known = repair(self.path)
+        counts = Counter(row["key"].rpartition("/")[0] for row in known)
+        sizes = {row["key"].rpartition("/")[0]: row["rows_in_part"] for row in known}
+        parts = list(self.study.main(self.config))
+        missing = [part for part in parts if counts[self._key(part)] < sizes.get(self._key(part), 1)]
+        keys = {row["key"] for row in known}
+        with self.path.open("a", encoding="utf-8") as file:
+            written = sum(self._record(part, keys, file) for part in tqdm(missing, desc=self.name, unit=" parts"))
+            closed = bool(known) and not missing and known[-1]["key"] == f"{self.digest}/run/0"
+            if not closed:
+                ending = {"type": "run", "parts": len(parts), "seconds": round(time.perf_counter() - start, 3)}
+                self._write(file, f"{self.digest}/run/0", 1, ending)
+        return written
+
+    def _key(self, part: Part) -> str:
+        return f"{self.digest}/{part.name}"
+
+    def _record(self, part: Part, keys: set[str], file: Any) -> int:
+        rows = list(part.compute())
+        named = {f"{self._key(part)}/{i}": row for i, row in enumerate(rows)}
+        new = {key: row for key, row in named.items() if key not in keys}
+        for key, row in new.items():
+            self._write(file, key, len(rows), row)
+        return len(new)
+
+    def _write(self, file: Any, key: str, rows_in_part: int, row: dict[str, Any]) -> None:
+        line = json.dumps(self.header | {"key": key, "rows_in_part": rows_in_part} | row, allow_nan=False)
+        file.write(line + "\n")
+        file.flush()
+
+
+def repair(path: Path) -> list[dict[str, Any]]:
+    """The rows of `path`, after cutting off a last line that an interruption left incomplete.
+
+    Makes the folder when there is none.  Raises ValueError when another line is damaged.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if not path.exists():
+        return []
+    data = path.read_bytes()
+    complete = data.rfind(b"\n") + 1
+    if complete < len(data):
+        os.truncate(path, complete)
+    return list(_parse(path, data[:complete]))
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The rows of the last finished run in `path`, without its closing row, in the order of the study.
+
+    Raises ValueError, naming the command that makes the file, when it is missing or holds no finished run.
+    """
+    advice = f"run `python -m experiments run {path.stem}`"
+    if not path.exists():
+        raise ValueError(f"{path} is missing: {advice}")
+    data = path.read_bytes()
+    rows = list(_parse(path, data[: data.rfind(b"\n") + 1]))
+    closing = [row for row in rows if row.get("type") == "run"]
+    if not closing:
+        raise ValueError(f"{path} holds no finished run: {advice} again, it continues where it stopped")
+    digest = closing[-1]["key"].partition("/")[0]
+    return [row for row in rows if row["key"].startswith(f"{digest}/") and row.get("type") != "run"]
+
+
+def _parse(path: Path, data: bytes) -> Iterator[dict[str, Any]]:
+    for number, line in enumerate(data.decode("utf-8").splitlines(), start=1):
+        try:
+            yield json.loads(line)
+        except json.JSONDecodeError as error:
+            raise ValueError(
+                f"line {number} of {path} is damaged ({error.msg}): delete the file and run again"
+            ) from error
+
+
+def source_digest(study: ModuleType) -> str:
+    """Hash of the sources of sparseopt, of the experiments and of the study, wherever it lies."""
+    files = {path for pattern in SOURCES for path in ROOT.glob(pattern)} | {Path(str(study.__file__)).resolve()}
+    hashed = hashlib.sha256()
+    for path in sorted(files):
+        hashed.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return hashed.hexdigest()
+
+
+def revision() -> str:
+    """The commit of the checkout, with "-dirty" after it where files differ; "unknown" outside git."""
+    try:
+        commit, changes = (
+            subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return f"{commit}-dirty" if changes else commit
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python, sparseopt and the libraries that the numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in ("sparseopt", *LIBRARIES):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "unknown"
+    return found
