@@ -17,7 +17,7 @@ class Groups:
 
     n_groups: G.  n_features: p.  sizes: [G] int64.  labels: [p] int64, the group of each coefficient.
     index: [p] int64, the coefficients ordered by group.  offsets: [G + 1] int64, group g is
-    index[offsets[g]:offsets[g + 1]].  contiguous: whether index is 0, 1, ..., p - 1.  names: tuple of G labels as given.
+    index[offsets[g]:offsets[g + 1]].  contiguous: whether index is 0, 1, ..., p - 1.  names: tuple of G labels.
     """
 
     def __init__(self, labels: np.ndarray, names: Sequence[Any]) -> None:
