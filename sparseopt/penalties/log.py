@@ -43,19 +43,14 @@ class Log:
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
         """Global minimiser of (r - v)^2 / 2 + step * log(1 + r / eps), for v [...] >= 0, step >= 0 (a number or [...]).
 
-        The larger root of r^2 + (eps - v) r + step - eps v, compared with 0 (ledger D7).  Error a few ulp of v + eps.
+        The larger root of r^2 + (eps - v) r + step - eps v, compared with 0 (ledger D7).  Error a few ulp of v.
         """
         xp = namespace(v)
         s, eps = as_steps(xp, v, step), self.eps
         # sqrt of the discriminant (v + eps)^2 - 4 step, in factors: no cancellation, no overflow
         spread = 2 * xp.sqrt(s)
-        exists = v + eps >= spread
         half = xp.sqrt(xp.clip(v + eps - spread, min=0)) * xp.sqrt(v + eps + spread)
-        root = xp.where(exists, (v - eps + half) / 2, xp.zeros_like(v))
-        # the same root without cancellation where v < eps: product of the roots / smaller root
-        other = eps - v + half
-        stable = 2 * (eps * v - s) / xp.where(other > 0, other, xp.ones_like(other))
-        root = xp.where(exists & (v < eps), stable, root)
+        root = xp.where(v + eps >= spread, v - 2 * s / (v + eps + half), xp.zeros_like(v))
         return write(better_of_zero_and(root, v, s, self.value), out)
 
     def inverse(self, y: Array) -> Array:
