@@ -1,0 +1,23 @@
+"""Settings of Hypothesis and the array libraries that every formula is run with."""
+
+from __future__ import annotations
+
+import importlib
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+settings.register_profile("thorough", settings.get_profile("ci"), derandomize=False, max_examples=1000)
+settings.load_profile("ci")
+
+
+@pytest.fixture(params=["numpy", "torch", "array_api_strict"])
+def xp(request):
+    """Array namespace; `numpy.asarray` turns its arrays back."""
+    if request.param == "array_api_strict":
+        return pytest.importorskip("array_api_strict", reason="array-api-strict is not installed")
+    pytest.importorskip(request.param, reason=f"{request.param} is not installed")
+    return importlib.import_module(f"array_api_compat.{request.param}")

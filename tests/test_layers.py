@@ -1,0 +1,147 @@
+"""Who may import whom, and what `import sparseopt` costs."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+BASE = {"_array", "_native", "groups"}
+FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
+PROBLEM = BASE | FORMULAS | {"problem"}
+SOLVERS = {"solve", "solvers", "path", "certify"}
+ALLOWED = {
+    "_array": set(),
+    "_native": set(),
+    "groups": {"_array"},
+    **{part: BASE | {part} for part in FORMULAS},
+    "problem": BASE | FORMULAS,
+    **{part: PROBLEM | SOLVERS for part in SOLVERS},
+    "datasets": BASE,
+    "estimators": PROBLEM | SOLVERS,
+    "testing": PROBLEM | SOLVERS,
+    "kernels": BASE | {"penalties", "sets", "soft_topk"},
+    "pruning": BASE | {"penalties", "sets", "soft_topk", "kernels"},
+}
+"""Which parts of sparseopt each part may import (itself always): the arrows of the design."""
+
+HEAVY = {
+    "torch": {"kernels", "pruning", "__main__"},
+    "matplotlib": set(),
+    "sklearn": {"datasets", "estimators"},
+    "pandas": set(),
+    "joblib": {"path", "estimators", "solvers"},
+    "hypothesis": {"testing"},
+    "flint": {"certify"},
+}
+"""Modules that only these parts may import, and (outside kernels and pruning) only inside functions."""
+
+OPTIONAL = ("torch", "matplotlib", "sklearn", "pandas", "joblib", "hypothesis", "flint")
+UNWANTED = (*OPTIONAL, "scipy.optimize", "scipy.stats")
+
+
+def imports(file: Path, *, top_level: bool = False) -> set[str]:
+    """Absolute dotted names that a file imports; top_level: without those inside functions."""
+    package = file.relative_to(ROOT).with_suffix("").parts[:-1]
+    names, stack = set(), [ast.parse(file.read_text(encoding="utf-8"))]
+    while stack:
+        node = stack.pop()
+        if top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom):
+            base = list(package[: len(package) - node.level + 1]) if node.level else []
+            module = ".".join(base + ([node.module] if node.module else []))
+            names |= {f"{module}.{alias.name}" for alias in node.names}
+        stack += ast.iter_child_nodes(node)
+    return names
+
+
+def sources(package: str) -> list[Path]:
+    return sorted((ROOT / package).rglob("*.py"))
+
+
+def part(file: Path) -> str:
+    return file.relative_to(ROOT / "sparseopt").with_suffix("").parts[0]
+
+
+def imported_parts(names: set[str]) -> set[str]:
+    return {name.split(".")[1] for name in names if name.startswith("sparseopt.") and not name.endswith("__version__")}
+
+
+@pytest.mark.parametrize("file", sources("sparseopt"), ids=lambda f: str(f.relative_to(ROOT)))
+def test_sparseopt_respects_its_layers(file):
+    own = part(file)
+    if own in ("__init__", "__main__"):
+        return
+    assert own in ALLOWED, f"{own} is in no layer: add it to ALLOWED, where the design puts it"
+    excess = imported_parts(imports(file)) - ALLOWED[own] - {own}
+    assert not excess, f"{file.name} of layer {own} imports {sorted(excess)}"
+
+
+@pytest.mark.parametrize("file", sources("sparseopt"), ids=lambda f: str(f.relative_to(ROOT)))
+def test_heavy_modules_are_imported_where_they_may(file):
+    own, everywhere, at_top = part(file), imports(file), imports(file, top_level=True)
+    for heavy, allowed in HEAVY.items():
+        if any(name.split(".")[0] == heavy for name in everywhere):
+            assert own in allowed, f"{own} imports {heavy}"
+    if own not in ("kernels", "pruning"):
+        late = {name for name in at_top if name.startswith(UNWANTED)}
+        assert not late, f"{sorted(late)} must be imported inside the functions that need them"
+
+
+@pytest.mark.parametrize(
+    ("package", "forbidden"),
+    [
+        ("sparseopt", {"theory", "experiments", "paper_figures", "tests"}),
+        ("theory", {"experiments", "paper_figures", "tests", "torch", "matplotlib"}),
+        ("experiments", {"theory", "paper_figures", "tests", "matplotlib"}),
+        ("paper_figures", {"sparseopt", "tests", "torch"}),
+    ],
+)
+def test_packages_import_downwards_only(package, forbidden):
+    for file in sources(package):
+        found = {name.split(".")[0] for name in imports(file)} & forbidden
+        if package == "paper_figures":
+            found -= {"sparseopt"} if _only_version(file) else set()
+        assert not found, f"{file.relative_to(ROOT)} imports {sorted(found)}"
+
+
+def _only_version(file: Path) -> bool:
+    """The report may ask for the version and the build, nothing that computes."""
+    names = {name for name in imports(file) if name.split(".")[0] == "sparseopt"}
+    return names <= {"sparseopt", "sparseopt.__version__", "sparseopt._native.build_info", "sparseopt.__main__"}
+
+
+def test_no_private_name_of_a_solver_or_datafit_is_used_by_the_certificates():
+    for file in sources("sparseopt/certify"):
+        taken = {name for name in imports(file) if name.rsplit(".", 1)[-1].startswith("_")}
+        assert not taken - {"__future__.annotations"}, f"{file.name} imports {sorted(taken)}"
+
+
+def run(code: str) -> str:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT).stdout
+
+
+def test_import_loads_nothing_heavy():
+    loaded = run("import sys, sparseopt; print(*sys.modules)").split()
+    assert not {name for name in UNWANTED if name in loaded}
+
+
+def test_names_are_there_after_the_import():
+    run("import sparseopt as so; so.penalties.Power, so.solvers.FISTA, so.certify.duality_gap, so.datasets.diabetes")
+
+
+def test_import_is_cheap():
+    timer = "import time; t = time.perf_counter(); import {}; print(time.perf_counter() - t)"
+    baseline, own = [], []
+    for _ in range(5):
+        baseline.append(float(run(timer.format("numpy, scipy.sparse"))))
+        own.append(float(run(timer.format("sparseopt"))))
+    assert min(own) <= 1.5 * min(baseline) + 0.1
