@@ -135,7 +135,9 @@ def block_prox(
     return out
 
 
-def block_prox_ptr(w: int, out: int, layout: BlockLayout, prox: RadialProx, *, norms: int = 0, threads: int = 0) -> None:
+def block_prox_ptr(
+    w: int, out: int, layout: BlockLayout, prox: RadialProx, *, norms: int = 0, threads: int = 0
+) -> None:
     """`block_prox` on addresses in host memory, unchecked; norms 0: not wanted; threads 0: OpenMP's own choice."""
     function = getattr(core, "block_prox_" + layout.function_suffix)
     function(w, out, norms, layout.shape, prox.kind, prox.parameter, prox.step, prox.per_block, threads)

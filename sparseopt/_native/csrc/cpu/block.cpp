@@ -2,6 +2,7 @@
 // This unit is compiled for the baseline, so everything but the leaf kernels is the same code on every machine.
 #include "../block.h"
 #include "../radial.h"
+#include "isa.h"
 #include "rows.h"
 
 #include <float.h>
@@ -17,24 +18,11 @@ const int64_t tile_bytes = 512 << 10;      // a tile is read twice: the second t
 const int64_t tile_blocks = 256;           // accumulators on the stack
 const int64_t stream_bytes = 4 << 20;      // a larger `out` is written past the cache
 const int64_t parallel_elements = 1 << 15; // below this a second thread costs more than it saves
-const int rows_together = 8;               // read side by side where a tile's rows are not one stream
+const int64_t steps_together = 4;          // of SO_STREAMS rows each, where the rows of a tile are not one stream
 
 #ifdef SO_MULTI_ISA
-int available() {
-  __builtin_cpu_init();
-  if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && __builtin_cpu_supports("bmi2"))) return 0;
-  const bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-                  __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd");
-  return v4 ? 4 : 3;
-}
-
-const so_isa& choose() {
-  const char* wanted = getenv("SPARSEOPT_ISA");  // 0, 3 or 4: at most this, for tests
-  const int most = available(), level = wanted && *wanted && atoi(wanted) < most ? atoi(wanted) : most;
-  return level >= 4 ? so_isa_v4 : level >= 3 ? so_isa_v3 : so_isa_baseline;
-}
+const so_isa& choose() { return so_isa_level() >= 4 ? so_isa_v4 : so_isa_level() >= 3 ? so_isa_v3 : so_isa_baseline; }
 #else
-int available() { return 0; }
 const so_isa& choose() { return so_isa_baseline; }
 #endif
 
@@ -71,12 +59,6 @@ template <class T> double careful_norm(const T* w, const so_blocks& b) {
   return scalbn(sqrt(sum), exponent);
 }
 
-template <class T> double norm_of(T* lanes, const T* w, const so_blocks& b) {
-  for (int half = SO_LANES / 2; half; half /= 2)
-    for (int l = 0; l < half; ++l) lanes[l] += lanes[l + half];
-  return safe(lanes[0]) ? sqrt((double)lanes[0]) : careful_norm(w, b);
-}
-
 // A tile: nb neighbouring blocks of one row of blocks.
 struct tile {
   int64_t block_row, first, nb;
@@ -99,12 +81,13 @@ struct tiling {
 };
 
 template <class T> void tile_norms(const T* w, const so_blocks& b, int64_t nb, double* norms) {
-  T lanes[tile_blocks * SO_LANES];
+  T lanes[tile_blocks * SO_LANES], sums[tile_blocks];
   memset(lanes, 0, nb * SO_LANES * sizeof(T));
-  const int step = nb * b.bc == b.ld ? 1 : rows_together;
-  for (int64_t i = 0; i < b.br; i += step)
-    kernels<T>().add_squares(w + i * b.ld, b.ld, (int)(i + step < b.br ? step : b.br - i), nb, b.bc, lanes);
-  for (int64_t k = 0; k < nb; ++k) norms[k] = norm_of(lanes + k * SO_LANES, w + k * b.bc, b);
+  const int64_t gap = (b.br + SO_STREAMS - 1) / SO_STREAMS, step = nb * b.bc == b.ld ? 1 : steps_together;
+  for (int64_t i = 0; i < gap; i += step)
+    kernels<T>().add_squares(w, b.ld, {b.br, gap, i, i + step < gap ? step : gap - i}, nb, b.bc, lanes);
+  kernels<T>().fold(lanes, nb, sums);
+  for (int64_t k = 0; k < nb; ++k) norms[k] = safe(sums[k]) ? sqrt((double)sums[k]) : careful_norm(w + k * b.bc, b);
 }
 
 template <class T> void tile_prox(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, const tile& t) {
@@ -152,7 +135,6 @@ template void so_block_prox(const float*, float*, float*, const so_blocks&, cons
 template void so_block_prox(const double*, double*, double*, const so_blocks&, const so_prox&, int);
 
 const char* so_isa_in_use() { return isa().name; }
-int so_isa_available() { return available(); }
 int so_threads() {
 #ifdef _OPENMP
   return omp_get_max_threads();

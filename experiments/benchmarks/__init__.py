@@ -1,0 +1,1 @@
+"""Timings of the compiled operations: contestants alternate in one run, the minimum of each counts."""
