@@ -4,23 +4,39 @@ from . import certify, datasets, penalties, solvers
 from .datafits import LeastSquares
 from .groups import Groups
 from .path import lambda_max
-from .penalties import GroupExpMask, GroupLasso, GroupLogSum, GroupLq, InverseSum
+from .penalties import (
+    GroupElasticNet,
+    GroupExpMask,
+    GroupL0,
+    GroupLasso,
+    GroupLogSum,
+    GroupLq,
+    GroupMCP,
+    GroupSCAD,
+    InverseSum,
+    SparseGroupLasso,
+)
 from .problem import Problem
 from .solve import NotConverged, Result, Status, iterate, solve
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "GroupElasticNet",
     "GroupExpMask",
+    "GroupL0",
     "GroupLasso",
     "GroupLogSum",
     "GroupLq",
+    "GroupMCP",
+    "GroupSCAD",
     "Groups",
     "InverseSum",
     "LeastSquares",
     "NotConverged",
     "Problem",
     "Result",
+    "SparseGroupLasso",
     "Status",
     "certify",
     "datasets",

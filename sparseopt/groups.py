@@ -18,11 +18,17 @@ class Groups:
     n_groups: G.  n_features: p.  sizes: [G] int64.  labels: [p] int64, the group of each coefficient.
     index: [p] int64, the coefficients ordered by group.  offsets: [G + 1] int64, group g is
     index[offsets[g]:offsets[g + 1]].  contiguous: whether index is 0, 1, ..., p - 1.  names: tuple of G labels.
+
+    Overlapping groups are represented by a partition of latent coefficients, one for each membership
+    (`from_lists(..., overlap="latent")`); then p counts those, and columns [p] holds the column of X of each, n_columns
+    the number of columns.  Otherwise columns is None and n_columns is p.
     """
 
-    def __init__(self, labels: np.ndarray, names: Sequence[Any]) -> None:
+    def __init__(self, labels: np.ndarray, names: Sequence[Any], columns: np.ndarray | None = None) -> None:
         self.labels = _frozen(np.asarray(labels, dtype=np.int64))
         self.names = tuple(names)
+        self.columns = None if columns is None else _frozen(np.asarray(columns, dtype=np.int64))
+        self.n_columns = len(self.labels) if self.columns is None else int(self.columns.max()) + 1
         self.sizes = _frozen(np.bincount(self.labels, minlength=len(self.names)))
         self.index = _frozen(np.argsort(self.labels, kind="stable"))
         self.offsets = _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
@@ -76,23 +82,58 @@ class Groups:
         return cls(inverse, names.tolist())
 
     @classmethod
-    def from_lists(cls, lists: Iterable[Iterable[int]], n_features: int | None = None) -> Groups:
+    def from_lists(
+        cls, lists: Iterable[Iterable[int]], n_features: int | None = None, overlap: str = "error"
+    ) -> Groups:
         """Groups given as lists of coefficient indices, e.g. [[0, 2], [1]].
 
-        n_features: p; by default the largest index + 1.  Raises ValueError when a list is empty, an index is negative
-        or not below p, a coefficient is in two groups, or one is in none.
+        n_features: p; by default the largest index + 1.  overlap: "error", or "latent": a coefficient in k groups
+        becomes the sum of k latent ones, one in each of its groups, whose penalty is that of the groups of latent
+        coefficients (the latent group LASSO of Jacob, Obozinski and Vert, 2009).  Group g then is the block of latent
+        coefficients lists[g], in that order; see `expand` and `collapse`.
+
+        Raises ValueError when a list is empty or names a coefficient twice, an index is negative or not below p, a
+        coefficient is in none, or in two groups without overlap="latent".
         """
+        if overlap not in ("error", "latent"):
+            raise ValueError(f'overlap is {overlap!r}: allowed are "error" and "latent"')
         members = [_integers(indices, f"lists[{g}]") for g, indices in enumerate(lists)]
         if not members:
             raise ValueError("lists is empty: at least one group is needed")
         p = int(max(m.max() for m in members)) + 1 if n_features is None else int(n_features)
         labels = np.full(p, -1, dtype=np.int64)
         for g, indices in enumerate(members):
-            _claim(labels, g, indices)
+            _claim(labels, g, indices, overlap == "latent")
         if (labels < 0).any():
             missing = int(np.argmax(labels < 0))
             raise ValueError(f"coefficient {missing} is in no group: add it to one, or give it one of its own")
+        if overlap == "latent":
+            sizes = [len(indices) for indices in members]
+            return cls(np.repeat(np.arange(len(members)), sizes), range(len(members)), np.concatenate(members))
         return cls(labels, range(len(members)))
+
+    def restrict(self, groups: np.ndarray) -> Groups:
+        """The groups with these increasing indices [k] as a partition of their own coefficients, in the old order."""
+        kept = np.isin(self.labels, groups)
+        return Groups(np.searchsorted(groups, self.labels[kept]), [self.names[g] for g in groups])
+
+    def expand(self, X: Any) -> Any:
+        """X [n, n_columns], dense or sparse, with a column for each coefficient, [n, p]; X itself without overlap.
+
+        Copies: one column of X for each membership.  expand(X) @ w equals X @ collapse(w).
+        """
+        return X if self.columns is None else X[:, self.columns]
+
+    def collapse(self, w: np.ndarray) -> np.ndarray:
+        """Coefficients of the columns of X, [n_columns] or [n_columns, T]: sums over the latent ones w [p] or [p, T].
+
+        w itself without overlap.
+        """
+        if self.columns is None:
+            return w
+        total = np.zeros((self.n_columns, *w.shape[1:]), dtype=w.dtype)
+        np.add.at(total, self.columns, w)
+        return total
 
     def members(self, g: int) -> np.ndarray:
         """Indices [sizes[g]] of the coefficients of group g, increasing."""
@@ -164,7 +205,11 @@ class Groups:
         return unit * self._norms(np, w / (rows if w.ndim == 1 else rows[:, None]))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Groups) and np.array_equal(self.labels, other.labels)
+        if not isinstance(other, Groups) or not np.array_equal(self.labels, other.labels):
+            return False
+        if self.columns is None or other.columns is None:
+            return self.columns is other.columns
+        return np.array_equal(self.columns, other.columns)
 
     def __hash__(self) -> int:
         return hash(self.labels.tobytes())
@@ -172,7 +217,8 @@ class Groups:
     def __repr__(self) -> str:
         smallest, largest = int(self.sizes.min()), int(self.sizes.max())
         sizes = f"size {smallest}" if smallest == largest else f"sizes {smallest} to {largest}"
-        return f"Groups({self.n_groups} groups of {sizes}, {self.n_features} coefficients)"
+        overlap = "" if self.columns is None else f" of {self.n_columns} columns"
+        return f"Groups({self.n_groups} groups of {sizes}, {self.n_features} coefficients{overlap})"
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:
@@ -204,13 +250,17 @@ def _integers(values: Iterable[Any], name: str) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _claim(labels: np.ndarray, g: int, indices: np.ndarray) -> None:
+def _claim(labels: np.ndarray, g: int, indices: np.ndarray, overlap: bool) -> None:
     p = len(labels)
     outside = indices[(indices < 0) | (indices >= p)]
     if outside.size:
         raise ValueError(f"lists[{g}] contains {outside[0]}: indices must be between 0 and {p - 1}")
+    if len(np.unique(indices)) < len(indices):
+        raise ValueError(f"lists[{g}] contains {int(np.bincount(indices).argmax())} twice: name it once")
     taken = indices[labels[indices] >= 0]
-    if taken.size or len(np.unique(indices)) < len(indices):
-        j = int(taken[0]) if taken.size else int(np.bincount(indices).argmax())
-        raise ValueError(f"coefficient {j} is in two groups (one is lists[{g}]): groups must not overlap")
+    if taken.size and not overlap:
+        raise ValueError(
+            f"coefficient {int(taken[0])} is in two groups (one is lists[{g}]): groups must not overlap, or give "
+            'overlap="latent"'
+        )
     labels[indices] = g

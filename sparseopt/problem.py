@@ -11,6 +11,7 @@ from scipy import sparse
 from ._array import as_float, check_finite
 from .datafits import Datafit, Quadratic
 from .penalties import InverseSum
+from .unpenalised import refit, unpenalised_columns
 
 DENSE_LIMIT = 1500
 """Up to this size of the smaller side of X the largest curvature comes from a full eigenvalue decomposition."""
@@ -22,6 +23,9 @@ class Problem:
     X: [n, p] dense or scipy.sparse, finite, float32 or float64 (integers and booleans are converted).
     datafit: e.g. LeastSquares(y) with n samples.  penalty: e.g. GroupLasso(lam, groups) over p coefficients.
     Nothing is copied when X is a float array already; X, datafit and penalty are never modified.
+    Overlapping groups (`Groups.from_lists(..., overlap="latent")`): X is given with its own columns, and the problem is
+    one in the latent coefficients; its X is `groups.expand(X)`, a copy, and w stands for the latent coefficients
+    everywhere here.  `collapse` maps them to the columns that were given, as `solve` does for Result.w.
     Raises ValueError for wrong shapes, an empty X, NaN or infinite entries.
     """
 
@@ -30,10 +34,13 @@ class Problem:
         self.datafit = datafit
         self.penalty = penalty
         n, p = self.X.shape
+        groups = penalty.groups
         if datafit.n_samples != n:
             raise ValueError(f"X has {n} rows, but the datafit has {datafit.n_samples} samples")
-        if penalty.groups.n_features != p:
-            raise ValueError(f"X has {p} columns, but the groups cover {penalty.groups.n_features} coefficients")
+        if groups.n_columns != p:
+            raise ValueError(f"X has {p} columns, but the groups cover {groups.n_columns} coefficients")
+        self.X = groups.expand(self.X)
+        self.kept: dict[str, Any] = {}  # what solvers learn of X and reuse: problems made by with_penalty share it
 
     @classmethod
     def quadratic(cls, H: Any, b: Any, penalty: Any) -> Problem:
@@ -51,10 +58,14 @@ class Problem:
         """Whether the objective is convex (every datafit is)."""
         return bool(self.penalty.convex)
 
+    def collapse(self, w: np.ndarray) -> np.ndarray:
+        """Coefficients of the columns of X as given, for w [p]: sums over latent ones; w itself without overlap."""
+        return self.penalty.groups.collapse(w)
+
     def with_penalty(self, penalty: Any) -> Problem:
         """The same data under another penalty; what is known of X is kept."""
         other = Problem.__new__(Problem)
-        other.__dict__ = self.__dict__ | {"penalty": penalty}
+        other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "_unpenalised"} | {"penalty": penalty}
         if penalty.groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
         return other
@@ -115,10 +126,25 @@ class Problem:
         """`gap` at w [p] where z = X w [n] and the gradient [p] are known already."""
         if not self.convex:
             raise ValueError(f"{self.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
-        largest = float((self.penalty.groups.norms(gradient) / self.penalty.slope0).max())
-        limit = np.inf if largest == 0 else 1 / largest
-        primal = self.datafit.value(z) + float(self.penalty.value(w))
-        return primal - self.datafit.dual(z, max(limit, 0.0))
+        penalty = float(self.penalty.value(w))
+        if hasattr(self.penalty, "conjugate"):  # the residual itself is feasible: f + f* leaves the penalty's terms
+            return penalty + float(gradient @ w) + self.penalty.conjugate(-gradient)
+        if len(self._unpenalised[0]):
+            return self._gap_of_refit(self.datafit.value(z) + penalty, z)
+        return self.datafit.value(z) + penalty - self.datafit.dual(z, self.penalty.dual_limit(-gradient))
+
+    def _gap_of_refit(self, primal: float, z: np.ndarray) -> float:
+        """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding."""
+        chosen, columns = self._unpenalised
+        z, fitted = refit(self.datafit, columns, z)
+        c = -(self.X.T @ self.datafit.gradient(z))
+        if fitted:
+            c[chosen] = 0.0
+        return primal - self.datafit.dual(z, self.penalty.dual_limit(c))
+
+    @cached_property
+    def _unpenalised(self) -> tuple[np.ndarray, np.ndarray]:
+        return unpenalised_columns(self.X, self.penalty)
 
     @cached_property
     def smoothness(self) -> float:

@@ -84,6 +84,8 @@ class Result:
     w: [p].  intercept: number.  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN for nonconvex
     problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).  n_iter: iterations.
     passes: columns of X read / p.  lam: strength of the penalty.  history: History.
+    latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
+    is [n_columns], one coefficient for each column of X as given.
     """
 
     w: np.ndarray
@@ -96,6 +98,7 @@ class Result:
     passes: float
     lam: float
     history: History = field(repr=False)
+    latent: np.ndarray = field(repr=False)
 
 
 class NotConverged(RuntimeError):
@@ -224,9 +227,10 @@ class _Monitor:
                 "the starting point gives a NaN or infinite objective: rescale the data, or choose another w0"
             )
         _, state, row = self.best
+        latent = np.array(state.w)
         columns = [np.array(column) for column in zip(*self.rows, strict=True)]
         return Result(
-            w=np.array(state.w),
+            w=self.problem.collapse(latent),
             intercept=self.problem.datafit.intercept(state.z),
             status=status,
             objective=row[1],
@@ -236,6 +240,7 @@ class _Monitor:
             passes=float(self.rows[-1][5]),
             lam=self.problem.penalty.lam,
             history=History(*columns),
+            latent=latent,
         )
 
 

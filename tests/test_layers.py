@@ -13,14 +13,15 @@ ROOT = Path(__file__).parents[1]
 
 BASE = {"_array", "_native", "groups"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
-PROBLEM = BASE | FORMULAS | {"problem"}
+PROBLEM = BASE | FORMULAS | {"problem", "unpenalised"}
 SOLVERS = {"solve", "solvers", "path", "certify"}
 ALLOWED = {
     "_array": set(),
     "_native": set(),
     "groups": {"_array"},
     **{part: BASE | {part} for part in FORMULAS},
-    "problem": BASE | FORMULAS,
+    "unpenalised": BASE | FORMULAS,
+    "problem": BASE | FORMULAS | {"unpenalised"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},
     "datasets": BASE,
     "estimators": PROBLEM | SOLVERS,

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from .._array import Array, as_float, is_numpy, namespace, positive_scalar, safe_divide, write
 from ..groups import Groups
+from . import strength as at_strength
 from .exp_mask import ExpMask
-from .linear import Linear
+from .l0 import L0
 from .log import Log
+from .mcp import MCP
 from .power import Power
+from .scad import SCAD
 from .scalar import ScalarPenalty
 
 
 class GroupPenalty:
     """sum_g lam * weights[g] * rho(|w_g|_2), with |w_g|_2 the norm of a group (Frobenius norm for w [p, T]).
 
-    rho: scalar penalty at unit strength.  lam: > 0, finite.  weights: "sqrt" (square root of the number of
-    coefficients in the group's rows), "none" (all 1) or an array [G] of positive, finite numbers.
+    rho: scalar penalty at unit strength; where it scales its argument (MCP, SCAD) the sum is that of
+    s_g^2 rho(|w_g| / s_g), s_g = lam * weights[g].  lam: > 0, finite.  weights: "sqrt" (square root of the number of
+    coefficients in the group's rows), "none" (all 1) or an array [G] of numbers >= 0: 0 leaves a group unpenalised, inf
+    forces it out (penalty 0 at 0, inf elsewhere).
 
     strength: [G] = lam * weights.  Immutable.  Raises ValueError for another lam or weights.
     """
@@ -39,24 +44,35 @@ class GroupPenalty:
     @property
     def weak_convexity(self) -> float:
         """Smallest kappa such that the penalty plus kappa |w|^2 / 2 is convex; inf when there is none."""
-        return 0.0 if self.convex else float(self.strength.max() * self.rho.weak_convexity)
+        regular = self.strength[(self.strength > 0) & (self.strength < np.inf)]
+        if self.convex or len(regular) == 0:
+            return 0.0
+        return float((1.0 if at_strength.scales_argument(self.rho) else regular.max()) * self.rho.weak_convexity)
 
     @property
     def slope0(self) -> np.ndarray:
         """Derivative along a group at zero [G]; inf where the penalty has infinite slope."""
-        return self.strength * self.rho.slope0
+        return at_strength.slope(self.rho, np.zeros(len(self.strength)), self.strength)
 
-    def with_lam(self, lam: float) -> GroupPenalty:
+    @property
+    def unpenalised(self) -> np.ndarray:
+        """Indices of the groups with weight 0, increasing."""
+        return np.flatnonzero(self.weights == 0)
+
+    def with_lam(self, lam: float) -> Self:
         """The same penalty at another strength."""
-        other = object.__new__(type(self))
-        other.__dict__ = self.__dict__ | {"lam": positive_scalar(lam, "lam")}
-        other.strength = other.lam * other.weights
-        return other
+        lam = positive_scalar(lam, "lam")
+        return self._replace(lam=lam, strength=lam * self.weights)
+
+    def restrict(self, groups: np.ndarray) -> Self:
+        """The same penalty on the coefficients of the groups with these increasing indices [k] (`Groups.restrict`)."""
+        return self._replace(
+            groups=self.groups.restrict(groups), weights=self.weights[groups], strength=self.strength[groups]
+        )
 
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
-        xp = namespace(w)
-        return xp.sum(self._strengths(w) * self.rho.value(self.groups.norms(w)))
+        return namespace(w).sum(at_strength.value(self.rho, self.groups.norms(w), self._strengths(w)))
 
     def prox(self, v: Array, step: float = 1.0, out: Array | None = None) -> Array:
         """argmin over w of |w - v|^2 / 2 + step * penalty(w), a global minimiser also where rho is not convex.
@@ -65,23 +81,51 @@ class GroupPenalty:
         w_g = v_g * rho.prox(|v_g|, step * strength_g) / |v_g|.  Error a few ulp of |v_g|.
         """
         norms = self.groups.norms(v)
-        shrunk = self.rho.prox(norms, step * self._strengths(v))
+        shrunk = at_strength.prox(self.rho, norms, self._strengths(v), step)
         return write(self.groups.scale(v, safe_divide(shrunk, norms)) + 0.0, out)  # + 0.0 turns -0.0 into 0.0
 
     def violation(self, w: Array, gradient: Array) -> Array:
         """Distance of -gradient_g to the subdifferential of the penalty at w, for every group.
 
         w, gradient: [p] or [p, T], gradient of the smooth part at w.  Returns [G] >= 0, in units of the gradient;
-        0 at a zero group whose slope is infinite, where every gradient is a subgradient.
+        0 at a zero group whose slope is infinite, where every gradient is a subgradient; inf at a group that is forced
+        out and is not zero.
         """
         xp = namespace(w, gradient)
         strengths, norms = self._strengths(w), self.groups.norms(w)
         zero = norms == 0
         positive = xp.where(zero, xp.ones_like(norms), norms)
-        pull = strengths * self.rho.slope(positive)
-        moved = self.groups.norms(gradient + self.groups.scale(self.groups.divide(w, positive), pull))
-        at_zero = xp.clip(self.groups.norms(gradient) - strengths * self.rho.slope0, min=0)
-        return xp.where(zero, at_zero, moved)
+        pull = at_strength.slope(self.rho, positive, strengths)
+        out_of_domain = pull == float("inf")
+        direction = self.groups.divide(w, positive)
+        finite = xp.where(out_of_domain, xp.zeros_like(pull), pull)
+        moved = self.groups.norms(gradient + self.groups.scale(direction, finite))
+        moved = xp.where(out_of_domain, pull, moved)
+        slope0 = at_strength.slope(self.rho, xp.zeros_like(norms), strengths)
+        return xp.where(zero, xp.clip(self.groups.norms(gradient) - slope0, min=0), moved)
+
+    def critical_lam(self, c: Array) -> float:
+        """Smallest lam at which 0 is stationary for the gradient -c: max_g |c_g| / (weights[g] * rho'(0+)).
+
+        c: [p] or [p, T].  Unpenalised groups count as inf unless c_g = 0.  For convex penalties this is the dual norm
+        (gauge) of the penalty with lam = 1.  Relative error a few ulp.  Raises ValueError when rho'(0+) is 0 or inf.
+        """
+        slope = float(self.rho.slope0)
+        if not 0 < slope < np.inf:
+            reason = "0 is never a solution" if slope == 0 else "0 is stationary for every lam"
+            raise ValueError(f"{type(self).__name__} has slope {slope:g} at 0, so {reason}: choose lam directly")
+        norms = np.asarray(self.groups.norms(c), dtype=np.float64)
+        with np.errstate(divide="ignore"):
+            ratios = np.where(norms > 0, norms / np.where(norms > 0, self.weights, 1.0), 0.0)
+        return float(ratios.max() / slope)
+
+    def dual_limit(self, c: Array) -> float:
+        """Largest alpha such that alpha * c is in the domain of the conjugate: |alpha c_g| <= strength_g rho'(0+).
+
+        c: [p] or [p, T].  inf for c = 0; 0 where an unpenalised group has c_g != 0.  For convex rho.
+        """
+        critical = self.critical_lam(c)
+        return self.lam / critical if critical > 0 else np.inf
 
     def _strengths(self, w: Array) -> Array:
         xp = namespace(w)
@@ -89,15 +133,13 @@ class GroupPenalty:
             return self.strength.astype(w.dtype, copy=False)
         return xp.asarray(self.strength.copy(), dtype=w.dtype, device=getattr(w, "device", None))
 
+    def _replace(self, **changes: Any) -> Self:
+        other = object.__new__(type(self))
+        other.__dict__ = self.__dict__ | changes
+        return other
+
     def __repr__(self) -> str:
         return f"{type(self).__name__}(lam={self.lam:g}, rho={self.rho!r}, {self.groups!r})"
-
-
-class GroupLasso(GroupPenalty):
-    """lam * sum_g weights[g] * |w_g|_2, the group LASSO.  Convex.  Source: Yuan and Lin (2006)."""
-
-    def __init__(self, lam: float, groups: Groups, weights: Any = "sqrt") -> None:
-        super().__init__(Linear(), lam, groups, weights)
 
 
 class GroupLq(GroupPenalty):
@@ -121,6 +163,34 @@ class GroupExpMask(GroupPenalty):
         super().__init__(ExpMask(), lam, groups, weights)
 
 
+class GroupMCP(GroupPenalty):
+    """sum_g s_g^2 rho(|w_g|_2 / s_g) with s_g = lam * weights[g] and rho = `MCP(gamma)`.  Nonconvex.
+
+    With norms t: s t - t^2 / (2 gamma) up to gamma s, gamma s^2 / 2 beyond; weak convexity 1 / gamma for every lam.
+    Source: Breheny and Huang, Group descent algorithms for nonconvex penalized regression (2015).
+    """
+
+    def __init__(self, lam: float, groups: Groups, gamma: float = 3.0, weights: Any = "sqrt") -> None:
+        super().__init__(MCP(gamma), lam, groups, weights)
+
+
+class GroupSCAD(GroupPenalty):
+    """sum_g s_g^2 rho(|w_g|_2 / s_g) with s_g = lam * weights[g] and rho = `SCAD(a)`.  Nonconvex, flat beyond a * s_g.
+
+    Weak convexity 1 / (a - 1) for every lam.  Source: Breheny and Huang (2015), as for GroupMCP.
+    """
+
+    def __init__(self, lam: float, groups: Groups, a: float = 3.7, weights: Any = "sqrt") -> None:
+        super().__init__(SCAD(a), lam, groups, weights)
+
+
+class GroupL0(GroupPenalty):
+    """lam * sum of weights[g] over the groups with w_g != 0.  Nonconvex and discontinuous; default weights "sqrt"."""
+
+    def __init__(self, lam: float, groups: Groups, weights: Any = "sqrt") -> None:
+        super().__init__(L0(), lam, groups, weights)
+
+
 def _checked_groups(groups: Any) -> Groups:
     if not isinstance(groups, Groups):
         raise ValueError(
@@ -134,10 +204,13 @@ def _resolve_weights(weights: Any, groups: Groups) -> np.ndarray:
         if weights not in ("sqrt", "none"):
             raise ValueError(f'weights is {weights!r}: allowed are "sqrt", "none" or an array [{groups.n_groups}]')
         return np.sqrt(groups.sizes) if weights == "sqrt" else np.ones(groups.n_groups)
-    array = as_float(weights, "weights", ndim=1).astype(np.float64)
+    array = as_float(weights, "weights", ndim=1, finite=False).astype(np.float64)
     if len(array) != groups.n_groups:
         raise ValueError(f"weights has {len(array)} entries, but there are {groups.n_groups} groups")
-    if (array <= 0).any():
-        g = int(np.argmax(array <= 0))
-        raise ValueError(f"weights[{g}] is {array[g]}: weights must be positive")
+    wrong = ~(array >= 0)
+    if wrong.any():
+        g = int(np.argmax(wrong))
+        raise ValueError(
+            f"weights[{g}] is {array[g]}: weights are >= 0; 0 leaves a group unpenalised, inf forces it out"
+        )
     return array

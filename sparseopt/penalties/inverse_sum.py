@@ -6,7 +6,8 @@ from typing import Any
 
 from .._array import Array, namespace, positive_scalar
 from ..groups import Groups
-from .group import GroupLasso, _checked_groups
+from .group import _checked_groups
+from .group_lasso import GroupLasso
 from .scalar import ScalarPenalty
 
 
@@ -64,6 +65,16 @@ class InverseSum:
             raise ValueError(f"{self!r} is +inf at this w, out of reach of q: take the gradient at a smaller w")
         outer = self.rho.slope(xp.where(radius > 0, radius, xp.ones_like(radius)))
         return self.lam * self.groups.scale(self.groups.divide(w, positive), slopes / outer)
+
+    def critical_lam(self, c: Array) -> float:
+        """Smallest lam at which 0 is stationary along every direction for the gradient -c [p] or [p, T]: max_g |c_g|.
+
+        Along a single group R is lam |w_g|, and no direction is cheaper where rho is subadditive near 0, as it is for
+        rho'(0+) > 0.  Raises ValueError for rho'(0+) = 0.
+        """
+        if not self.rho.slope0 > 0:
+            raise ValueError(f"{self.rho!r} has slope 0 at 0 and is not subadditive there: choose lam directly")
+        return self.companion.critical_lam(c)
 
     def __repr__(self) -> str:
         return f"InverseSum(lam={self.lam:g}, rho={self.rho!r}, {self.groups!r})"

@@ -16,6 +16,9 @@ class ScalarPenalty(Protocol):
 
     slope0: rho'(0+), may be inf or 0.  weak_convexity: smallest kappa >= 0 such that rho + kappa t^2 / 2 is convex,
     inf when there is none.  convex: weak_convexity == 0.
+
+    scales_argument: an optional trait.  Where a class has it and it is True (MCP, SCAD), strength s stands for
+    s^2 rho(t / s); else for s rho(t).  `strength.py` applies it, the methods here know unit strength only.
     """
 
     @property
