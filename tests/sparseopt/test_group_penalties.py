@@ -47,7 +47,7 @@ def test_prox_keeps_directions_and_acts_on_norms(rho):
     W = P.prox(V, 0.4)
     expected = rho.prox(GROUPS.norms(V), 0.4 * P.strength)
     assert GROUPS.norms(W) == pytest.approx(expected, rel=1e-13, abs=1e-15)
-    assert W == pytest.approx(V * (expected / GROUPS.norms(V))[GROUPS.labels, None], rel=1e-13, abs=1e-15)
+    assert pytest.approx(V * (expected / GROUPS.norms(V))[GROUPS.labels, None], rel=1e-13, abs=1e-15) == W
     for column in range(4):
         single = np.zeros_like(V)
         single[:, column] = V[:, column]
