@@ -1,6 +1,7 @@
 """Create or update the virtual environment that holds sparseopt, compiled. Standard library only.
 
-Three stages, each stamped by the content it depends on; a stage is done again when its stamp differs or an earlier stage ran:
+Three stages, each stamped by the content it depends on; a stage is done again when its stamp differs or an earlier
+stage ran:
   interpreter   the environment itself: which Python, which checkout
   packages      the pinned packages and torch: pyproject.toml, constraints.txt, this file
   native        the compiled core: its sources, the compilers, the CUDA switch
@@ -65,7 +66,7 @@ def native_required():
 
 def interpreter_has(module):
     """Whether the running interpreter has a package, found without importing it."""
-    code = "import importlib.util as u, sys; sys.exit(u.find_spec({!r}) is None)".format(module)
+    code = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
     return subprocess.run([sys.executable, "-c", code], cwd="/", check=False).returncode == 0
 
 
@@ -135,7 +136,7 @@ class Environment:
 
     def interpreter(self):
         """Make the environment anew."""
-        say("creating {} with Python {}".format(self.folder.name, sys.version.split()[0]))
+        say(f"creating {self.folder.name} with Python {sys.version.split()[0]}")
         if self.folder.exists():
             shutil.rmtree(self.folder)
         try:
@@ -149,7 +150,7 @@ class Environment:
     def packages(self):
         """Install torch where it is missing, and everything pinned."""
         if self.kernels:
-            return
+            return self.kernel_packages()
         self.torch()
         say("installing the pinned packages")
         build = ["scikit-build-core", "nanobind"]
@@ -157,6 +158,24 @@ class Environment:
         extras = read_requirements(EXTRAS)
         if not self.pip("-c", "constraints.txt", *build, *extras):
             fail("the pinned packages could not be installed; see the message of pip above.")
+        return None
+
+    def kernel_packages(self):
+        """What the package itself needs beside torch: there already, else installed, else the copy inside scipy."""
+        missing = [name for name in ("numpy", "scipy", "array_api_compat") if not self.has(name)]
+        if not missing or self.pip("-c", "constraints.txt", *missing, quiet_failure=True):
+            return
+        if missing != ["array_api_compat"]:
+            fail("{} missing, and not to be installed: choose an interpreter that has them.".format(", ".join(missing)))
+        say("using the array_api_compat inside scipy")
+        site = next((self.folder / "lib").glob("python*")) / "site-packages"
+        alias = "import sys\n\nimport scipy._lib.array_api_compat as package\n\nsys.modules[__name__] = package\n"
+        (site / "array_api_compat.py").write_text(alias)
+
+    def has(self, module):
+        """Whether the environment has a package."""
+        code = f"import importlib.util as u, sys; sys.exit(u.find_spec({module!r}) is None)"
+        return subprocess.run([str(self.python), "-c", code], cwd="/", check=False).returncode == 0
 
     def torch(self):
         choice = os.environ.get("SPARSEOPT_TORCH", "")
@@ -165,14 +184,17 @@ class Environment:
         if self.shares:
             return say("using the torch that this interpreter has")
         wheel = "torch=={}{}".format(TORCH, "+cpu" if sys.platform == "linux" else "")
-        say("installing {}".format(wheel))
+        say(f"installing {wheel}")
         if self.pip("-c", "constraints.txt", wheel, quiet_failure=True):
             return None
         index = ["--index-url", TORCH_CPU_INDEX, "--extra-index-url", "https://pypi.org/simple"]
-        if not self.pip("-c", "constraints.txt", "--retries", "1", "--timeout", "20", *index, wheel, quiet_failure=True):
+        if not self.pip(
+            "-c", "constraints.txt", "--retries", "1", "--timeout", "20", *index, wheel, quiet_failure=True
+        ):
+            version = "{}.{}".format(*sys.version_info[:2])
             fail(
-                "no CPU build of torch {} was found for Python {}.{}: choose another interpreter (make setup PYTHON=...), "
-                "or go on without torch (export SPARSEOPT_TORCH=none).".format(TORCH, *sys.version_info[:2])
+                f"no CPU build of torch {TORCH} was found for Python {version}: choose another interpreter "
+                "(make setup PYTHON=...), or go on without torch (export SPARSEOPT_TORCH=none)."
             )
         return None
 
@@ -180,7 +202,9 @@ class Environment:
         """Build the compiled core and install the checkout in place."""
         if native_required() == "1" and not compiler():
             fail("SPARSEOPT_REQUIRE_NATIVE=1, but no C++ compiler was found: install g++ 9 or newer, or clang++.")
-        say("building the compiled core" if compiler() else "no C++ compiler found: installing sparseopt in pure Python")
+        say(
+            "building the compiled core" if compiler() else "no C++ compiler found: installing sparseopt in pure Python"
+        )
         offline = ["--no-index"] if self.kernels else []
         if not self.pip("--no-build-isolation", "--no-deps", *offline, "-e", "."):
             fail("the build failed; see the message above. SPARSEOPT_REQUIRE_NATIVE=0 goes on in pure Python.")
@@ -210,7 +234,7 @@ def set_up(folder, kernels):
     wanted, found = wanted_stamps(kernels), read_stamps(stamps_file)
     todo = stages_to_do(wanted, found)
     if not todo:
-        return say("{} is up to date".format(folder.name))
+        return say(f"{folder.name} is up to date")
     environment = Environment(folder, kernels)
     done = {stage: wanted[stage] for stage in STAGES if stage not in todo}
     done["executable"] = sys.executable
@@ -220,16 +244,20 @@ def set_up(folder, kernels):
         getattr(environment, stage)()
         done[stage] = wanted[stage]
     write_stamps(stamps_file, done)
-    return say("{} is ready ({:.0f} s)".format(folder.name, time.time() - start))
+    return say(f"{folder.name} is ready ({time.time() - start:.0f} s)")
 
 
 def main():
     parser = argparse.ArgumentParser(description="create or update the environment of sparseopt")
     parser.add_argument("--venv", default=".venv", help="folder of the environment, inside the checkout")
-    parser.add_argument("--kernels", action="store_true", help="only the compiled kernels, with the interpreter's packages")
+    parser.add_argument(
+        "--kernels", action="store_true", help="only the compiled kernels, with the interpreter's packages"
+    )
     arguments = parser.parse_args()
     if sys.version_info < OLDEST_PYTHON:
-        fail("Python 3.11 or newer is needed, this is {}.{}: make setup PYTHON=python3.12".format(*sys.version_info[:2]))
+        fail(
+            "Python 3.11 or newer is needed, this is {}.{}: make setup PYTHON=python3.12".format(*sys.version_info[:2])
+        )
     folder = (ROOT / arguments.venv).resolve()
     outside_environment(folder)
     with locked():

@@ -169,7 +169,9 @@ def report(config: Config, timings: dict[str, list[float]]) -> bool:
     """Print the table and the bars; returns whether the bars hold (always true on CUDA, which has none here)."""
     best = {name: min(seconds) for name, seconds in timings.items()}
     base, native = best["mul_(1.0)"], best["native, in place"]
-    print(f"block prox, {config.size} x {config.size} float32, {config.block} x {config.block} blocks, {config.device},")
+    print(
+        f"block prox, {config.size} x {config.size} float32, {config.block} x {config.block} blocks, {config.device},"
+    )
     print(f"one thread, minimum of {config.rounds} alternating rounds, {build_info()['isa']}")
     for name, seconds in best.items():
         print(f"  {name:32} {1e3 * seconds:8.2f} ms {seconds / base:7.2f} x mul_")

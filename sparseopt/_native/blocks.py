@@ -178,7 +178,7 @@ def _block(block: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
         if length % size:
             padded = -(-length // size) * size
             raise ValueError(
-                f"blocks of {br} x {bc} do not divide w of shape {list(shape)}: {size} does not divide {length} {name}; "
+                f"blocks {br} x {bc} do not divide w of shape {list(shape)}: {size} does not divide {length} {name}; "
                 f"choose a divisor, or pad w with zeros to {padded} {name}"
             )
     return br, bc
