@@ -157,13 +157,18 @@ class QuadraticEvaluation:
         return float((-self._conjugate(0.0)).lower)
 
     def dual(self, limit: float) -> Ball:
-        """-f*(alpha gradient), at alpha = 1 where that is feasible, else at the best float alpha within the limit."""
-        if limit >= 1 and positive_semidefinite(self.datafit.H):
-            return -Ball.exact(self.w).dot(self.fitted).times(0.5)
+        """-f*(alpha gradient) at the best float alpha within the limit, or at alpha = 1 if feasible and better.
+
+        alpha = 1 needs no inverse of H, but its gap is of first order in the error of w; the best one's is of second.
+        """
         d = self.w - self.datafit.minimiser
         curvature = float(d @ (self.datafit.H @ d))
         best = -float(d @ (self.datafit.H @ self.datafit.minimiser)) / curvature if curvature > 0 else 0.0
-        return -self._conjugate(float(np.clip(best, -limit, limit)))
+        dual = -self._conjugate(float(np.clip(best, -limit, limit)))
+        if limit >= 1 and positive_semidefinite(self.datafit.H):
+            plain = -Ball.exact(self.w).dot(self.fitted).times(0.5)
+            return plain if plain.lower > dual.lower else dual
+        return dual
 
     def _conjugate(self, alpha: float) -> Ball:
         """Enclosure from above of f*(alpha gradient) = v' H^-1 v / 2 with v = alpha H w + (1 - alpha) b.
