@@ -147,6 +147,11 @@ class Problem:
         return unpenalised_columns(self.X, self.penalty)
 
     @cached_property
+    def gradient_at_zero(self) -> np.ndarray:
+        """Gradient [p] of the datafit at w = 0; kept, also for problems made by `with_penalty` afterwards."""
+        return self.gradient(np.zeros(self.n_features))
+
+    @cached_property
     def smoothness(self) -> float:
         """Largest curvature of the datafit as a function of w, the Lipschitz constant of the gradient; > 0.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any, Protocol
 
@@ -38,16 +38,18 @@ class Status(Enum):
         return self.value
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class State:
     """One iterate of a solver.  Solvers subclass it for what else they carry.
 
     w: [p], the iterate.  z: [n] = X w.  passes: columns of X read so far / p.
+    gradient: [p], of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
     """
 
     w: np.ndarray
     z: np.ndarray
     passes: float
+    gradient: np.ndarray | None = None
 
 
 class Solver(Protocol):
@@ -141,7 +143,7 @@ def solve(
 ) -> Result:
     """Minimise the objective of `problem`, from w0 [p] (default 0), to relative accuracy `tol`.
 
-    solver: default FISTA for convex problems and ProximalGradient for the others.  Convex problems stop when the
+    solver: default GroupBCD where it treats the problem, else FISTA for convex problems and ProximalGradient for others.  Convex problems stop when the
     relative duality gap is at most tol: the objective is then within tol * scale of the minimum.  Nonconvex ones stop
     when the violation of stationarity is at most tol times the violation scale max_g |gradient_g(0)|, and nothing is
     promised beyond a stationary point.  max_iter: default 100000.  time_limit: seconds.  callback: called with every
@@ -152,11 +154,12 @@ def solve(
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
     monitor = _Monitor(problem, _tolerance(tol), time_limit)
     status = Status.MAX_ITER
-    states = _with_progress(iterate(problem, solver, w0), verbose)
-    for n_iter, state in enumerate(states):
+    solver = _tuned(_default_solver(problem) if solver is None else solver, monitor.tol, time_limit)
+    every = getattr(solver, "check_every", CHECK_EVERY)
+    for n_iter, state in enumerate(_with_progress(iterate(problem, solver, w0), verbose)):
         if callback is not None:
             callback(state)
-        due = n_iter % CHECK_EVERY == 0 or n_iter == limit or monitor.out_of_time()
+        due = n_iter % every == 0 or n_iter == limit or monitor.out_of_time()
         found = monitor.check(n_iter, state) if due else None
         if found is not None or n_iter == limit:
             status = found or Status.MAX_ITER
@@ -179,10 +182,10 @@ class _Monitor:
         z = np.zeros(problem.datafit.n_samples)
         with np.errstate(over="ignore", invalid="ignore"):
             self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
-            self.violation_scale = float(problem.penalty.groups.norms(problem.gradient(zero)).max())
+            self.violation_scale = float(problem.penalty.groups.norms(problem.gradient_at_zero).max())
         self.rows: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
-        self.lowest, self.since_progress = np.inf, 0
+        self.lowest, self.since_progress, self.own_passes = np.inf, 0, 1
 
     def out_of_time(self) -> bool:
         return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit
@@ -209,7 +212,9 @@ class _Monitor:
 
     def _measure(self, n_iter: int, state: Any) -> tuple[float, ...] | None:
         problem = self.problem
-        gradient = problem.X.T @ problem.datafit.gradient(state.z)
+        gradient = state.gradient
+        if gradient is None:
+            gradient, self.own_passes = problem.X.T @ problem.datafit.gradient(state.z), self.own_passes + 1
         objective = problem.datafit.value(state.z) + float(problem.penalty.value(state.w))
         if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):
             return None
@@ -218,7 +223,7 @@ class _Monitor:
         violation = problem.violation_from(state.w, gradient)
         n_active = len(problem.penalty.groups.active(state.w))
         seconds = time.perf_counter() - self.start
-        return n_iter, objective, gap, violation, seconds, state.passes + 1 + len(self.rows), n_active
+        return n_iter, objective, gap, violation, seconds, state.passes + self.own_passes, n_active
 
     def result(self, status: Status) -> Result:
         """The best state seen, with the history."""
@@ -245,9 +250,18 @@ class _Monitor:
 
 
 def _default_solver(problem: Problem) -> Solver:
-    from .solvers import FISTA, ProximalGradient
+    from .solvers import FISTA, GroupBCD, ProximalGradient
 
+    if GroupBCD.treats(problem):
+        return GroupBCD()
     return FISTA() if problem.convex else ProximalGradient()
+
+
+def _tuned(solver: Any, tol: float, time_limit: float | None) -> Any:
+    """The solver with the accuracy and the time limit of this run, where it has such fields and they are not set."""
+    wanted = {"accuracy": tol, "time_limit": time_limit}
+    unset = {name: value for name, value in wanted.items() if getattr(solver, name, value) is None}
+    return replace(solver, **unset) if unset else solver
 
 
 def _with_progress(states: Iterator[Any], verbose: bool) -> Iterator[Any]:

@@ -49,6 +49,15 @@ class Quadratic:
         """H d for d [p] or [p, m]."""
         return self.H @ d
 
+    def root(self) -> tuple[np.ndarray, np.ndarray]:
+        """A design A [p, p], column-major, and a target t [p] with |t - A z|^2 / 2 = this function + a constant.
+
+        A'A = H to rounding; A't = b up to the part of b outside the range of H, on which the function is linear.
+        """
+        scale = np.sqrt(self._values)
+        inverse = np.divide(1.0, scale, out=np.zeros_like(scale), where=scale > 0)
+        return np.asfortranarray(scale[:, None] * self._vectors.T), inverse * (self._vectors.T @ self.b)
+
     @cached_property
     def minimiser(self) -> np.ndarray:
         """The point c [p] of least norm with H c = b (least squares where b is not in the range of H)."""

@@ -11,7 +11,7 @@ from ..solve import State
 from .proximal_gradient import proximal_step, resolve_step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MomentumState(State):
     """State of FISTA.
 

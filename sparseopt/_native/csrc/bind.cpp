@@ -62,7 +62,10 @@ template <class F> void define_norms(nb::module_& m, const char* name, F* f) {
 
 }  // namespace
 
+void so_define_bcd(nb::module_& m);  // bind_bcd.cpp
+
 NB_MODULE(_core, m) {
+  so_define_bcd(m);
   define_norms(m, "block_norms_f32", block_norms<float>);
   define_norms(m, "block_norms_f64", block_norms<double>);
   define_prox(m, "block_prox_f32", block_prox<float>);

@@ -1,0 +1,242 @@
+"""Block coordinate descent on a working set: arrays and checks in Python, work in C++ (csrc/bcd.h).
+
+The coefficients are kept in the eigenbases of their blocks, which are made when a group first moves and kept for later
+runs on the same data: along a path, under other penalties, in every fold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from .loader import core
+
+PADDING = 16
+"""Doubles after the last sample of a residual: the pending shift of the intercept, and room for whole vectors."""
+
+LARGE_GROUP = 64
+"""Larger groups get their eigenbasis from LAPACK, before the compiled loop needs it (SO_CHUNK)."""
+
+BASIS_READY, MEANS_READY = 1, 2
+
+
+class ColumnStore:
+    """The columns of a design in the order of the groups, as the compiled loops read them.
+
+    X: [n, p] float64 or float32, column-major (used in place) or row-major (copied once), or scipy.sparse (CSC with
+    32-bit rows; other formats are converted once).  groups: the partition of the columns.
+    blocks: what is known of the blocks X_g' S X_g: eigenvectors, eigenvalues, means, filled lazily.
+    """
+
+    def __init__(self, X: Any, groups: Any) -> None:
+        self.groups = groups
+        self.n, self.p = X.shape
+        self.fields: dict[str, Any] = {"n": self.n}
+        if sparse.issparse(X):
+            self._sparse(X)
+        else:
+            self._dense(X)
+        self.squares = np.concatenate([[0], np.cumsum(groups.sizes.astype(np.int64) ** 2)])
+        self.columns = np.ascontiguousarray(groups.index, dtype=np.int64)
+        self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)
+        self.fields |= {
+            "groups": groups.n_groups,
+            "largest": int(groups.sizes.max()),
+            "offsets": self.offsets.ctypes.data,
+            "columns": self.columns.ctypes.data,
+            "squares": self.squares.ctypes.data,
+        }
+
+    def _sparse(self, X: Any) -> None:
+        csc = X.tocsc()
+        if not csc.has_sorted_indices:
+            csc = csc.sorted_indices()
+        self.X = csc
+        self.values = np.ascontiguousarray(csc.data, dtype=np.float64)
+        self.starts = np.ascontiguousarray(csc.indptr, dtype=np.int64)
+        self.rows = np.ascontiguousarray(csc.indices, dtype=np.int32)
+        self.fields |= {
+            "storage": 2,
+            "ld": 0,
+            "values": self.values.ctypes.data,
+            "starts": self.starts.ctypes.data,
+            "rows": self.rows.ctypes.data,
+        }
+
+    def _dense(self, X: np.ndarray) -> None:
+        itemsize = X.itemsize
+        direct = X.strides[0] == itemsize and X.strides[1] % itemsize == 0 and X.strides[1] >= itemsize * self.n
+        self.X = X if direct or self.n == 1 and X.strides[1] > 0 else np.asfortranarray(X)
+        storage = 1 if self.X.dtype == np.float32 else 0
+        self.fields |= {
+            "storage": storage,
+            "ld": self.X.strides[1] // itemsize,
+            "values": self.X.ctypes.data,
+            "starts": 0,
+            "rows": 0,
+        }
+
+
+class BlockCache:
+    """Eigenbases and means of the blocks of one design under one set of sample weights."""
+
+    def __init__(self, store: ColumnStore) -> None:
+        self.basis = np.empty(int(store.squares[-1]))
+        self.curvature = np.empty(store.p)
+        self.means = np.empty(store.p)
+        self.ready = np.zeros(store.groups.n_groups, dtype=np.uint8)
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """Pointers for the compiled loops."""
+        return {
+            "basis": self.basis.ctypes.data,
+            "curvature": self.curvature.ctypes.data,
+            "means": self.means.ctypes.data,
+            "ready": self.ready.ctypes.data,
+        }
+
+
+def residual_array(n: int, outputs: int) -> np.ndarray:
+    """Zeros [outputs, n + PADDING], one row for each output."""
+    return np.zeros((outputs, n + PADDING))
+
+
+def never() -> bool:
+    """The question that never interrupts."""
+    return False
+
+
+class Descent:
+    """One weighted least-squares problem under a group penalty, and the coefficients as they are.
+
+    store, cache: the design and its blocks.  penalty: (kind, parameter, l2) of the C++ twin, strength [G] with 0 where
+    a group is free.  share: [n] sample weights or None for all equal to total / n.
+    target: [outputs, n + PADDING], None when no duality gap is wanted.
+    b: [p, outputs] in the eigenbases, by position.  r: [outputs, n + PADDING], residual times share.
+    """
+
+    def __init__(
+        self,
+        store: ColumnStore,
+        cache: BlockCache,
+        *,
+        penalty: tuple[int, float, float],
+        strength: np.ndarray,
+        outputs: int = 1,
+        share: np.ndarray | None = None,
+        total: float = 1.0,
+        target: np.ndarray | None = None,
+        centred: bool = False,
+        unweighted_blocks: bool = False,
+        factor_limit: float = 0.0,
+    ) -> None:
+        self.store, self.cache, self.outputs = store, cache, outputs
+        kind, parameter, l2 = penalty
+        self.strength = np.ascontiguousarray(strength, dtype=np.float64)
+        self.share, self.target = share, target
+        self.inverse = None if share is None else np.divide(1.0, share, out=np.zeros_like(share), where=share > 0)
+        self.factor = np.zeros(store.groups.n_groups) if factor_limit > 0 else None
+        self.b = np.zeros((store.p, outputs))
+        self.r = residual_array(store.n, outputs)
+        self.workspace = np.empty(0)
+        self.fields = {
+            **store.fields,
+            **cache.fields,
+            "kind": int(kind),
+            "parameter": float(parameter),
+            "l2": float(l2),
+            "strength": self.strength.ctypes.data,
+            "outputs": outputs,
+            "ldr": self.r.shape[1],
+            "r": self.r.ctypes.data,
+            "target": _pointer(target),
+            "share": _pointer(share),
+            "inverse": _pointer(self.inverse),
+            "total": float(total),
+            "centred": int(centred),
+            "unweighted_blocks": int(unweighted_blocks),
+            "b": self.b.ctypes.data,
+            "factor": _pointer(self.factor),
+            "factor_limit": float(factor_limit),
+        }
+
+    def run(
+        self,
+        working: np.ndarray,
+        scores: np.ndarray,
+        *,
+        scored: bool,
+        max_epochs: int,
+        gap_target: float = -1.0,
+        violation_target: float = 0.0,
+        epochs_per_cycle: int = 6,
+        anderson: int = 5,
+        ask: Callable[[], bool] = never,
+    ) -> tuple[int, int, int, float, float, bool]:
+        """Descend over the groups `working`; returns epochs, visits, extrapolations, gap, violation, interrupted."""
+        working = np.ascontiguousarray(working, dtype=np.int64)
+        coefficients = int(self.store.groups.sizes[working].sum())
+        needed = core.bcd_workspace(self.fields, coefficients, anderson) + len(working)
+        if len(self.workspace) < needed:
+            self.workspace = np.empty(int(needed * 1.3))
+        return core.bcd_inner(
+            self.fields,
+            working.ctypes.data,
+            len(working),
+            scores.ctypes.data,
+            bool(scored),
+            max_epochs,
+            epochs_per_cycle,
+            anderson,
+            float(gap_target),
+            float(violation_target),
+            self.workspace.ctypes.data,
+            ask,
+        )
+
+    def gradient(
+        self,
+        v: np.ndarray,
+        need: np.ndarray | None,
+        out: np.ndarray,
+        norms: np.ndarray,
+        threads: int,
+        ask: Callable[[], bool],
+    ) -> bool:
+        """X' v by position into out [p, outputs] and group norms into norms [G]; True when interrupted."""
+        return core.bcd_gradient(
+            self.fields, v.ctypes.data, _pointer(need), out.ctypes.data, norms.ctypes.data, threads, ask
+        )
+
+    def coefficients(self) -> np.ndarray:
+        """w [p, outputs] by position."""
+        w = np.empty_like(self.b)
+        core.bcd_rotate(self.fields, self.b.ctypes.data, w.ctypes.data, False)
+        return w
+
+    def set_coefficients(self, w: np.ndarray) -> None:
+        """Go on from w [p, outputs] by position, C order."""
+        core.bcd_rotate(self.fields, w.ctypes.data, self.b.ctypes.data, True)
+
+    def fit(self, w: np.ndarray) -> np.ndarray:
+        """X w [outputs, n + padding] for w [p, outputs] by position, C order."""
+        z = residual_array(self.store.n, self.outputs)
+        core.bcd_fit(self.fields, w.ctypes.data, z.ctypes.data)
+        return z
+
+    def reweight(self, share: np.ndarray) -> None:
+        """Take other sample weights [n]; the means of the columns under the old ones are forgotten."""
+        assert self.share is not None
+        assert self.inverse is not None
+        self.share[:] = share
+        np.divide(1.0, share, out=self.inverse, where=share > 0)
+        self.fields["total"] = float(share.sum())
+        self.cache.ready &= np.uint8(BASIS_READY)
+
+
+def _pointer(array: np.ndarray | None) -> int:
+    return 0 if array is None else array.ctypes.data

@@ -1,0 +1,89 @@
+// Interface of the compiled block coordinate descent: a working set of groups of a (weighted) least-squares problem,
+//   min over W:  1/2 sum_i s_i |t_i - x_i W - c|^2 + sum_g penalty_g(|W_g|),   x_i [p], W [p, T], c [T] the optimal intercept.
+// Pointers and sizes only; every array is laid out and checked by sparseopt/_native/bcd.py.
+#pragma once
+#include <stdint.h>
+
+enum so_storage { SO_DENSE_F64 = 0, SO_DENSE_F32 = 1, SO_CSC_F64 = 2 };
+
+// Columns of X. dense: column j starts at values + j * ld. csc: entries starts[j] .. starts[j + 1] of rows and values.
+struct so_design {
+  int storage;
+  int64_t n, ld;
+  const void* values;
+  const int64_t* starts;
+  const int32_t* rows;
+};
+
+// Groups as positions: group g owns positions offsets[g] .. offsets[g + 1]; position q is column columns[q] of X.
+// squares [G + 1]: prefix sums of the squared group sizes.
+struct so_partition {
+  int64_t count, largest;
+  const int64_t *offsets, *columns, *squares;
+};
+
+// kind, parameter: the scalar penalty of radial.h; strength [G], 0 where a group is free; l2: added to every curvature.
+struct so_group_penalty {
+  int kind;
+  double parameter, l2;
+  const double* strength;
+};
+
+// Everything that changes. T outputs; columns of the residual are ldr apart, entry n of each is its pending shift.
+//   r       [T][ldr] residual t - x W - c, times share where share is not null
+//   target  [T][ldr] t, centred where `centred`; null: no duality gap is wanted
+//   share   [n] sample weights s; null: all equal to total / n.  inverse [n]: 1 / s, 0 where s is 0
+//   b       [p, T] coefficients by position, in the eigenbasis of the block where ready[g]
+//   basis   [squares[G]], curvature [p], ready [G]: eigenvectors and eigenvalues of the blocks X_g' S X_g (centred), made lazily
+//   means   [p] weighted column means, filled with the block.  factor [G]: curvature multiplier, <= 0 where unknown
+struct so_bcd_state {
+  int64_t outputs, ldr;
+  double *r;
+  const double *target, *share, *inverse;
+  double total;
+  bool centred, unweighted_blocks;
+  double *b, *basis, *curvature, *means, *factor;
+  double factor_limit;
+  uint8_t* ready;
+  
+};
+
+// Interrupts a long loop: called now and then, a non-zero answer ends the call.
+struct so_poll {
+  int (*ask)(void*);
+  void* context;
+};
+
+struct so_bcd_options {
+  int64_t max_epochs, epochs_per_cycle, anderson;
+  double gap_target;        // relative duality gap of the working set at which the call ends; < 0: run max_epochs
+  double violation_target;  // the same for nonconvex penalties, absolute
+};
+
+struct so_bcd_report {
+  int64_t epochs, visits, accepted;
+  double gap, violation;
+  int interrupted;
+};
+
+struct so_problem {
+  so_design design;
+  so_partition groups;
+  so_group_penalty penalty;
+  so_bcd_state state;
+};
+
+// Block coordinate descent over the groups working[0 .. count). scores [G] in: gradient norms over strengths as known, out: as left.
+so_bcd_report so_bcd_inner(const so_problem& problem, const int64_t* working, int64_t count, double* scores, bool scored,
+                           const so_bcd_options& options, double* workspace, const so_poll& poll);
+int64_t so_bcd_workspace(const so_problem& problem, int64_t coefficients, int64_t anderson);  // doubles
+
+// gradient [p, T] by position and norms [G] of the groups with need[g] (null: all) of X' v for v [T][ldr]. Threads over groups.
+int so_bcd_gradient(const so_problem& problem, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
+                    const so_poll& poll);
+
+// b from coefficients w [p, T] by position and back, for the groups that are ready.
+void so_bcd_rotate(const so_problem& problem, const double* w, double* b, bool forward);
+
+// z [T][ldr] += X w for w [p, T] by position.
+void so_bcd_fit(const so_problem& problem, const double* w, double* z);

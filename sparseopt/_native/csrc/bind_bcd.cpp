@@ -1,0 +1,101 @@
+// Python bindings of the block coordinate descent: a problem is a dict of integers (sizes and pointers) and floats, made and
+// checked by sparseopt/_native/bcd.py, which also keeps the arrays alive.
+#include "bcd.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
+
+#include <tuple>
+
+namespace nb = nanobind;
+
+namespace {
+
+template <class T> T* pointer(const nb::dict& d, const char* name) { return (T*)nb::cast<uintptr_t>(d[name], false); }
+int64_t integer(const nb::dict& d, const char* name) { return nb::cast<int64_t>(d[name], false); }
+double number(const nb::dict& d, const char* name) { return nb::cast<double>(d[name], false); }
+
+so_problem problem_of(const nb::dict& d) {
+  so_problem p;
+  p.design = {(int)integer(d, "storage"), integer(d, "n"), integer(d, "ld"), pointer<const void>(d, "values"),
+              pointer<const int64_t>(d, "starts"), pointer<const int32_t>(d, "rows")};
+  p.groups = {integer(d, "groups"), integer(d, "largest"), pointer<const int64_t>(d, "offsets"), pointer<const int64_t>(d, "columns"),
+              pointer<const int64_t>(d, "squares")};
+  p.penalty = {(int)integer(d, "kind"), number(d, "parameter"), number(d, "l2"), pointer<const double>(d, "strength")};
+  p.state = {integer(d, "outputs"), integer(d, "ldr"), pointer<double>(d, "r"), pointer<const double>(d, "target"),
+             pointer<const double>(d, "share"), pointer<const double>(d, "inverse"), number(d, "total"),
+             integer(d, "centred") != 0, integer(d, "unweighted_blocks") != 0, pointer<double>(d, "b"), pointer<double>(d, "basis"),
+             pointer<double>(d, "curvature"), pointer<double>(d, "means"), pointer<double>(d, "factor"), number(d, "factor_limit"),
+             pointer<uint8_t>(d, "ready")};
+  return p;
+}
+
+// Asks Python for signals and the deadline; an exception ends the loop and is raised when the call returns.
+struct question {
+  nb::object callable;
+  bool raised = false;
+  static int ask(void* context) {
+    question& q = *(question*)context;
+    nb::gil_scoped_acquire locked;
+    if (PyErr_CheckSignals() != 0) {
+      q.raised = true;
+      return 1;
+    }
+    try {
+      return nb::cast<bool>(q.callable()) ? 1 : 0;
+    } catch (nb::python_error& e) {
+      e.restore();
+      q.raised = true;
+      return 1;
+    }
+  }
+  void rethrow() const {
+    if (raised) nb::raise_python_error();
+  }
+};
+
+using answer = std::tuple<int64_t, int64_t, int64_t, double, double, bool>;
+
+answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scores, bool scored, int64_t max_epochs,
+             int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, uintptr_t workspace, nb::object ask) {
+  const so_problem p = problem_of(d);
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target};
+  question q{ask, false};
+  so_bcd_report r;
+  {
+    nb::gil_scoped_release unlocked;
+    r = so_bcd_inner(p, (const int64_t*)working, count, (double*)scores, scored, options, (double*)workspace, {question::ask, &q});
+  }
+  q.rethrow();
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+}
+
+bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, int threads, nb::object ask) {
+  const so_problem p = problem_of(d);
+  question q{ask, false};
+  int stopped;
+  {
+    nb::gil_scoped_release unlocked;
+    stopped = so_bcd_gradient(p, (const double*)v, (const uint8_t*)need, (double*)out, (double*)norms, threads, {question::ask, &q});
+  }
+  q.rethrow();
+  return stopped != 0;
+}
+
+}  // namespace
+
+void so_define_bcd(nb::module_& m) {
+  m.def("bcd_inner", inner, nb::arg("problem").noconvert(), nb::arg("working").noconvert(), nb::arg("count").noconvert(),
+        nb::arg("scores").noconvert(), nb::arg("scored").noconvert(), nb::arg("max_epochs").noconvert(),
+        nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
+        nb::arg("violation_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("bcd_gradient", gradient, nb::arg("problem").noconvert(), nb::arg("v").noconvert(), nb::arg("need").noconvert(),
+        nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
+  m.def("bcd_workspace", [](const nb::dict& d, int64_t coefficients, int64_t anderson) {
+    return so_bcd_workspace(problem_of(d), coefficients, anderson);
+  });
+  m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
+  m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {
+    so_bcd_rotate(problem_of(d), (const double*)w, (double*)b, forward);
+  });
+}

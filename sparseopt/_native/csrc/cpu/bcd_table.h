@@ -1,0 +1,21 @@
+// The block coordinate descent of one instruction set.
+#pragma once
+#include "../bcd.h"
+
+#define SO_CHUNK 64      // columns of a group that are handled together
+#define SO_ANDERSON 10   // most differences of an extrapolation
+
+enum so_ready { SO_BASIS = 1, SO_MEANS = 2 };
+
+struct so_bcd_table {
+  so_bcd_report (*inner)(const so_problem&, const int64_t* working, int64_t count, double* scores, bool scored,
+                         const so_bcd_options&, double* workspace, const so_poll&);
+  // gradient and norms of the groups [from, to)
+  void (*gradient)(const so_problem&, const double* v, const uint8_t* need, double* gradient, double* norms, int64_t from, int64_t to);
+  void (*fit)(const so_problem&, const double* w, double* z);
+};
+
+extern const so_bcd_table so_bcd_baseline;
+#ifdef SO_MULTI_ISA
+extern const so_bcd_table so_bcd_v3, so_bcd_v4;
+#endif

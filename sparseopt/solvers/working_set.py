@@ -1,0 +1,32 @@
+"""Which groups block coordinate descent works on."""
+
+from __future__ import annotations
+
+import numpy as np
+
+DROP_BELOW = 0.9
+"""Zero groups that score below this are dropped from a working set that has grown too large."""
+
+CANDIDATE_ABOVE = 0.98
+"""Groups outside the working set enter from this score on: 1 violates stationarity, a little less soon may."""
+
+
+def next_working_set(working: np.ndarray, scores: np.ndarray, norms: np.ndarray, start: int) -> tuple[np.ndarray, bool]:
+    """The working set of the next round, sorted, and whether a group outside it violated stationarity.
+
+    working: indices of the last one.  scores: [G], |gradient_g| / strength_g relative to the slope at zero, so > 1 means
+    that a zero group violates stationarity.  norms: [G] of the coefficients.  start: smallest number of groups to add.
+    Grows by max(start, active groups, half the working set), by decreasing score, and drops clear zeros.
+    """
+    n_active = int(np.count_nonzero(norms))
+    if len(working) > 2 * max(n_active, start):
+        working = working[(norms[working] > 0) | (scores[working] > DROP_BELOW)]
+    outside = scores.copy()
+    outside[working] = -1.0
+    candidates = np.flatnonzero(outside > CANDIDATE_ABOVE)
+    violated = bool((outside[candidates] > 1).any())
+    room = int(max(start, n_active, len(working) // 2))
+    if len(candidates) > room:
+        best = np.argpartition(-outside[candidates], room - 1)[:room]
+        candidates = candidates[best]
+    return np.union1d(working, candidates).astype(np.int64), violated
