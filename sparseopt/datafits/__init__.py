@@ -1,7 +1,23 @@
 """Datafits: the smooth parts of the problems, one per file."""
 
 from .base import Datafit
+from .cox import Cox
+from .huber import Huber
 from .least_squares import LeastSquares
+from .logistic import Logistic
+from .multi_response import MultiResponse
+from .multinomial import Multinomial
+from .poisson import Poisson
 from .quadratic import Quadratic
 
-__all__ = ["Datafit", "LeastSquares", "Quadratic"]
+__all__ = [
+    "Cox",
+    "Datafit",
+    "Huber",
+    "LeastSquares",
+    "Logistic",
+    "MultiResponse",
+    "Multinomial",
+    "Poisson",
+    "Quadratic",
+]

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from .._array import as_float
+from .pointwise import BALANCE
+from .samples import checked_offset, checked_weights, ratio
 
 
 class LeastSquares:
@@ -17,11 +19,14 @@ class LeastSquares:
     curvature are those of min_b.  Raises ValueError for wrong shapes, NaN, infinite or negative weights.
     """
 
+    n_outputs: int | None = None
+    smoothness_bound = 1.0
+
     def __init__(self, y: Any, sample_weight: Any = None, offset: Any = None, intercept: bool = False) -> None:
         self.y = as_float(y, "y", ndim=1).astype(np.float64)
         self.n_samples = len(self.y)
-        self.sample_weight = _sample_weight(sample_weight, self.n_samples)
-        self.offset = _vector(offset, "offset", self.n_samples)
+        self.sample_weight = checked_weights(sample_weight, self.n_samples)
+        self.offset = checked_offset(offset, (self.n_samples,))
         self.fit_intercept = bool(intercept)
         self.share = self.sample_weight / self.sample_weight.sum()
         self.centre = 0.0
@@ -54,34 +59,25 @@ class LeastSquares:
         share = self.share if d.ndim == 1 else self.share[:, None]
         return share * (d - self.share @ d) if self.fit_intercept else share * d
 
+    def hessian_weights(self, z: np.ndarray) -> np.ndarray:
+        """share [n]: the Hessian is diag(share) everywhere, b held fixed."""
+        return self.share
+
+    def hessian(self, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """`curvature(d)`: the Hessian is constant."""
+        return self.curvature(d)
+
+    def conjugate(self, u: np.ndarray) -> float:
+        """sup over z of <u, z> - value(z) = sum u^2 / (2 share) + <u, target>; inf if sum(u) != 0 with an intercept."""
+        if self.fit_intercept and abs(u.sum()) > BALANCE * np.abs(u).sum():
+            return np.inf
+        return float((u * ratio(u, self.share)).sum() / 2 + u @ self.target)
+
     def dual(self, z: np.ndarray, scale_limit: float) -> float:
-        """max over |alpha| <= scale_limit of alpha <theta, target> - alpha^2 sum(share r^2) / 2, theta = share * r."""
+        """max over 0 <= alpha <= scale_limit of alpha <theta, target> - alpha^2 <theta, r> / 2, theta = share * r."""
         r = self.residual(z)
         linear, square = float(self.share @ (r * self.target)), float(self.share @ (r * r))
         if square == 0:
             return 0.0
-        alpha = min(max(linear / square, -scale_limit), scale_limit)
+        alpha = min(max(linear / square, 0.0), scale_limit)
         return alpha * linear - 0.5 * alpha**2 * square
-
-
-def _vector(values: Any, name: str, n: int) -> np.ndarray:
-    if values is None:
-        return np.zeros(n)
-    array = as_float(values, name, ndim=1).astype(np.float64)
-    if len(array) != n:
-        raise ValueError(f"{name} has {len(array)} entries, but there are {n} samples")
-    return array
-
-
-def _sample_weight(values: Any, n: int) -> np.ndarray:
-    if values is None:
-        return np.ones(n)
-    array = _vector(values, "sample_weight", n)
-    if (array < 0).any():
-        i = int(np.argmax(array < 0))
-        raise ValueError(f"sample_weight[{i}] is {array[i]}: weights must not be negative")
-    with np.errstate(over="ignore"):
-        total = array.sum()
-    if not 0 < total < np.inf:
-        raise ValueError(f"sample_weight sums to {total}: the sum must be positive and finite")
-    return array

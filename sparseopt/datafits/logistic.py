@@ -1,0 +1,77 @@
+"""Logistic regression with two classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import expit, xlogy
+
+from .._array import as_float
+from .pointwise import Pointwise
+
+UNATTAINED = 40.0
+"""exp(-40) is below the rounding error of 1: the loss at this margin is its infimum in float64."""
+
+DOMAIN = 1e-12
+"""Rounding allowance at the ends of the domain of a conjugate."""
+
+
+class Logistic(Pointwise):
+    """sum_i s_i log(1 + exp(-y_i (z_i + offset_i + b))), s = sample_weight / sum(sample_weight): the mean log-loss.
+
+    y: [n] in {-1, 1} or {0, 1}.  sample_weight: [n] >= 0, default all equal.  offset: [n], default 0.
+    intercept: whether b is fitted, unpenalised and minimised out; 0 otherwise.  With one class alone the infimum over b
+    is not attained, and b is the finite number at which the loss vanishes to rounding.
+    Raises ValueError for other labels, wrong shapes, NaN, infinite or negative weights.
+
+    sign: [n] in {-1, 1}.  Conjugate: with t = -sign u / s in [0, 1], sum s (t log t + (1 - t) log(1 - t)) - u'offset.
+    """
+
+    smoothness_bound = 0.25
+
+    def __init__(self, y: Any, sample_weight: Any = None, offset: Any = None, intercept: bool = False) -> None:
+        y = as_float(y, "y", ndim=1).astype(np.float64)
+        self.sign = _signs(y)
+        super().__init__(y, sample_weight, offset, intercept)
+
+    def losses(self, eta: np.ndarray) -> np.ndarray:
+        """log(1 + exp(-sign eta)) [n], relative error a few ulp for every eta."""
+        return np.logaddexp(0.0, -self.sign * eta)
+
+    def slopes(self, eta: np.ndarray) -> np.ndarray:
+        """-sign / (1 + exp(sign eta)) [n]."""
+        return -self.sign * expit(-self.sign * eta)
+
+    def bends(self, eta: np.ndarray) -> np.ndarray:
+        """p (1 - p) [n]."""
+        return expit(eta) * expit(-eta)
+
+    def conjugates(self, v: np.ndarray) -> np.ndarray:
+        """t log t + (1 - t) log(1 - t) [n] with t = -sign v, inf for t outside [0, 1]."""
+        t = -self.sign * v
+        inside = (t >= -DOMAIN) & (t <= 1 + DOMAIN)
+        t = np.clip(t, 0.0, 1.0)
+        return np.where(inside, xlogy(t, t) + xlogy(1 - t, 1 - t), np.inf)
+
+    def bracket(self, eta: np.ndarray) -> tuple[float, float]:
+        """logit of the share of the class 1, less the largest and the smallest eta."""
+        used = self.share > 0
+        positive, negative = self.share[self.sign > 0].sum(), self.share[self.sign < 0].sum()
+        lowest, highest = float(eta[used].min()), float(eta[used].max())
+        if negative == 0 or positive == 0:
+            b = UNATTAINED - lowest if negative == 0 else -UNATTAINED - highest
+            return b, b
+        logit = float(np.log(positive) - np.log(negative))
+        return logit - highest, logit - lowest
+
+
+def _signs(y: np.ndarray) -> np.ndarray:
+    values = np.unique(y)
+    if not (np.isin(values, (-1, 1)).all() or np.isin(values, (0, 1)).all()):
+        shown = ", ".join(f"{v:g}" for v in values[:5]) + (", ..." if len(values) > 5 else "")
+        raise ValueError(
+            f"y has the values {shown}: allowed are -1 and 1, or 0 and 1; give (y == the positive class), "
+            "or use Multinomial for more classes"
+        )
+    return np.where(y > 0, 1.0, -1.0)

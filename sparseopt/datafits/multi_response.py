@@ -1,0 +1,83 @@
+"""Least squares with several responses at once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._array import as_float
+from .pointwise import BALANCE
+from .samples import checked_offset, checked_weights, ratio
+
+
+class MultiResponse:
+    """sum_i s_i |Y_i - offset_i - b - z_i|^2 / 2 over rows in R^T, s = sample_weight / sum(sample_weight): 1/(2n) |Y - z|^2.
+
+    Y: [n, T].  z = X @ w with w [p, T], so a group is the rows w[T_g, :].  sample_weight: [n] >= 0, default all equal.
+    offset: [n, T], default 0.  intercept: whether b [T] is fitted, unpenalised and minimised out exactly.
+    Raises ValueError for wrong shapes, NaN, infinite or negative weights.
+    """
+
+    smoothness_bound = 1.0
+
+    def __init__(self, Y: Any, sample_weight: Any = None, offset: Any = None, intercept: bool = False) -> None:
+        self.Y = as_float(Y, "Y", ndim=2).astype(np.float64)
+        self.n_samples, self.n_outputs = self.Y.shape
+        self.sample_weight = checked_weights(sample_weight, self.n_samples)
+        self.offset = checked_offset(offset, self.Y.shape)
+        self.fit_intercept = bool(intercept)
+        self.share = self.sample_weight / self.sample_weight.sum()
+        self.centre = np.zeros(self.n_outputs)
+        self.target = self.Y - self.offset
+        if self.fit_intercept:  # centred at once, twice for the last digits: a large mean costs no accuracy later
+            self.centre = self.share @ self.target
+            self.target = self.target - self.centre
+            self.target = self.target - self.share @ self.target
+
+    def intercept(self, z: np.ndarray) -> np.ndarray:
+        """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""
+        rest = self.Y - self.offset - self.centre - z
+        return self.centre + self.share @ rest if self.fit_intercept else np.zeros(self.n_outputs)
+
+    def residual(self, z: np.ndarray) -> np.ndarray:
+        """Y - offset - b - z [n, T] at the optimal b."""
+        r = self.target - z
+        return r - self.share @ r if self.fit_intercept else r
+
+    def value(self, z: np.ndarray) -> float:
+        """Loss at z [n, T], minimised over b."""
+        r = self.residual(z)
+        return 0.5 * float(self.share @ (r * r).sum(axis=1))
+
+    def gradient(self, z: np.ndarray) -> np.ndarray:
+        """-share * residual [n, T]."""
+        return -self.share[:, None] * self.residual(z)
+
+    def curvature(self, d: np.ndarray) -> np.ndarray:
+        """The Hessian of each response, diag(share), less share share' with an intercept, times d [n] or [n, m]."""
+        share = self.share if d.ndim == 1 else self.share[:, None]
+        return share * (d - self.share @ d) if self.fit_intercept else share * d
+
+    def hessian_weights(self, z: np.ndarray) -> np.ndarray:
+        """share [n]: the Hessian of each response is diag(share) everywhere, b held fixed."""
+        return self.share
+
+    def hessian(self, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Hessian times d [n, T]: the one of `curvature` for each response."""
+        return self.curvature(d)
+
+    def conjugate(self, u: np.ndarray) -> float:
+        """sum u^2 / (2 share) + <u, target> for u [n, T]; inf if a column does not sum to 0 with an intercept."""
+        if self.fit_intercept and (np.abs(u.sum(axis=0)) > BALANCE * np.abs(u).sum(axis=0)).any():
+            return np.inf
+        return float((u * ratio(u, self.share)).sum() / 2 + (u * self.target).sum())
+
+    def dual(self, z: np.ndarray, limit: float) -> float:
+        """max over 0 <= alpha <= limit of -conjugate(alpha gradient(z))."""
+        r = self.residual(z)
+        linear, square = float(self.share @ (r * self.target).sum(axis=1)), float(self.share @ (r * r).sum(axis=1))
+        if square == 0:
+            return 0.0
+        alpha = min(max(linear / square, 0.0), limit)
+        return alpha * linear - 0.5 * alpha**2 * square

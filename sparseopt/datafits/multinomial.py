@@ -1,0 +1,191 @@
+"""Multinomial logistic regression."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy.special import logsumexp, xlogy
+
+from .._array import as_float
+from .logistic import DOMAIN, UNATTAINED
+from .one_dimensional import best_multiple
+from .pointwise import BALANCE
+from .samples import checked_offset, checked_weights, ratio
+
+MAX_NEWTON = 100
+"""Newton or scaling steps for the intercepts."""
+
+
+class Multinomial:
+    """sum_i s_i (log sum_k exp(eta_ik) - eta_{i, y_i}), eta = z + offset + b, s = sample_weight / sum(sample_weight).
+
+    y: [n] integers 0..K-1.  z = X @ w with w [p, K], symmetric in the classes (no reference class).
+    n_classes: K, default max(y) + 1, at least 2.  sample_weight: [n] >= 0, default all equal.  offset: [n, K], default 0.
+    intercept: whether b [K] is fitted, unpenalised and minimised out, to rounding; its mean over the classes that occur
+    is 0, and classes that do not occur get a finite b that makes their probability vanish.
+    Raises ValueError for other labels, wrong shapes, NaN, infinite or negative weights.
+
+    Conjugate: with V = u / s + one-hot(y) in the simplex, sum_i s_i sum_k V log V - <u, offset>.
+    """
+
+    smoothness_bound = 0.5
+
+    def __init__(
+        self,
+        y: Any,
+        sample_weight: Any = None,
+        offset: Any = None,
+        intercept: bool = False,
+        n_classes: int | None = None,
+    ) -> None:
+        self.y = _labels(y, n_classes)
+        self.n_samples = len(self.y)
+        self.n_outputs = int(self.y.max()) + 1 if n_classes is None else int(n_classes)
+        self.sample_weight = checked_weights(sample_weight, self.n_samples)
+        self.offset = checked_offset(offset, (self.n_samples, self.n_outputs))
+        self.fit_intercept = bool(intercept)
+        self.share = self.sample_weight / self.sample_weight.sum()
+        self.one_hot = np.eye(self.n_outputs)[self.y]
+
+    def intercept(self, z: np.ndarray) -> np.ndarray:
+        """Optimal b [K] at z [n, K], to rounding; zeros without intercept."""
+        if not self.fit_intercept:
+            return np.zeros(self.n_outputs)
+        used = self.share > 0
+        eta, share = (z + self.offset)[used], self.share[used]
+        occurs = self.share @ self.one_hot
+        present = occurs > 0
+        b = np.zeros(self.n_outputs)
+        b[present] = _balance(eta[:, present], share, occurs[present])
+        level = logsumexp(eta[:, present] + b[present], axis=1)
+        b[~present] = (level[:, None] - eta[:, ~present]).min(axis=0) - UNATTAINED
+        return b
+
+    def log_probabilities(self, z: np.ndarray) -> np.ndarray:
+        """Logarithms of the class probabilities [n, K] at the optimal b."""
+        eta = z + self.offset + self.intercept(z)
+        return eta - logsumexp(eta, axis=1, keepdims=True)
+
+    def value(self, z: np.ndarray) -> float:
+        """Loss at z [n, K], minimised over b."""
+        return -float(self.share @ (self.log_probabilities(z) * self.one_hot).sum(axis=1))
+
+    def gradient(self, z: np.ndarray) -> np.ndarray:
+        """share * (probabilities - one-hot(y)) [n, K]."""
+        return self.share[:, None] * _less_one_hot(np.exp(self.log_probabilities(z)), self.y)
+
+    def curvature(self, d: np.ndarray) -> np.ndarray:
+        """(diag(share), less share share' with an intercept) / 2 times d [n] or [n, m], one class at a time.
+
+        It dominates the Hessian everywhere: diag(P) - P P' has no eigenvalue above 1/2 (Boehning, 1992).
+        """
+        share = self.share if d.ndim == 1 else self.share[:, None]
+        return self.smoothness_bound * share * (d - self.share @ d if self.fit_intercept else d)
+
+    def hessian(self, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """Hessian at z times d [n, K]; with an intercept that of the loss minimised over b."""
+        P = np.exp(self.log_probabilities(z))
+        Hd = self.share[:, None] * P * (d - (P * d).sum(axis=1, keepdims=True))
+        if not self.fit_intercept:
+            return Hd
+        weighted = self.share[:, None] * P
+        block = np.diag(weighted.sum(axis=0)) - weighted.T @ P
+        shift = np.linalg.lstsq(block, Hd.sum(axis=0), rcond=None)[0]
+        return Hd - weighted * (shift - P @ shift[:, None])
+
+    def conjugate(self, u: np.ndarray) -> float:
+        """sup over z of <u, z> - value(z) for u [n, K]; inf outside the domain."""
+        scale = np.abs(u).sum()
+        if np.abs(u.sum(axis=1)).sum() > BALANCE * scale:
+            return np.inf
+        if self.fit_intercept and np.abs(u.sum(axis=0)).sum() > BALANCE * scale:
+            return np.inf
+        V = ratio(u, self.share) + self.one_hot
+        used = self.share > 0
+        if u[~used].any() or (V[used] < -DOMAIN).any():
+            return np.inf
+        centre = self.share @ self.offset if self.fit_intercept else 0.0
+        V = np.maximum(V[used], 0.0)
+        return float(self.share[used] @ xlogy(V, V).sum(axis=1) - (u * (self.offset - centre)).sum())
+
+    def dual(self, z: np.ndarray, limit: float) -> float:
+        """max over 0 <= alpha <= limit of -conjugate(alpha gradient(z))."""
+        gradient = self.gradient(z)
+
+        def value(alpha: float) -> float:
+            return -self.conjugate(alpha * gradient)
+
+        return value(best_multiple(value, -float((gradient * z).sum()), limit))
+
+
+def _labels(y: Any, n_classes: int | None) -> np.ndarray:
+    values = as_float(y, "y", ndim=1)
+    allowed = "labels are the integers 0..K-1 with K >= 2, e.g. np.unique(y, return_inverse=True)[1]"
+    wrong = (values < 0) | (values != np.floor(values))
+    if wrong.any():
+        i = int(np.argmax(wrong))
+        raise ValueError(f"y[{i}] is {values[i]:g}: {allowed}")
+    if n_classes is not None and not (
+        isinstance(n_classes, int | np.integer) and n_classes >= max(2, values.max() + 1)
+    ):
+        raise ValueError(f"n_classes is {n_classes!r} and the largest label {values.max():g}: {allowed}")
+    if n_classes is None and values.max() < 1:
+        raise ValueError(f"y has the label 0 only: {allowed}, or give n_classes")
+    return values.astype(np.int64)
+
+
+def _less_one_hot(P: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """P - one-hot(y), the entry of the label from the others, so that rows sum to 0 without loss of digits."""
+    rows = np.arange(len(y))
+    result = P.copy()
+    result[rows, y] = 0.0
+    result[rows, y] = -result.sum(axis=1)
+    return result
+
+
+def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray) -> np.ndarray:
+    """b [K] of mean 0 with sum_i share_i softmax(eta_i + b) = occurs, for eta [n, K] and positive shares.
+
+    Newton's method on a convex function, for eta / temperature with temperatures that halve down to 1: at a temperature
+    as large as the spread of eta the function is far from piecewise linear, and each optimum is a good start for the next.
+    """
+    spread = float(np.ptp(eta, axis=1).max())
+    temperature = 2.0 ** max(0, int(np.ceil(np.log2(max(spread, 1.0) / 4))))
+    b = np.zeros(eta.shape[1])
+    while temperature >= 1:
+        b = temperature * _newton(eta / temperature, share, occurs, b / temperature, last=temperature == 1)
+        temperature /= 2
+    return b
+
+
+def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarray, last: bool) -> np.ndarray:
+    """The balancing b, from a start b [K]; to rounding in the last call, roughly in the others."""
+
+    def probabilities(at: np.ndarray) -> np.ndarray:
+        return np.exp(eta + at - logsumexp(eta + at, axis=1, keepdims=True))
+
+    goal = 2 * np.finfo(float).eps if last else 1e-3 * float(occurs.min())
+    P = probabilities(b)
+    best, lowest = b, np.inf
+    for _ in range(MAX_NEWTON):
+        slope = share @ P - occurs
+        error = float(np.abs(slope).max())
+        if error < lowest:
+            best, lowest = b, error
+        if error <= goal:
+            break
+        block = np.diag(share @ P) - (share[:, None] * P).T @ P
+        direction = -np.linalg.lstsq(block + 1 / len(b), slope, rcond=None)[0]
+        direction *= min(1.0, 30 / max(float(np.abs(direction).max()), 1e-300))
+        descent, step = abs(float(slope @ direction)), 1.0
+        while step > 1e-9:
+            P = probabilities(b + step * direction)
+            if float((share @ P - occurs) @ direction) <= 0.1 * descent:
+                break
+            step /= 2
+        b = b + step * direction
+        b -= b.mean()
+        if lowest <= 1e-14 and error > lowest:
+            break
+    return best

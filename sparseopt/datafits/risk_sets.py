@@ -1,0 +1,80 @@
+"""The nested risk sets of the Cox model, and stable sums over them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class RiskSets:
+    """Samples ordered by the last event time at which they are at risk, and one row for each term log(sum) of the loss.
+
+    With event times t_1 < ... < t_K, sample j is at risk at t_1, ..., t_{last_j}.  Row r belongs to the event time
+    block_r, has the mass m_r (its share of the events) and the sum over the risk set in which the samples that die at
+    that time count 1 - fraction_r: fraction is 0 for Breslow and l / d, l = 0, ..., d - 1, for Efron with d deaths.
+
+    order: [q] the samples that are ever at risk, increasing in `last`.  last: [q] in 0..K-1 (zero-based).
+    dies: [q] bool, an event at that time.  starts: [K], the first of each block in the order.  log_weight: [q].
+    blocks: [rows].  fractions: [rows].  masses: [rows].  deaths: [K], the number of deaths.  n_samples: n.
+    """
+
+    order: np.ndarray
+    last: np.ndarray
+    dies: np.ndarray
+    starts: np.ndarray
+    log_weight: np.ndarray
+    blocks: np.ndarray
+    fractions: np.ndarray
+    masses: np.ndarray
+    deaths: np.ndarray
+    n_samples: int
+
+    @classmethod
+    def of(cls, time: np.ndarray, event: np.ndarray, weight: np.ndarray, efron: bool) -> RiskSets:
+        """Risk sets of the samples [n] with positive weight; masses are shares of the sum of all weights."""
+        dies = event & (weight > 0)
+        times = np.unique(time[dies])
+        last = np.where(weight > 0, np.searchsorted(times, time, side="right") - 1, -1)
+        order = np.argsort(last, kind="stable")
+        order = order[last[order] >= 0]
+        deaths = np.bincount(last[dies], minlength=len(times))
+        mass = np.bincount(last[dies], weights=weight[dies], minlength=len(times)) / weight.sum()
+        rows = deaths if efron else np.ones_like(deaths)
+        blocks = np.repeat(np.arange(len(times)), rows)
+        within = np.arange(len(blocks)) - np.repeat(np.cumsum(rows) - rows, rows)
+        return cls(
+            order=order,
+            last=last[order],
+            dies=dies[order],
+            starts=np.searchsorted(last[order], np.arange(len(times))),
+            log_weight=np.log(weight[order]),
+            blocks=blocks,
+            fractions=within / rows[blocks],
+            masses=mass[blocks] / rows[blocks],
+            deaths=deaths,
+            n_samples=len(time),
+        )
+
+    def log_sums(self, eta: np.ndarray) -> np.ndarray:
+        """Logarithms [rows] of the sums of weight * exp(eta) for eta [q] in the order, without overflow."""
+        terms = eta + self.log_weight
+        totals = _suffix(np.logaddexp.reduceat(terms, self.starts))
+        dying = np.logaddexp.reduceat(np.where(self.dies, terms, -np.inf), self.starts)
+        part = np.exp(np.minimum(dying - totals, 0.0))
+        return totals[self.blocks] + np.log1p(-self.fractions * part[self.blocks])
+
+    def log_hazards(self, log_rates: np.ndarray) -> np.ndarray:
+        """Logarithms [q] of the sum of exp(log_rates) over all rows in which a sample counts, with its share there."""
+        first = np.searchsorted(self.blocks, np.arange(len(self.starts)))
+        full = np.logaddexp.reduceat(log_rates, first)
+        reduced = np.logaddexp.reduceat(log_rates + np.log1p(-self.fractions), first)
+        until = np.logaddexp.accumulate(full)
+        before = np.concatenate([[-np.inf], until[:-1]])
+        return np.where(self.dies, np.logaddexp(before, reduced)[self.last], until[self.last])
+
+
+def _suffix(values: np.ndarray) -> np.ndarray:
+    """Logarithms of the sums of exp over values[k:] for every k."""
+    return np.logaddexp.accumulate(values[::-1])[::-1]
