@@ -260,7 +260,7 @@ def _default_solver(problem: Problem) -> Solver:
 def _tuned(solver: Any, tol: float, time_limit: float | None) -> Any:
     """The solver with the accuracy and the time limit of this run, where it has such fields and they are not set."""
     wanted = {"accuracy": tol, "time_limit": time_limit}
-    unset = {name: value for name, value in wanted.items() if getattr(solver, name, value) is None}
+    unset = {name: value for name, value in wanted.items() if getattr(solver, name, ...) is None}
     return replace(solver, **unset) if unset else solver
 
 

@@ -88,6 +88,8 @@ def why_not(problem: Problem) -> str | None:
         return "the compiled core was not built"
     if type(penalty) not in RADIAL or radial_twin(penalty.rho) is None:
         return f"{penalty!r} has no compiled twin"
+    if getattr(penalty, "positive", False):
+        return "its coefficients must not be negative"
     if not isinstance(datafit, LeastSquares | Quadratic):
         return f"{type(datafit).__name__} has no compiled descent"
     if not np.isfinite(penalty.strength).all():
