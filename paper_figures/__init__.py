@@ -1,0 +1,1 @@
+"""Figures and the report: drawing only, from what `theory` and `experiments` recorded."""

@@ -1,0 +1,49 @@
+"""Command line: `python -m paper_figures [--out FOLDER]` draws every figure and writes the report."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from experiments.runner import ROOT
+
+from . import fig_inverse_sum_dominates, fig_lambda_window, fig_one_group_global_optimum
+from .recorded import Recorded
+from .report import write_report
+from .style import house_style, save
+
+FIGURES = {
+    figure.NAME: figure for figure in (fig_one_group_global_optimum, fig_lambda_window, fig_inverse_sum_dominates)
+}
+"""Theorem name -> the module that draws its figure."""
+
+
+def draw_all(folder: Path) -> list[Path]:
+    """Draw all figures from the data under `folder` into folder/figures, then write folder/report.html; the paths."""
+    recorded = Recorded(folder)
+    paths: list[Path] = []
+    with house_style() as plt:
+        for name, figure in FIGURES.items():
+            paths += save(figure.draw(recorded, plt), folder / "figures", name)
+    return [*paths, write_report(recorded, FIGURES, folder / "report.html")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; 0 on success, 1 when recorded data are missing."""
+    parser = argparse.ArgumentParser(
+        prog="python -m paper_figures", description="Figures and report, from recorded data."
+    )
+    parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder with the recorded data (default out)")
+    folder = parser.parse_args(arguments).out
+    try:
+        paths = draw_all(folder)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    print("\n".join(f"wrote {path}" for path in paths))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

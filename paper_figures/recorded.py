@@ -1,0 +1,86 @@
+"""What the runs recorded: curves and verdicts of the theorems, rows of the studies.  Read only, never computed."""
+
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.runner import read_rows
+
+VERIFY = "python -m theory verify --json out/theory/verdicts.json --curves out/theory/curves"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """The files under `folder`, the out/ of a checkout: theory/verdicts.json, theory/curves/, experiments/."""
+
+    folder: Path
+
+    def curve(self, theorem: str, name: str) -> dict[str, np.ndarray]:
+        """Columns of theory/curves/<theorem>.<name>.csv: float arrays [m], or strings where a column is not numeric.
+
+        Raises ValueError, naming the command that makes the file, when it is missing or empty.
+        """
+        return read_curve(self.folder / "theory" / "curves" / f"{theorem}.{name}.csv")
+
+    @cached_property
+    def verdicts(self) -> list[dict[str, Any]]:
+        """The rows of theory/verdicts.json.  Raises ValueError when the file is missing or damaged."""
+        path = self.folder / "theory" / "verdicts.json"
+        if not path.exists():
+            raise ValueError(f"{path} is missing: run `{VERIFY}`")
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"{path} is damaged ({error.msg}): run `{VERIFY}`") from error
+
+    def verdict(self, theorem: str) -> dict[str, Any]:
+        """The row of one theorem.  Raises ValueError when it was not verified."""
+        for row in self.verdicts:
+            if row["name"] == theorem:
+                return row
+        raise ValueError(f"{theorem} is not in {self.folder / 'theory' / 'verdicts.json'}: run `{VERIFY}`")
+
+    @cached_property
+    def window(self) -> list[dict[str, Any]]:
+        """All rows of the study one_group_window.  Raises ValueError when there is no finished run."""
+        return read_rows(self.folder / "experiments" / "one_group_window.jsonl")
+
+    def window_rows(self, kind: str, dataset: str | None = None) -> list[dict[str, Any]]:
+        """The rows of one type ("window", "active", "certificate", "competitor"), of all data sets or of one."""
+        return [row for row in self.window if row["type"] == kind and dataset in (None, row["dataset"])]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Names of the data sets, in the order of the study."""
+        return [row["dataset"] for row in self.window_rows("window")]
+
+
+def read_curve(path: Path) -> dict[str, np.ndarray]:
+    """Columns of a CSV file with a header row, as `Recorded.curve` describes them."""
+    if not path.exists():
+        raise ValueError(f"{path} is missing: run `{VERIFY}`")
+    with path.open(newline="", encoding="utf-8") as file:
+        header, *rows = list(csv.reader(file)) or [[]]
+    if not rows or any(len(row) != len(header) for row in rows):
+        raise ValueError(f"{path} has no rows, or rows of another length than its header: run `{VERIFY}`")
+    return {name: _column(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)}
+
+
+def prose(name: str, **values: Any) -> str:
+    """The text of paper_figures/prose/<name>; a .txt file is one paragraph with {placeholders} for `values`."""
+    text = (Path(__file__).parent / "prose" / name).read_text(encoding="utf-8")
+    return " ".join(text.split()).format(**values) if name.endswith(".txt") else text
+
+
+def _column(values: tuple[str, ...]) -> np.ndarray:
+    try:
+        return np.array([float(value) for value in values])
+    except ValueError:
+        return np.array(values)
