@@ -1,0 +1,177 @@
+"""Checks a theorem: random instances, fixed ones, counterexamples; and says when the check itself is worth nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .theorem import Attack, Counterexample, Evidence, Fixed, Theorem
+
+HOLDS, FAILS, VACUOUS, POWERLESS = "holds", "fails", "vacuous", "powerless"
+
+CHUNK = 4
+"""Instances a parallel worker takes at a time."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One random instance.  evidence: worst first, empty where a hypothesis does not hold (rejected)."""
+
+    seed: int
+    evidence: tuple[Evidence, ...]
+    attack: Attack | None = None
+
+
+@dataclass(frozen=True)
+class Separation:
+    """What a counterexample did.  evidence: the conclusion that fails.  alone: it violates its hypothesis only."""
+
+    counterexample: Counterexample
+    evidence: Evidence
+    alone: bool
+
+    @property
+    def separated(self) -> bool:
+        """Whether it shows that the hypothesis is needed."""
+        return self.alone and self.evidence.separated
+
+
+@dataclass(frozen=True)
+class FixedOutcome:
+    """What a fixed check did.  evidence: the worst, None when it could not run.  problem: why not."""
+
+    fixed: Fixed
+    evidence: Evidence | None
+    count: int
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything a check found; the verdict follows from it."""
+
+    theorem: Theorem
+    n: int
+    seed: int
+    trials: tuple[Trial, ...]
+    fixed: tuple[FixedOutcome, ...]
+    separations: tuple[Separation, ...]
+    seconds: float = field(compare=False)
+
+    @property
+    def accepted(self) -> tuple[Trial, ...]:
+        """Trials whose instance satisfies the hypotheses."""
+        return tuple(trial for trial in self.trials if trial.evidence)
+
+    @property
+    def worst(self) -> Trial | None:
+        """The accepted trial with the worst evidence."""
+        return min(self.accepted, key=lambda trial: trial.evidence[0].order, default=None)
+
+    @property
+    def powerless_hypotheses(self) -> tuple[str, ...]:
+        """Necessary hypotheses that no counterexample shows to be needed."""
+        shown = {s.counterexample.drops for s in self.separations if s.separated}
+        return tuple(h.name for h in self.theorem.hypotheses if h.necessary and h.name not in shown)
+
+    @property
+    def verdict(self) -> str:
+        """ "fails" if any evidence fails; "vacuous" if fewer than half of the draws (or none) satisfy the hypotheses;
+        "powerless" if a necessary hypothesis has no counterexample or one does not separate; else "holds".
+        """
+        worst = self.worst
+        failed = worst is not None and not worst.evidence[0].passed
+        if failed or any(f.evidence is not None and not f.evidence.passed for f in self.fixed):
+            return FAILS
+        if not self.accepted or 2 * len(self.accepted) < len(self.trials):
+            return VACUOUS
+        if self.powerless_hypotheses or not all(s.separated for s in self.separations):
+            return POWERLESS
+        return HOLDS
+
+    @property
+    def ok(self) -> bool:
+        """Whether the verdict is the one the theorem should get."""
+        return self.verdict == self.theorem.expected
+
+
+def check(theorem: Theorem, n: int, seed: int = 0, *, workers: int = 1, progress: bool = False) -> Report:
+    """Check `theorem` on n random instances, its fixed instances and its counterexamples.
+
+    seed: every instance has its own, derived from (seed, name, index), so the report does not depend on `workers`
+    (processes, by joblib) nor on the order.  progress: a bar on standard error (tqdm).
+    """
+    start = time.perf_counter()
+    seeds = [instance_seed(theorem.name, seed, index) for index in range(n)]
+    trials = _run_trials(theorem, seeds, workers, progress)
+    fixed = tuple(_run_fixed(case) for case in theorem.fixed)
+    separations = tuple(_separate(theorem, counterexample) for counterexample in theorem.counterexamples)
+    return Report(theorem, n, seed, trials, fixed, separations, time.perf_counter() - start)
+
+
+def instance_seed(name: str, seed: int, index: int) -> int:
+    """Seed below 2^48 of the instance `index`: draw(numpy.random.default_rng(instance_seed(...))) makes it again."""
+    digest = hashlib.sha256(f"{seed}/{name}/{index}".encode()).digest()
+    return int.from_bytes(digest[:6], "big")
+
+
+def run_trial(theorem: Theorem, seed: int) -> Trial:
+    """Draw the instance of `seed`, test the hypotheses, evaluate the conclusion and attack it."""
+    instance = theorem.draw(np.random.default_rng(seed))
+    if any(not hypothesis.margin(instance) > 0 for hypothesis in theorem.hypotheses):
+        return Trial(seed, ())
+    evidence = list(theorem.conclusion(instance))
+    attack = theorem.attack(instance) if theorem.attack else None
+    if attack:
+        evidence.append(attack.evidence)
+    return Trial(seed, tuple(sorted(evidence, key=lambda e: e.order)), attack)
+
+
+def _run_trials(theorem: Theorem, seeds: list[int], workers: int, progress: bool) -> tuple[Trial, ...]:
+    chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
+    found: Iterable[list[Trial]]
+    if workers > 1 and len(chunks) > 1:
+        from joblib import Parallel, delayed
+
+        run = Parallel(n_jobs=min(workers, len(chunks)), return_as="generator")
+        found = run(delayed(_run_chunk)(theorem, chunk) for chunk in chunks)
+    else:
+        found = (_run_chunk(theorem, chunk) for chunk in chunks)
+    trials: list[Trial] = []
+    for chunk in _with_progress(found, len(chunks), theorem.name, progress):
+        trials += chunk
+    return tuple(trials)
+
+
+def _run_chunk(theorem: Theorem, seeds: list[int]) -> list[Trial]:
+    return [run_trial(theorem, seed) for seed in seeds]
+
+
+def _with_progress(items: Iterable[Any], total: int, name: str, progress: bool) -> Iterator[Any]:
+    if not progress:
+        return iter(items)
+    from tqdm import tqdm
+
+    return iter(tqdm(items, total=total, desc=name, unit=" chunks", leave=False))
+
+
+def _run_fixed(case: Fixed) -> FixedOutcome:
+    try:
+        evidence = sorted(case.evidence(), key=lambda e: e.order)
+    except ImportError as error:
+        return FixedOutcome(case, None, 0, f"not run: {error}")
+    return FixedOutcome(case, evidence[0], len(evidence))
+
+
+def _separate(theorem: Theorem, counterexample: Counterexample) -> Separation:
+    instance = counterexample.instance()
+    held = {h.name: h.margin(instance) > 0 for h in theorem.hypotheses}
+    alone = not held.pop(counterexample.drops) and all(held.values())
+    evidence = theorem.conclusion(instance)
+    failing = next((e for e in evidence if e.separated), min(evidence, key=lambda e: e.order))
+    return Separation(counterexample, failing, alone)

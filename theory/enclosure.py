@@ -1,0 +1,90 @@
+"""Rational enclosures: intervals with Fraction ends, for counterexamples that must not depend on rounding."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+BITS = 160
+"""Ends that come from sqrt and exp are rounded outwards to multiples of 2^-BITS."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """All real numbers between low and high: Fractions, or the floats -inf and inf."""
+
+    low: Fraction | float
+    high: Fraction | float
+
+    @classmethod
+    def point(cls, value: Fraction | int) -> Interval:
+        """The single number `value`."""
+        return cls(Fraction(value), Fraction(value))
+
+    @property
+    def width(self) -> Fraction | float:
+        """high - low, 0 for [inf, inf]."""
+        return Fraction(0) if self.low == self.high else self.high - self.low
+
+    def __add__(self, other: Interval) -> Interval:
+        return Interval(self.low + other.low, self.high + other.high)
+
+    def __sub__(self, other: Interval) -> Interval:
+        return Interval(self.low - other.high, self.high - other.low)
+
+    def times(self, factor: Fraction) -> Interval:
+        """Product with a positive number."""
+        return Interval(factor * self.low, factor * self.high)
+
+    def map(self, function: Callable[[Fraction], Interval]) -> Interval:
+        """Image under an increasing function that is enclosed at every point; inf stays inf."""
+        low, high = (Interval(end, end) if end == math.inf else function(end) for end in (self.low, self.high))
+        return Interval(low.low, high.high)
+
+
+def sqrt(x: Fraction) -> Interval:
+    """Square root of x >= 0, exact where it is rational."""
+    root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
+    if root * root == x:
+        return Interval.point(root)
+    scaled = math.isqrt((x.numerator << (2 * BITS)) // x.denominator)
+    return Interval(Fraction(scaled, 1 << BITS), Fraction(scaled + 1, 1 << BITS))
+
+
+def exp(x: Fraction) -> Interval:
+    """Exponential of x >= 0: Taylor series of x / 2^k <= 1/2, whose rest is below its last term, then k squares."""
+    halvings = max(0, math.ceil(math.log2(max(float(x), 0.5))) + 1)
+    small = x / 2**halvings
+    term, total, order = Fraction(1), Fraction(1), 0
+    while term > Fraction(1, 1 << (BITS + 8)):
+        order += 1
+        term = _down(term * small / order) + Fraction(1, 1 << (2 * BITS))
+        total += term
+    error = (order + 4) * Fraction(1, 1 << (BITS + 6))
+    low, high = total - error, total + error
+    for _ in range(halvings):
+        low, high = _down(low * low), _down(high * high) + Fraction(1, 1 << (2 * BITS))
+    return Interval(low, high)
+
+
+def _down(x: Fraction) -> Fraction:
+    return Fraction((x.numerator << (2 * BITS)) // x.denominator, 1 << (2 * BITS))
+
+
+def root_of_increasing(function: Callable[[Fraction], Interval], value: Fraction, guess: float) -> Interval:
+    """The x >= 0 with function(x) = value, for an increasing function; bisection from a float guess to width 2^-110."""
+    radius = Fraction(1, 1 << 40)
+    low, high = max(Fraction(guess) - radius, Fraction(0)), Fraction(guess) + radius
+    assert function(low).high <= value <= function(high).low
+    while high - low > Fraction(1, 1 << 110):
+        middle = (low + high) / 2
+        image = function(middle)
+        if image.high <= value:
+            low = middle
+        elif image.low >= value:
+            high = middle
+        else:
+            break
+    return Interval(low, high)
