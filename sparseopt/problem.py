@@ -54,6 +54,12 @@ class Problem:
         return int(self.X.shape[1])
 
     @property
+    def w_shape(self) -> tuple[int, ...]:
+        """Shape of the coefficients: (p,), or (p, T) for a datafit with T outputs."""
+        outputs = self.datafit.n_outputs
+        return (self.n_features,) if outputs is None else (self.n_features, outputs)
+
+    @property
     def convex(self) -> bool:
         """Whether the objective is convex (every datafit is)."""
         return bool(self.penalty.convex)
@@ -75,19 +81,22 @@ class Problem:
         return self.with_penalty(self.penalty.with_lam(lam))
 
     def check_coefficients(self, w: Any, name: str = "w") -> np.ndarray:
-        """w as float64 [p]; ValueError for a wrong shape or dtype, NaN or infinite entries."""
-        array = as_float(w, name, ndim=1).astype(np.float64, copy=False)
-        if array.shape != (self.n_features,):
-            raise ValueError(f"{name} has shape {array.shape}, but the problem has {self.n_features} coefficients")
+        """w as float64 of the shape `w_shape`; ValueError for another shape or dtype, NaN or infinite entries."""
+        array = as_float(w, name).astype(np.float64, copy=False)
+        if array.shape != self.w_shape:
+            wanted = f"{self.n_features} coefficients"
+            if len(self.w_shape) == 2:
+                wanted += f" for each of {self.w_shape[1]} outputs"
+            raise ValueError(f"{name} has shape {array.shape}, but the problem has {wanted}: give {self.w_shape}")
         return array
 
     def objective(self, w: Any) -> float:
-        """datafit(X w) + penalty(w) at w [p], an intercept minimised out.  Rounding error of order n eps."""
+        """datafit(X w) + penalty(w) at w [p] or [p, T], an intercept minimised out.  Rounding error of order n eps."""
         w = self.check_coefficients(w)
         return self.datafit.value(self.X @ w) + float(self.penalty.value(w))
 
     def gradient(self, w: Any) -> np.ndarray:
-        """Gradient [p] of the datafit at w [p]."""
+        """Gradient of the datafit at w [p] or [p, T], of the same shape."""
         w = self.check_coefficients(w)
         return self.X.T @ self.datafit.gradient(self.X @ w)
 
@@ -107,10 +116,26 @@ class Problem:
         infinite = ~np.isfinite(np.broadcast_to(self.penalty.slope0, distances.shape))
         zero = infinite & (self.penalty.groups.norms(w) == 0)
         if zero.any():
-            step = 1 / self.smoothness
+            step = 1 / (self.smoothness if self.smooth else self.local_smoothness(self.X @ w))
             residual = self.penalty.groups.norms((w - self.penalty.prox(w - step * gradient, step)) / step)
             distances = np.where(zero, residual, distances)
         return float(distances.max())
+
+    @property
+    def smooth(self) -> bool:
+        """Whether the gradient has a Lipschitz constant, `smoothness` (all datafits but Poisson)."""
+        return bool(np.isfinite(self.datafit.smoothness_bound))
+
+    def local_smoothness(self, z: np.ndarray) -> float:
+        """Upper bound of the curvature at z = X w [n], as a function of w, for datafits with `hessian_weights`; > 0."""
+        weights = self.datafit.hessian_weights(z)  # type: ignore[attr-defined]
+        total = float(weights @ self._squared_row_norms)
+        return total if total > 0 else 1.0
+
+    @cached_property
+    def _squared_row_norms(self) -> np.ndarray:
+        squares = self.X.power(2).sum(axis=1) if sparse.issparse(self.X) else np.einsum("ij,ij->i", self.X, self.X)
+        return np.asarray(squares, dtype=np.float64).ravel()
 
     def gap(self, w: Any) -> float:
         """Duality gap objective(w) - dual >= 0 at w [p], an upper bound on objective(w) - min, to rounding.
@@ -128,7 +153,7 @@ class Problem:
             raise ValueError(f"{self.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
         penalty = float(self.penalty.value(w))
         if hasattr(self.penalty, "conjugate"):  # the residual itself is feasible: f + f* leaves the penalty's terms
-            return penalty + float(gradient @ w) + self.penalty.conjugate(-gradient)
+            return penalty + float(np.vdot(gradient, w)) + self.penalty.conjugate(-gradient)
         if len(self._unpenalised[0]):
             return self._gap_of_refit(self.datafit.value(z) + penalty, z)
         return self.datafit.value(z) + penalty - self.datafit.dual(z, self.penalty.dual_limit(-gradient))
@@ -137,9 +162,10 @@ class Problem:
         """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding."""
         chosen, columns = self._unpenalised
         z, fitted = refit(self.datafit, columns, z)
+        if not fitted:
+            return np.inf
         c = -(self.X.T @ self.datafit.gradient(z))
-        if fitted:
-            c[chosen] = 0.0
+        c[chosen] = 0.0
         return primal - self.datafit.dual(z, self.penalty.dual_limit(c))
 
     @cached_property
@@ -149,14 +175,14 @@ class Problem:
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:
         """Gradient [p] of the datafit at w = 0; kept, also for problems made by `with_penalty` afterwards."""
-        return self.gradient(np.zeros(self.n_features))
+        return self.gradient(np.zeros(self.w_shape))
 
     @cached_property
     def smoothness(self) -> float:
         """Largest curvature of the datafit as a function of w, the Lipschitz constant of the gradient; > 0.
 
         Relative error 1e-12 up to min(n, p) = 1500, 1e-6 beyond (from below); 1 for an all-zero X.
-        Raises ValueError when the squares of X overflow.
+        Raises ValueError when the squares of X overflow, and for datafits without one (Poisson).
         """
         n, p = self.X.shape
         try:

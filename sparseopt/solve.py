@@ -42,8 +42,8 @@ class Status(Enum):
 class State:
     """One iterate of a solver.  Solvers subclass it for what else they carry.
 
-    w: [p], the iterate.  z: [n] = X w.  passes: columns of X read so far / p.
-    gradient: [p], of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
+    w: [p] or [p, T], the iterate.  z: [n] or [n, T] = X w.  passes: columns of X read so far / p.
+    gradient: as w, of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
     """
 
     w: np.ndarray
@@ -83,7 +83,7 @@ class History:
 class Result:
     """What `solve` returns.
 
-    w: [p].  intercept: number.  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN for nonconvex
+    w: [p] or [p, T].  intercept: number or [T].  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN for nonconvex
     problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).  n_iter: iterations.
     passes: columns of X read / p.  lam: strength of the penalty.  history: History.
     latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
@@ -91,7 +91,7 @@ class Result:
     """
 
     w: np.ndarray
-    intercept: float
+    intercept: Any
     status: Status
     gap: float
     violation: float
@@ -121,7 +121,7 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
     Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
     """
     solver = _default_solver(problem) if solver is None else solver
-    start = np.zeros(problem.n_features) if w0 is None else problem.check_coefficients(w0, "w0").copy()
+    start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
     state = solver.init(problem, start)
     while True:
         yield state
@@ -178,8 +178,8 @@ class _Monitor:
             raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
         self.start = time.perf_counter()
-        zero = np.zeros(problem.n_features)
-        z = np.zeros(problem.datafit.n_samples)
+        zero = np.zeros(problem.w_shape)
+        z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
         with np.errstate(over="ignore", invalid="ignore"):
             self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
             self.violation_scale = float(problem.penalty.groups.norms(problem.gradient_at_zero).max())

@@ -179,6 +179,8 @@ class Descent:
     ) -> tuple[int, int, int, float, float, bool]:
         """Descend over the groups `working`; returns epochs, visits, extrapolations, gap, violation, interrupted."""
         working = np.ascontiguousarray(working, dtype=np.int64)
+        for g in working[(self.store.groups.sizes[working] > LARGE_GROUP)]:
+            self._prepare_large(int(g))
         coefficients = int(self.store.groups.sizes[working].sum())
         needed = core.bcd_workspace(self.fields, coefficients, anderson) + len(working)
         if len(self.workspace) < needed:
@@ -197,6 +199,27 @@ class Descent:
             self.workspace.ctypes.data,
             ask,
         )
+
+    def _prepare_large(self, g: int) -> None:
+        """Eigenbasis of a block that is too large for the compiled loop, by LAPACK; as in csrc/cpu/bcd_block.inc."""
+        cache, store = self.cache, self.store
+        if cache.ready[g] & BASIS_READY:
+            return
+        rows = slice(int(store.offsets[g]), int(store.offsets[g + 1]))
+        block = store.X[:, store.columns[rows]]
+        block = np.asarray(block.todense() if sparse.issparse(block) else block, dtype=np.float64)
+        equal = self.share is None or self.fields["unweighted_blocks"]
+        total = 1.0 if self.fields["unweighted_blocks"] else self.fields["total"]
+        weights = np.full(store.n, total / store.n) if equal else self.share
+        gram = block.T @ (weights[:, None] * block)
+        if self.fields["centred"]:
+            mean = weights @ block / total
+            gram -= total * np.outer(mean, mean)
+        values, basis = np.linalg.eigh((gram + gram.T) / 2)
+        cache.curvature[rows] = np.maximum(values, 0.0) + self.fields["l2"]
+        cache.basis[store.squares[g] : store.squares[g + 1]] = basis.ravel()
+        self.b[rows] = basis.T @ self.b[rows]
+        cache.ready[g] |= BASIS_READY
 
     def gradient(
         self,

@@ -11,8 +11,16 @@ import numpy as np
 from . import reference
 from .loader import core
 
-TWINS = {"Linear": ("LINEAR", None), "Power": ("POWER", "q"), "Log": ("LOG", "eps"), "Ratio": ("RATIO", None)}
-TWINS["ExpMask"] = ("EXP_MASK", None)
+TWINS = {
+    "Linear": ("LINEAR", None),
+    "Power": ("POWER", "q"),
+    "Log": ("LOG", "eps"),
+    "Ratio": ("RATIO", None),
+    "ExpMask": ("EXP_MASK", None),
+    "MCP": ("MCP", "gamma"),
+    "SCAD": ("SCAD", "a"),
+    "L0": ("L0", None),
+}
 """Scalar penalties with a C++ twin (csrc/radial.h): class -> its code, attribute that holds its parameter."""
 
 SUFFIX = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}

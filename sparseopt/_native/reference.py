@@ -8,10 +8,10 @@ import numpy as np
 
 
 def as_blocks(w: np.ndarray, block: tuple[int, int]) -> np.ndarray:
-    """The blocks of w [R, C] as float64 [R/br, br, C/bc, bc]."""
+    """The blocks of w [R, C] as float64 [R/br, br, C/bc, bc], in C order: sums do not depend on the layout of w."""
     br, bc = block
     rows, cols = w.shape
-    return w.astype(np.float64).reshape(rows // br, br, cols // bc, bc)
+    return np.ascontiguousarray(w, dtype=np.float64).reshape(rows // br, br, cols // bc, bc)
 
 
 def norms(w: np.ndarray, block: tuple[int, int]) -> np.ndarray:

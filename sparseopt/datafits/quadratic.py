@@ -18,6 +18,7 @@ class Quadratic:
     """
 
     fit_intercept = False
+    n_outputs: int | None = None
 
     def __init__(self, H: Any, b: Any) -> None:
         self.H = as_float(H, "H", ndim=2).astype(np.float64)
@@ -32,6 +33,7 @@ class Quadratic:
         if values[0] < -rounding:
             raise ValueError(f"H has the eigenvalue {values[0]:g}: it must be positive semidefinite")
         self._values = np.where(values > rounding, values, 0.0)
+        self.smoothness_bound = float(values[-1])
 
     def intercept(self, z: np.ndarray) -> float:
         """0: there is none."""
@@ -49,6 +51,16 @@ class Quadratic:
         """H d for d [p] or [p, m]."""
         return self.H @ d
 
+    def hessian(self, z: np.ndarray, d: np.ndarray) -> np.ndarray:
+        """`curvature(d)`: the Hessian is constant."""
+        return self.H @ d
+
+    @cached_property
+    def bounded(self) -> bool:
+        """Whether b is in the range of H, to rounding: else the function has no minimum."""
+        miss = np.abs(self.H @ self.minimiser - self.b).max()
+        return bool(miss <= 1e-9 * max(np.abs(self.b).max(), np.finfo(float).tiny))
+
     def root(self) -> tuple[np.ndarray, np.ndarray]:
         """A design A [p, p], column-major, and a target t [p] with |t - A z|^2 / 2 = this function + a constant.
 
@@ -64,16 +76,23 @@ class Quadratic:
         inverse = np.divide(1.0, self._values, out=np.zeros_like(self._values), where=self._values > 0)
         return self._vectors @ (inverse * (self._vectors.T @ self.b))
 
+    def conjugate(self, u: np.ndarray) -> float:
+        """sup over z of <u, z> - value(z) = (u + b)' H^+ (u + b) / 2; inf where u + b is not in the range of H."""
+        coordinates = self._vectors.T @ (u + self.b)
+        kernel = self._values == 0
+        if (np.abs(coordinates[kernel]) > 1e-9 * max(np.linalg.norm(u), np.linalg.norm(self.b), 1e-300)).any():
+            return np.inf
+        return 0.5 * float((coordinates[~kernel] ** 2 / self._values[~kernel]).sum())
+
     def dual(self, z: np.ndarray, scale_limit: float) -> float:
-        """max over alpha of -f*(alpha gradient(z)); f*(v) = m' H m / 2 with m = alpha z + (1 - alpha) c.
+        """max over 0 <= alpha <= scale_limit of -f*(alpha gradient(z)), f*(v) = m' H m / 2, m = alpha z + (1 - alpha) c.
 
         -inf when b is not in the range of H and alpha = 1 is not allowed: then f* is infinite.
         """
         c = self.minimiser
-        bounded = np.abs(self.H @ c - self.b).max() <= 1e-9 * max(np.abs(self.b).max(), 1e-300)
-        if not bounded:
+        if not self.bounded:
             return -0.5 * float(z @ (self.H @ z)) if scale_limit >= 1 else -np.inf
         d = z - c
         dd, dc, cc = (float(u @ (self.H @ v)) for u, v in ((d, d), (d, c), (c, c)))
-        alpha = 0.0 if dd == 0 else min(max(-dc / dd, -scale_limit), scale_limit)
+        alpha = 0.0 if dd == 0 else min(max(-dc / dd, 0.0), scale_limit)
         return -0.5 * (alpha**2 * dd + 2 * alpha * dc + cc)

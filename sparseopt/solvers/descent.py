@@ -10,7 +10,7 @@ import numpy as np
 from .._native.bcd import residual_array
 from ..penalties import strength as at_strength
 from ..problem import Problem
-from .frames import frame_of
+from .frames import LeastSquaresFrame
 from .working_set import next_working_set
 
 INNER_TARGET = 0.1
@@ -26,7 +26,7 @@ class GroupDescent:
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
-        self.frame = frame_of(problem)
+        self.frame = LeastSquaresFrame(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
         self.strength = problem.penalty.strength
         self.scores = np.zeros(self.groups.n_groups)
@@ -53,14 +53,19 @@ class GroupDescent:
         fitted = self.inner.fit(self.by_position)
         self.z = output_array(fitted, store.n)
         self.force = -problem.datafit.gradient(self.z)
-        pull = np.empty_like(self.by_position)
-        gradient_norms = np.empty(self.groups.n_groups)
-        self.inner.gradient(padded(self.force), None, pull, gradient_norms, self.options.threads, self.ask)
-        self.passes += 1
-        self.w, self.gradient = self.by_column(self.by_position), -self.by_column(pull)
+        self.w = self.by_column(self.by_position)
         self.norms = self.groups.norms(self.w)
-        self.scores = self.score(gradient_norms)
+        self.gradient = self.whole_pass() if self.norms.any() else problem.gradient_at_zero
+        self.scores = self.score(self.groups.norms(self.gradient))
         self.gap = self.relative_gap()
+
+    def whole_pass(self) -> np.ndarray:
+        """Gradient of the datafit, from all columns of X."""
+        pull = np.empty_like(self.by_position)
+        norms = np.empty(self.groups.n_groups)
+        self.inner.gradient(padded(self.force), None, pull, norms, self.options.threads, self.ask)
+        self.passes += 1
+        return -self.by_column(pull)
 
     def by_column(self, by_position: np.ndarray) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns."""
@@ -69,10 +74,20 @@ class GroupDescent:
         return w[:, 0] if self.z.ndim == 1 else w
 
     def score(self, gradient_norms: np.ndarray) -> np.ndarray:
-        """|gradient_g| relative to the slope of the penalty at 0 [G]; inf for free groups, 0 for those forced out."""
+        """How close each zero group is to becoming active [G]: > 1 where it violates stationarity; inf for free groups.
+
+        |gradient_g| over the slope of the penalty at 0; where that is infinite, whether a prox-gradient step leaves 0.
+        """
         slope = np.asarray(self.problem.penalty.slope0)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(gradient_norms > 0, gradient_norms / slope, 0.0)
+            ratio = np.where(gradient_norms > 0, gradient_norms / slope, 0.0)
+        steep = np.isinf(slope)
+        if not steep.any():
+            return ratio
+        step = 1 / self.problem.smoothness
+        leaves = at_strength.prox(self.problem.penalty.rho, gradient_norms * step, self.strength, step) > 0
+        share = gradient_norms / (gradient_norms.max() or 1.0)
+        return np.where(steep, np.where(leaves, 1 + share, 0.5 * share), ratio)
 
     def relative_gap(self) -> float:
         problem = self.problem

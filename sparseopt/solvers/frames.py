@@ -9,43 +9,39 @@ import numpy as np
 from .._native import HAS_NATIVE, radial_twin
 from .._native.bcd import BlockCache, ColumnStore, Descent, residual_array
 from ..datafits import LeastSquares, Quadratic
-from ..penalties import GroupExpMask, GroupLasso, GroupLogSum, GroupLq, GroupPenalty
+from ..penalties import GroupLasso, GroupPenalty
 from ..problem import Problem
 
 if TYPE_CHECKING:
     from .descent import GroupDescent
-
-RADIAL = (GroupPenalty, GroupLasso, GroupLq, GroupLogSum, GroupExpMask)
-"""Penalties that are a scalar penalty of each group's norm and nothing else."""
 
 MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
 
 
 class LeastSquaresFrame:
-    """Least squares and plain quadratics: one compiled descent, with the duality gap measured inside."""
+    """Least squares: one compiled descent, with the duality gap measured inside."""
 
     def __init__(self, problem: Problem) -> None:
-        X, target, total, share = _as_least_squares(problem)
-        self.store, self.cache = kept_columns(problem, X, share)
-        padded_target = residual_array(self.store.n, 1)
-        padded_target[0, : self.store.n] = target
-        self.per_sample = total / self.store.n
+        datafit = problem.datafit
+        share = None if (datafit.share == datafit.share[0]).all() else datafit.share
+        self.store, self.cache = kept_columns(problem)
+        target = residual_array(self.store.n, 1)
+        target[0, : self.store.n] = datafit.target
         self.inner = Descent(
             self.store,
             self.cache,
             penalty=(*radial_twin(problem.penalty.rho), 0.0),
             strength=problem.penalty.strength,
             share=share,
-            total=total,
-            target=padded_target,
+            target=target,
             centred=problem.datafit.fit_intercept,
         )
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         n = self.store.n
-        self.inner.r[0, :n] = run.force if self.inner.share is not None else run.force / self.per_sample
+        self.inner.r[0, :n] = run.force if self.inner.share is not None else run.force * n
         self.inner.r[0, n] = 0.0
         convex = run.problem.convex
         self.inner.run(
@@ -60,25 +56,34 @@ class LeastSquaresFrame:
         )
 
 
-def _as_least_squares(problem: Problem) -> tuple[Any, np.ndarray, float, np.ndarray | None]:
-    """Design, target, sum of the sample weights, and the weights (None where they are equal)."""
-    datafit = problem.datafit
-    if isinstance(datafit, Quadratic):
-        return *datafit.root(), float(datafit.n_samples), None
-    equal = bool((datafit.share == datafit.share[0]).all())
-    return problem.X, datafit.target, 1.0, None if equal else datafit.share
-
-
-def kept_columns(problem: Problem, X: Any, share: np.ndarray | None) -> tuple[ColumnStore, BlockCache]:
+def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
     """Columns and blocks of the design, kept with the problem for later runs on the same data."""
     kept = problem.kept
     groups = problem.penalty.groups
     if kept.get("groups") != groups:
         kept.clear()
-        kept["groups"], kept["store"] = groups, ColumnStore(X, groups)
+        kept["groups"], kept["store"] = groups, ColumnStore(problem.X, groups)
     if "cache" not in kept:
         kept["cache"] = BlockCache(kept["store"])
     return kept["store"], kept["cache"]
+
+
+def _radial(penalty: Any) -> bool:
+    """Whether a penalty is a scalar penalty of each group's norm and nothing else."""
+    if type(penalty) is GroupLasso:
+        return not penalty.positive
+    return isinstance(penalty, GroupPenalty) and type(penalty).prox is GroupPenalty.prox
+
+
+def as_least_squares(problem: Problem) -> Problem:
+    """The problem itself, or for a plain quadratic the least-squares problem with the same minimisers, kept with it."""
+    if not isinstance(problem.datafit, Quadratic):
+        return problem
+    if "root" not in problem.kept:
+        A, t = problem.datafit.root()
+        scale = np.sqrt(len(t))
+        problem.kept["root"] = Problem(scale * A, LeastSquares(scale * t), problem.penalty)
+    return problem.kept["root"].with_penalty(problem.penalty)
 
 
 def why_not(problem: Problem) -> str | None:
@@ -86,20 +91,14 @@ def why_not(problem: Problem) -> str | None:
     penalty, datafit = problem.penalty, problem.datafit
     if not HAS_NATIVE:
         return "the compiled core was not built"
-    if type(penalty) not in RADIAL or radial_twin(penalty.rho) is None:
+    if not _radial(penalty) or radial_twin(penalty.rho) is None:
         return f"{penalty!r} has no compiled twin"
     if getattr(penalty, "positive", False):
         return "its coefficients must not be negative"
     if not isinstance(datafit, LeastSquares | Quadratic):
         return f"{type(datafit).__name__} has no compiled descent"
+    if isinstance(datafit, Quadratic) and not datafit.bounded:
+        return "the quadratic is not bounded below"
     if not np.isfinite(penalty.strength).all():
         return "a group is forced out by an infinite weight"
     return None
-
-
-def frame_of(problem: Problem) -> LeastSquaresFrame:
-    """The frame of the problem's loss; ValueError where it has none, naming solvers that work."""
-    reason = why_not(problem)
-    if reason is not None:
-        raise ValueError(f"GroupBCD cannot treat this problem: {reason}; use FISTA() (convex) or ProximalGradient()")
-    return LeastSquaresFrame(problem)

@@ -7,10 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..datafits import Quadratic
 from ..problem import Problem
 from ..solve import State
 from .descent import GroupDescent
-from .frames import why_not
+from .frames import as_least_squares, why_not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,13 +54,19 @@ class GroupBCD:
 
     def init(self, problem: Problem, w0: np.ndarray) -> DescentState:
         """State at w0 [p] or [p, T]; ValueError when the loss or the penalty has no compiled descent."""
-        return _state(GroupDescent(problem, w0, self))
+        reason = why_not(problem)
+        if reason is not None:
+            raise ValueError(
+                f"GroupBCD cannot treat this problem: {reason}; use FISTA() (convex) or ProximalGradient()"
+            )
+        return _state(problem, GroupDescent(as_least_squares(problem), w0, self))
 
     def step(self, problem: Problem, state: DescentState) -> DescentState:
         """One round: choose the working set, descend on it, pass over X."""
         state.descent.round()
-        return _state(state.descent)
+        return _state(problem, state.descent)
 
 
-def _state(run: GroupDescent) -> DescentState:
-    return DescentState(w=run.w, z=run.z, passes=run.passes, gradient=run.gradient, descent=run)
+def _state(problem: Problem, run: GroupDescent) -> DescentState:
+    z = run.w if isinstance(problem.datafit, Quadratic) else run.z
+    return DescentState(w=run.w, z=z, passes=run.passes, gradient=run.gradient, descent=run)

@@ -10,6 +10,21 @@ from .._array import positive_scalar
 from ..problem import Problem
 from ..solve import State
 
+FIRST_STEP = 64.0
+"""First step of a line search times the local curvature bound, which is pessimistic."""
+
+MAX_HALVINGS = 100
+
+
+@dataclass(frozen=True, kw_only=True)
+class SteppedState(State):
+    """State of a proximal gradient method.
+
+    step_size: the step that led here; a line search starts from it.
+    """
+
+    step_size: float
+
 
 @dataclass(frozen=True)
 class ProximalGradient:
@@ -17,28 +32,56 @@ class ProximalGradient:
 
     Convex penalties: objective - minimum <= L |w0 - w*|^2 / (2 k) after k steps of 1/L (ledger D4).  Others: the
     objective decreases and the limit points are fixed points of the map, nothing more.
-    step: > 0; above 2 / smoothness the iteration can diverge, which is reported as a status.
+    Where the gradient has no Lipschitz constant (Poisson), steps are found by a line search.
+    step_size: > 0; above 2 / smoothness the iteration can diverge, which is reported as a status.
     """
 
     step_size: float | None = None
 
-    def init(self, problem: Problem, w0: np.ndarray) -> State:
-        """State at w0 [p]; ValueError when the penalty has no prox."""
+    def init(self, problem: Problem, w0: np.ndarray) -> SteppedState:
+        """State at w0 [p] or [p, T]; ValueError when the penalty has no prox."""
         problem._require("prox")
-        return State(w=w0, z=problem.X @ w0, passes=1.0)
+        z = problem.X @ w0
+        return SteppedState(w=w0, z=z, passes=1.0, step_size=resolve_step(self.step_size, problem, z))
 
-    def step(self, problem: Problem, state: State) -> State:
-        """One proximal gradient step: two passes over X."""
-        w = proximal_step(problem, state.w, state.z, resolve_step(self.step_size, problem))
-        return State(w=w, z=problem.X @ w, passes=state.passes + 2)
+    def step(self, problem: Problem, state: SteppedState) -> SteppedState:
+        """One proximal gradient step: two passes over X, in a line search one more for every step refused."""
+        if self.step_size is None and not problem.smooth:
+            w, z, step, passes = line_search(problem, state.w, state.z, 2 * state.step_size)
+        else:
+            w, step, passes = proximal_step(problem, state.w, state.z, state.step_size), state.step_size, 2.0
+            z = problem.X @ w
+        return SteppedState(w=w, z=z, passes=state.passes + passes, step_size=step)
 
 
 def proximal_step(problem: Problem, point: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
-    """prox_{step * penalty}(point - step * gradient(point)) [p], for z = X point [n]."""
+    """prox_{step * penalty}(point - step * gradient(point)) [p] or [p, T], for z = X point."""
     gradient = problem.X.T @ problem.datafit.gradient(z)
     return problem.penalty.prox(point - step * gradient, step)
 
 
-def resolve_step(step: float | None, problem: Problem) -> float:
-    """`step`, checked, or 1 / smoothness."""
-    return 1 / problem.smoothness if step is None else positive_scalar(step, "step_size")
+def line_search(
+    problem: Problem, point: np.ndarray, z: np.ndarray, step: float
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """A proximal step from `point`, z = X point, with the first of step, step / 2, step / 4, ... that is short enough.
+
+    Short enough: <gradient(w) - gradient(point), w - point> <= |w - point|^2 / (2 step).  By convexity the loss at w is
+    then below the quadratic model, and unlike a difference of losses this is not lost in rounding.
+    Returns w, X w, the step and the passes over X.
+    """
+    force = problem.datafit.gradient(z)
+    gradient = problem.X.T @ force
+    for trial in range(MAX_HALVINGS):
+        w = problem.penalty.prox(point - step * gradient, step)
+        z_new = problem.X @ w
+        if np.vdot(problem.datafit.gradient(z_new) - force, z_new - z) <= np.sum((w - point) ** 2) / (2 * step):
+            break
+        step /= 2
+    return w, z_new, step, 2.0 + trial
+
+
+def resolve_step(step: float | None, problem: Problem, z: np.ndarray) -> float:
+    """`step`, checked, or 1 / smoothness, or a long first step for a line search at z = X w."""
+    if step is not None:
+        return positive_scalar(step, "step_size")
+    return 1 / problem.smoothness if problem.smooth else FIRST_STEP / problem.local_smoothness(z)

@@ -8,6 +8,7 @@ import pytest
 from sparseopt import penalties
 from sparseopt._native import HAS_NATIVE, build_info, radial_twin
 from sparseopt._native.loader import core
+from sparseopt.penalties import strength as at_strength
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -17,6 +18,9 @@ RHOS = [
     *(penalties.Log(eps) for eps in (1e-3, 0.5, 30.0)),
     penalties.Ratio(),
     penalties.ExpMask(),
+    *(penalties.MCP(gamma) for gamma in (0.7, 3.0, 40.0)),
+    *(penalties.SCAD(a) for a in (1.3, 3.7, 40.0)),
+    penalties.L0(),
 ]
 STEPS = [1e-8, 1e-3, 0.1, 0.5, 1.0, 7.3, 10.0, 10.6, 12.0, 50.0, 1e3, 1e6]
 ULP = np.finfo(float).eps
@@ -80,3 +84,14 @@ def test_known_values():
     assert core.radial_prox(*power, 1.5 + 1e-12, 1.0) == pytest.approx(1.0, abs=1e-11)
     largest = max(np.roots([1.0, -2.0, 0.0, 0.5]).real)
     assert core.radial_prox(*ratio, 1.0, 0.5) == pytest.approx(largest - 1, rel=1e-14)
+
+
+@pytest.mark.parametrize("strength", [1e-3, 1.0, 7.0])
+@pytest.mark.parametrize("rho", RHOS, ids=repr)
+def test_value_and_slope_twins_agree_at_a_strength(rho, strength):
+    t = np.concatenate([10.0 ** np.linspace(-8, 6, 300), strength * np.linspace(0.1, 50, 200)])
+    value = np.array([core.radial_value(*radial_twin(rho), float(a), strength) for a in t])
+    slope = np.array([core.radial_slope(*radial_twin(rho), float(a), strength) for a in t])
+    s = np.full_like(t, strength)
+    np.testing.assert_allclose(value, at_strength.value(rho, t, s), rtol=64 * ULP)
+    np.testing.assert_allclose(slope, at_strength.slope(rho, t, s), rtol=64 * ULP, atol=8 * ULP * strength)

@@ -1,6 +1,6 @@
 // Python bindings: integers and pointers only, checked by sparseopt/_native/__init__.py.
 #include "block.h"
-#include "radial.h"
+#include "radial_value.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
@@ -84,4 +84,11 @@ NB_MODULE(_core, m) {
   m.attr("LOG") = (int)SO_LOG;
   m.attr("RATIO") = (int)SO_RATIO;
   m.attr("EXP_MASK") = (int)SO_EXP_MASK;
+  m.attr("MCP") = (int)SO_MCP;
+  m.attr("SCAD") = (int)SO_SCAD;
+  m.attr("L0") = (int)SO_L0;
+  m.def("radial_value", [](int kind, double parameter, double t, double s) { return so_radial_value(kind, parameter, t, s); },
+        nb::arg("kind").noconvert(), nb::arg("parameter").noconvert(), nb::arg("t").noconvert(), nb::arg("strength").noconvert());
+  m.def("radial_slope", [](int kind, double parameter, double t, double s) { return so_radial_slope(kind, parameter, t, s); },
+        nb::arg("kind").noconvert(), nb::arg("parameter").noconvert(), nb::arg("t").noconvert(), nb::arg("strength").noconvert());
 }

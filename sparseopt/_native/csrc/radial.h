@@ -12,7 +12,7 @@
 #define SO_HD static inline
 #endif
 
-enum so_penalty { SO_LINEAR = 0, SO_POWER = 1, SO_LOG = 2, SO_RATIO = 3, SO_EXP_MASK = 4 };
+enum so_penalty { SO_LINEAR = 0, SO_POWER = 1, SO_LOG = 2, SO_RATIO = 3, SO_EXP_MASK = 4, SO_MCP = 5, SO_SCAD = 6, SO_L0 = 7 };
 
 // Newton on a convex function from above its largest root descends without overshooting; near a double root it halves the
 // distance, so 60 steps reach the last bit.
@@ -124,6 +124,24 @@ SO_HD double so_prox_exp_mask(double v, double s) {
   return so_exp_mask_norm(v, s, larger ? large : small);
 }
 
+// rho(t) = t - t^2 / (2 gamma) up to gamma, gamma / 2 beyond.  Firm threshold, or 0 against v where it is concave.
+SO_HD double so_prox_mcp(double v, double s, double gamma) {
+  if (s >= gamma) return v > sqrt(s * gamma) ? v : 0.0;
+  if (v >= gamma) return v;
+  return v > s ? fmin((v - s) * (gamma / (gamma - s)), v) : 0.0;
+}
+
+// slope 1 up to 1, (a - t) / (a - 1) up to a, 0 beyond.  Three pieces, or the soft threshold against v where it is concave.
+SO_HD double so_prox_scad(double v, double s, double a) {
+  const double soft = v > s ? v - s : 0.0;
+  if (s < a - 1.0) {
+    if (v <= 1.0 + s) return soft;
+    return v - s * fmin(fmax((a - v) / (a - 1.0 - s), 0.0), 1.0);
+  }
+  const double equal = s <= a + 1.0 ? 0.5 * (a + 1.0 + s) : sqrt(s * (a + 1.0));
+  return v > equal ? v : fmin(soft, 1.0);
+}
+
 SO_HD double so_radial_prox(int kind, double parameter, double v, double s) {
   if (s == 0.0 || v == 0.0) return v;
   switch (kind) {
@@ -131,6 +149,9 @@ SO_HD double so_radial_prox(int kind, double parameter, double v, double s) {
     case SO_POWER: return so_prox_power(v, s, parameter);
     case SO_LOG: return so_prox_log(v, s, parameter);
     case SO_RATIO: return so_prox_ratio(v, s);
+    case SO_MCP: return so_prox_mcp(v, s, parameter);
+    case SO_SCAD: return so_prox_scad(v, s, parameter);
+    case SO_L0: return v > sqrt(2.0 * s) ? v : 0.0;
     default: return so_prox_exp_mask(v, s);
   }
 }

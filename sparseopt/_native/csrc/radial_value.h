@@ -12,7 +12,7 @@ SO_HD double so_mask_root(double t) {
 }
 
 // Whether the strength scales the argument as well.
-SO_HD bool so_scales_argument(int) { return false; }
+SO_HD bool so_scales_argument(int kind) { return kind == SO_MCP || kind == SO_SCAD; }
 
 SO_HD double so_unit_value(int kind, double parameter, double t) {
   switch (kind) {
@@ -20,6 +20,15 @@ SO_HD double so_unit_value(int kind, double parameter, double t) {
     case SO_POWER: return pow(t, parameter);
     case SO_LOG: return log1p(t / parameter);
     case SO_RATIO: return t / (1 + t);
+    case SO_MCP: {
+      const double u = t < parameter ? t : parameter;
+      return u * (1 - u / (2 * parameter));
+    }
+    case SO_SCAD: {
+      const double u = (t < 1 ? 1 : t > parameter ? parameter : t) - 1;
+      return (t < 1 ? t : 1) + u * (1 - u / (2 * (parameter - 1)));
+    }
+    case SO_L0: return t > 0 ? 1 : 0;
     default: {
       const double s = so_mask_root(t), square = s * s;
       return square * (square + 1);
@@ -34,6 +43,9 @@ SO_HD double so_unit_slope(int kind, double parameter, double t) {
     case SO_POWER: return t > 0 ? parameter * pow(t, parameter - 1) : INFINITY;
     case SO_LOG: return 1 / (parameter + t);
     case SO_RATIO: return 1 / ((1 + t) * (1 + t));
+    case SO_MCP: return t < parameter ? 1 - t / parameter : 0;
+    case SO_SCAD: return t <= 1 ? 1 : t < parameter ? (parameter - t) / (parameter - 1) : 0;
+    case SO_L0: return t > 0 ? 0 : INFINITY;
     default: {
       const double s = so_mask_root(t);
       return 2 * s * exp(-s * s);

@@ -26,7 +26,7 @@ const int64_t groups_per_task = 64;
 
 int64_t so_bcd_workspace(const so_problem& p, int64_t coefficients, int64_t anderson) {
   const int64_t k = p.groups.largest, T = p.state.outputs;
-  const int64_t one = 4 * k * T + k + p.design.n + 8 + (k > SO_CHUNK ? k : k * k);
+  const int64_t one = 4 * k * T + k + p.design.n + 8 + so_block_memory(k);
   return one + p.groups.count + (anderson + 2) * (coefficients * T + T * p.state.ldr);
 }
 

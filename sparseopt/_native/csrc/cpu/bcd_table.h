@@ -5,6 +5,11 @@
 #define SO_CHUNK 64      // columns of a group that are handled together
 #define SO_ANDERSON 10   // most differences of an extrapolation
 
+// Doubles for one block: k x k where it is diagonalised here, its k curvatures in any case.
+static inline int64_t so_block_memory(int64_t largest) {
+  return largest > SO_CHUNK * SO_CHUNK ? largest : largest > SO_CHUNK ? SO_CHUNK * SO_CHUNK : largest * largest;
+}
+
 enum so_ready { SO_BASIS = 1, SO_MEANS = 2 };
 
 struct so_bcd_table {
