@@ -15,12 +15,9 @@ from .evaluation import Evaluation, evaluate
 
 LEVELS = ("float",)
 
-RESOLVED = 1.01
-"""The gap is bounded from below only where the rescaling of the residual is known to this factor."""
-
 
 def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
-    """Enclose objective(w) - dual(theta) for the rescaled residual theta, from the raw data alone.
+    """Enclose objective(w) - dual(theta), theta the best feasible multiple of the residual, from the raw data alone.
 
     problem: convex, with LeastSquares or a quadratic.  w: [p].  level: "float", float64 with a-priori bounds of every
     rounding error.  The gap bounds objective(w) - minimum from above, so "proved" means that w is within
@@ -66,14 +63,13 @@ class GapBounds:
         evaluation = evaluate(problem, w)
         strength = Ball.exact(penalty.weights).times(penalty.lam)
         norms = evaluation.gradient.group_norms(groups)
-        limit = feasible_multiple(norms, strength)
         primal = evaluation.loss + (strength * Ball.exact(w).group_norms(groups)).sum()
-        gap = primal - evaluation.dual(limit)
+        gap = primal - evaluation.dual(feasible_multiple(norms, strength))
         descent = abs(primal - evaluation.loss_at_zero)
         scale = float(np.nanmax([abs(primal).lower, descent.lower, 0.0]))
         vanishes = evaluation.zero_at_zero and not w.any()
-        resolved = (strength.upper / np.maximum(norms.lower, 0)).min() <= RESOLVED * limit
-        lower = float(np.nanmax([gap.lower, 0.0])) if resolved else 0.0
+        best = Ball.exact(primal.lower) - Ball.exact(evaluation.dual_ceiling(infeasible_multiple(norms, strength)))
+        lower = float(np.nanmax([best.lower, 0.0]))
         upper = np.inf if np.isnan(gap.upper) else float(gap.upper)
         return cls(lower, upper, 1.0 if vanishes else scale, evaluation, norms)
 
@@ -82,6 +78,12 @@ def feasible_multiple(norms: Ball, strength: Ball) -> float:
     """Largest float alpha known to satisfy alpha * norms[g] <= strength[g] for every group; inf for a zero gradient."""
     ratios = np.where(norms.upper > 0, strength.lower / norms.upper, np.inf)
     return max(float(ratios.min()) * (1 - 4 * UNIT), 0.0)
+
+
+def infeasible_multiple(norms: Ball, strength: Ball) -> float:
+    """A float above every such alpha."""
+    ratios = np.where(norms.lower > 0, strength.upper / norms.lower, np.inf)
+    return float(ratios.min()) * (1 + 4 * UNIT)
 
 
 def checked_tolerance(tol: Any) -> float:

@@ -57,6 +57,9 @@ class Evaluation(Protocol):
     def dual(self, limit: float) -> Ball:
         """Lower enclosure of the dual at a feasible multiple |alpha| <= limit of -gradient; -inf when there is none."""
 
+    def dual_ceiling(self, limit: float) -> float:
+        """Upper bound of the dual over the multiples |alpha| <= limit of -gradient."""
+
 
 def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
     """Enclosures at w [p] for the datafits that have them, else ValueError."""
@@ -110,10 +113,24 @@ class LeastSquaresEvaluation:
 
     def dual(self, limit: float) -> Ball:
         """alpha <s r, target> - alpha^2 <s r, r> / 2 at the best float alpha within the limit."""
+        return self._dual(limit)[0]
+
+    def dual_ceiling(self, limit: float) -> float:
+        """The value at a float alpha, plus slope^2 / (2 square) unless the slope points out of the limit there."""
+        value, slope, square, alpha = self._dual(limit)
+        if (alpha == limit and slope.lower >= 0) or (alpha == -limit and slope.upper <= 0):
+            return float(value.upper)
+        steepest = float(abs(slope).upper)
+        excess = steepest**2 / (2 * float(square.lower)) * INFLATION if square.lower > 0 else np.inf
+        return float((value + Ball.exact(excess)).upper)
+
+    def _dual(self, limit: float) -> tuple[Ball, Ball, Ball, float]:
+        """(dual at alpha, its slope there, minus its curvature, alpha), alpha the best float within the limit."""
         force = self.share * self.residual
         linear, square = force.dot(self.target), force.dot(self.residual)
         alpha = float(np.clip(linear.mid / square.mid, -limit, limit)) if square.mid > 0 else 0.0
-        return linear.times(alpha) - square.times(0.5) * Ball.exact(alpha) * Ball.exact(alpha)
+        bent = square * Ball.exact(alpha)
+        return (linear - bent.times(0.5)) * Ball.exact(alpha), linear - bent, square, alpha
 
     def hessian_columns(self, columns: np.ndarray) -> Ball:
         """X' diag(s) X_c, less X's s'X_c with an intercept; entry (j, l) within 8 gamma |x_j|_s |x_l|_s."""
@@ -169,6 +186,10 @@ class QuadraticEvaluation:
             plain = -Ball.exact(self.w).dot(self.fitted).times(0.5)
             return plain if plain.lower > dual.lower else dual
         return dual
+
+    def dual_ceiling(self, limit: float) -> float:
+        """The upper end of the enclosure of `dual`, to second order in the rounding error of its multiple."""
+        return float(self.dual(limit).upper)
 
     def _conjugate(self, alpha: float) -> Ball:
         """Enclosure from above of f*(alpha gradient) = v' H^-1 v / 2 with v = alpha H w + (1 - alpha) b.
