@@ -3,7 +3,7 @@
     python -m experiments.benchmarks.block_prox [--device cpu|cuda] [--rounds 25]
 
 Bars (CPU): in place at most 2.0 times W.mul_(1.0), and at least 3 times faster than the best eager torch version.
-Appends the raw timings of every round to out/bench/block_prox.jsonl. Exit status 1 when a bar is missed.
+Appends the raw timings of every round to out/bench/block_prox.jsonl.
 """
 
 from __future__ import annotations
@@ -93,11 +93,11 @@ class Contest:
         self.tiles.mul_(self.factors(norms)[:, None, :, None])
 
     def eager_pool(self) -> None:
-        """Sums of squares as average pooling."""
+        """Sums of squares by pooling."""
         c = self.config
         squares = self.torch.mul(self.w, self.w, out=self.out)[None, None]
-        mean = self.torch.nn.functional.avg_pool2d(squares, c.block)[0, 0]
-        self.tiles.mul_(self.factors((mean * c.block**2).sqrt_())[:, None, :, None])
+        sums = self.torch.nn.functional.avg_pool2d(squares, c.block, divisor_override=1)[0, 0]
+        self.tiles.mul_(self.factors(sums.sqrt_())[:, None, :, None])
 
     def contestants(self) -> dict[str, Callable[[], object]]:
         """Everything timed, by name."""
@@ -111,6 +111,17 @@ class Contest:
             "torch: einsum, mul_": self.eager_einsum,
             "torch: square, avg_pool2d, mul_": self.eager_pool,
         }
+
+    def check(self, name: str, go: Callable[[], object]) -> None:
+        """Stop unless a contestant computes the block prox, in place or into out."""
+        before = self.w.clone()
+        norms = self.torch.linalg.vector_norm(self.tiles.double(), dim=(1, 3), keepdim=True)
+        expected = self.w if name == "mul_(1.0)" else (self.tiles * self.factors(norms)).view_as(self.w)
+        expected = expected.to(self.w.dtype).clone()
+        go()
+        result = self.out if "into out" in name else self.w
+        self.torch.testing.assert_close(result, expected, rtol=1e-5, atol=0, msg=f"{name} computes something else")
+        self.w.copy_(before)
 
     def seconds(self, run: Callable[[], object]) -> float:
         """One timed run, waiting for the device."""
@@ -150,23 +161,28 @@ def record(config: Config, timings: dict[str, list[float]]) -> None:
 
 
 def run(config: Config) -> dict[str, list[float]]:
-    """Seconds of every round of every contestant; they alternate, after one round to warm up."""
+    """Seconds of every round of every contestant; they alternate, after a check of each that also warms it up."""
     import torch
 
     torch.set_num_threads(1)
     contest = Contest(config)
     contestants = contest.contestants()
+    for name, go in contestants.items():
+        contest.check(name, go)
     timings: dict[str, list[float]] = {name: [] for name in contestants}
-    for round_number in range(config.rounds + 1):
+    for _ in range(config.rounds):
         for name, go in contestants.items():
-            seconds = contest.seconds(go)
-            if round_number:
-                timings[name].append(seconds)
+            timings[name].append(contest.seconds(go))
     return timings
 
 
-def report(config: Config, timings: dict[str, list[float]]) -> bool:
-    """Print the table and the bars; returns whether the bars hold (always true on CUDA, which has none here)."""
+def bar(what: str, ratio: float, limit: str, holds: bool) -> None:
+    """Print a measured ratio beside its bar."""
+    print(f"{what:32}{ratio:5.2f}   bar: {limit}, {'holds' if holds else 'MISSED'}")
+
+
+def report(config: Config, timings: dict[str, list[float]]) -> None:
+    """Print the table, and on the CPU the bars."""
     best = {name: min(seconds) for name, seconds in timings.items()}
     base, native = best["mul_(1.0)"], best["native, in place"]
     print(
@@ -175,11 +191,13 @@ def report(config: Config, timings: dict[str, list[float]]) -> bool:
     print(f"one thread, minimum of {config.rounds} alternating rounds, {build_info()['isa']}")
     for name, seconds in best.items():
         print(f"  {name:32} {1e3 * seconds:8.2f} ms {seconds / base:7.2f} x mul_")
-    eager = min(seconds for name, seconds in best.items() if name.startswith("torch:"))
-    holds = native <= BAR_MUL * base and eager >= BAR_EAGER * native
-    print(f"in place / mul_(1.0)           {native / base:5.2f}   bar: at most {BAR_MUL}")
-    print(f"best eager torch / in place    {eager / native:5.2f}   bar: at least {BAR_EAGER}")
-    return holds or config.device == "cuda"
+    eager = {name: seconds for name, seconds in best.items() if name.startswith("torch:")}
+    fastest = min(eager, key=lambda name: eager[name])
+    if config.device == "cpu":
+        bar("in place / mul_(1.0)", native / base, f"at most {BAR_MUL}", native <= BAR_MUL * base)
+        ratio = eager[fastest] / native
+        bar("fastest eager torch / in place", ratio, f"at least {BAR_EAGER}", ratio >= BAR_EAGER)
+    print(f"fastest eager torch: {fastest.removeprefix('torch: ')}")
 
 
 def main() -> None:
@@ -190,11 +208,9 @@ def main() -> None:
     arguments = parser.parse_args()
     config = Config(rounds=arguments.rounds, device=arguments.device)
     timings = run(config)
-    holds = report(config, timings)
+    report(config, timings)
     record(config, timings)
     print(f"appended to {OUT}")
-    if not holds:
-        sys.exit("a bar was missed")
 
 
 if __name__ == "__main__":

@@ -87,7 +87,25 @@ template <class T> void tile_norms(const T* w, const so_blocks& b, int64_t nb, d
   for (int64_t i = 0; i < gap; i += step)
     kernels<T>().add_squares(w, b.ld, {b.br, gap, i, i + step < gap ? step : gap - i}, nb, b.bc, lanes);
   kernels<T>().fold(lanes, nb, sums);
-  for (int64_t k = 0; k < nb; ++k) norms[k] = safe(sums[k]) ? sqrt((double)sums[k]) : careful_norm(w + k * b.bc, b);
+  for (int64_t k = 0; k < nb; ++k) norms[k] = sqrt((double)sums[k]);  // a loop of its own: in vectors
+  for (int64_t k = 0; k < nb; ++k)
+    if (!safe(sums[k])) norms[k] = careful_norm(w + k * b.bc, b);
+}
+
+// so_radial_scale of nb blocks; the linear penalty again, without branches: the compiler takes several at a time.
+template <class T> void scales(const so_prox& prox, const double* v, int64_t block, int64_t nb, T* scale) {
+  const double* step = prox.per_block ? prox.step + block : prox.step;
+  if (prox.kind != SO_LINEAR) {
+    for (int64_t k = 0; k < nb; ++k)
+      scale[k] = (T)so_radial_scale(prox.kind, prox.parameter, v[k], step[prox.per_block ? k : 0]);
+    return;
+  }
+  double steps[tile_blocks];
+  for (int64_t k = 0; k < nb; ++k) steps[k] = step[prox.per_block ? k : 0];
+  for (int64_t k = 0; k < nb; ++k) {
+    const double left = v[k] - steps[k], ratio = left / v[k];
+    scale[k] = (T)(left <= 0.0 ? 0.0 : ratio);  // a norm of NaN or inf gives NaN
+  }
 }
 
 template <class T> void tile_prox(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, const tile& t) {
@@ -98,10 +116,8 @@ template <class T> void tile_prox(const T* w, T* out, T* norms, const so_blocks&
   w += t.block_row * b.br * b.ld + t.first * b.bc;
   out += t.block_row * b.br * b.ld_out + t.first * b.bc;
   tile_norms(w, b, t.nb, v);
-  for (int64_t k = 0; k < t.nb; ++k) {
-    scale[k] = (T)so_radial_scale(prox.kind, prox.parameter, v[k], prox.step[prox.per_block ? block + k : 0]);
-    if (norms) norms[block + k] = (T)v[k];
-  }
+  scales(prox, v, block, t.nb, scale);
+  for (int64_t k = 0; norms && k < t.nb; ++k) norms[block + k] = (T)v[k];
   for (int64_t i = 0; i < b.br; ++i) kernels<T>().scale(w + i * b.ld, out + i * b.ld_out, t.nb, b.bc, scale, stream);
 }
 
