@@ -120,8 +120,8 @@ class LeastSquaresEvaluation:
         value, slope, square, alpha = self._dual(limit)
         if (alpha == limit and slope.lower >= 0) or (alpha == -limit and slope.upper <= 0):
             return float(value.upper)
-        steepest = float(abs(slope).upper)
-        excess = steepest**2 / (2 * float(square.lower)) * INFLATION if square.lower > 0 else np.inf
+        steepest = abs(slope).upper
+        excess = steepest / square.lower * steepest * INFLATION / 2 if square.lower > 0 else np.inf
         return float((value + Ball.exact(excess)).upper)
 
     def _dual(self, limit: float) -> tuple[Ball, Ball, Ball, float]:
