@@ -1,7 +1,7 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
 from . import certify, datasets, penalties, solvers
-from .datafits import LeastSquares
+from .datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from .groups import Groups
 from .path import lambda_max
 from .penalties import (
@@ -22,6 +22,7 @@ from .solve import NotConverged, Result, Status, iterate, solve
 __version__ = "0.1.0"
 
 __all__ = [
+    "Cox",
     "GroupElasticNet",
     "GroupExpMask",
     "GroupL0",
@@ -31,9 +32,14 @@ __all__ = [
     "GroupMCP",
     "GroupSCAD",
     "Groups",
+    "Huber",
     "InverseSum",
     "LeastSquares",
+    "Logistic",
+    "MultiResponse",
+    "Multinomial",
     "NotConverged",
+    "Poisson",
     "Problem",
     "Result",
     "SparseGroupLasso",

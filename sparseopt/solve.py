@@ -83,9 +83,9 @@ class History:
 class Result:
     """What `solve` returns.
 
-    w: [p] or [p, T].  intercept: number or [T].  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN for nonconvex
-    problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).  n_iter: iterations.
-    passes: columns of X read / p.  lam: strength of the penalty.  history: History.
+    w: [p] or [p, T].  intercept: number or [T].  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN
+    for nonconvex problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).
+    n_iter: iterations.  passes: columns of X read / p.  lam: strength of the penalty.  history: History.
     latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
     is [n_columns], one coefficient for each column of X as given.
     """

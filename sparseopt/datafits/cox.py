@@ -19,7 +19,7 @@ DOMAIN = 1e-10
 class Cox:
     """Negative logarithm of the partial likelihood, divided by the sum of the sample weights; O(n log n).
 
-    sum over deaths i of s_i (log sum_{j at risk} weight_j exp(eta_j) - eta_i), eta = z + offset, s = weight / sum(weight).
+    sum over deaths i of s_i (log sum_{j at risk} weight_j exp(eta_j) - eta_i), eta = z + offset, s = weight share.
     Samples with time_j >= time_i are at risk.  ties: "breslow" (the formula above) or "efron", where the l-th of d
     deaths at one time counts each of them only 1 - l/d in the sum, and all have their mean weight.
 
@@ -29,9 +29,9 @@ class Cox:
     NaN, infinite or negative weights.
 
     Conjugate (Breslow): sum_j v_j log(v_j / weight_j) + sum_k (N_k log N_k - A_k log A_k) - <u, offset> with
-    v = u + s * event >= 0, A_k = sum_{j at risk at t_k} v_j - sum_{l > k} m_l, N_k = A_k - m_k >= 0, N_1 = 0, and m_k the
-    share of the deaths at t_k.  It is the least entropy of masses that leave sample j and reach event times at which j
-    is at risk, m_k at t_k; a scaling argument from the last time to the first solves that in closed form.
+    v = u + s * event >= 0, A_k = sum_{j at risk at t_k} v_j - sum_{l > k} m_l, N_k = A_k - m_k >= 0, N_1 = 0, and m_k
+    the share of the deaths at t_k.  It is the least entropy of masses that leave sample j and reach event times at
+    which j is at risk, m_k at t_k; a scaling argument from the last time to the first solves that in closed form.
     Source: Cox (1972); Efron (1977); the conjugate is derived here.
     """
 

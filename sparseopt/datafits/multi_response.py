@@ -12,7 +12,7 @@ from .samples import checked_offset, checked_weights, ratio
 
 
 class MultiResponse:
-    """sum_i s_i |Y_i - offset_i - b - z_i|^2 / 2 over rows in R^T, s = sample_weight / sum(sample_weight): 1/(2n) |Y - z|^2.
+    """sum_i s_i |Y_i - offset_i - b - z_i|^2 / 2 over rows, s = sample_weight / sum(sample_weight): 1/(2n) |Y - z|^2.
 
     Y: [n, T].  z = X @ w with w [p, T], so a group is the rows w[T_g, :].  sample_weight: [n] >= 0, default all equal.
     offset: [n, T], default 0.  intercept: whether b [T] is fitted, unpenalised and minimised out exactly.

@@ -21,7 +21,7 @@ class Multinomial:
     """sum_i s_i (log sum_k exp(eta_ik) - eta_{i, y_i}), eta = z + offset + b, s = sample_weight / sum(sample_weight).
 
     y: [n] integers 0..K-1.  z = X @ w with w [p, K], symmetric in the classes (no reference class).
-    n_classes: K, default max(y) + 1, at least 2.  sample_weight: [n] >= 0, default all equal.  offset: [n, K], default 0.
+    n_classes: K, default max(y) + 1, at least 2.  sample_weight: [n] >= 0, default all equal.  offset: [n, K].
     intercept: whether b [K] is fitted, unpenalised and minimised out, to rounding; its mean over the classes that occur
     is 0, and classes that do not occur get a finite b that makes their probability vanish.
     Raises ValueError for other labels, wrong shapes, NaN, infinite or negative weights.
@@ -148,7 +148,8 @@ def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray) -> np.ndarr
     """b [K] of mean 0 with sum_i share_i softmax(eta_i + b) = occurs, for eta [n, K] and positive shares.
 
     Newton's method on a convex function, for eta / temperature with temperatures that halve down to 1: at a temperature
-    as large as the spread of eta the function is far from piecewise linear, and each optimum is a good start for the next.
+    as large as the spread of eta the function is far from piecewise linear, and each optimum is a good start for the
+    next.
     """
     spread = float(np.ptp(eta, axis=1).max())
     temperature = 2.0 ** max(0, int(np.ceil(np.log2(max(spread, 1.0) / 4))))

@@ -36,7 +36,8 @@ def increasing_root(function: Callable[[float], tuple[float, float]], lower: flo
 def best_multiple(value: Callable[[float], float], slope_at_one: float, limit: float) -> float:
     """Maximise a concave function of alpha in [0, limit]; value may be -inf, but not on [0, 1].
 
-    slope_at_one: its derivative at 1.  Returns the best of the end that the slope points to and a golden-section search.
+    slope_at_one: its derivative at 1.  Returns the end that the slope points to where it is the maximum, else
+    the best of a golden-section search.
     """
     top = min(limit, 1.0)
     if slope_at_one >= 0 and limit <= 1:

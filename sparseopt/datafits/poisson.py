@@ -16,8 +16,8 @@ class Poisson(Pointwise):
     """sum_i s_i (exp(eta_i) - y_i eta_i), eta = z + offset + b, s = sample_weight / sum(sample_weight); no constant.
 
     y: [n] >= 0, counts (other numbers >= 0, e.g. rates, are allowed).  sample_weight: [n] >= 0, default all equal.
-    offset: [n], default 0: the logarithm of the exposure.  intercept: whether b is fitted, unpenalised and minimised out
-    in closed form; 0 otherwise.  Where every y is 0 the infimum over b is not attained, and b is finite all the same.
+    offset: [n], default 0: the logarithm of the exposure.  intercept: whether b is fitted, unpenalised and minimised
+    out in closed form; 0 otherwise.  Where every y is 0 the infimum over b is not attained; b is finite all the same.
     Raises ValueError for y < 0, wrong shapes, NaN, infinite or negative weights.
 
     There is no global curvature bound: ProximalGradient and FISTA use a line search.

@@ -80,12 +80,13 @@ class Quadratic:
         """sup over z of <u, z> - value(z) = (u + b)' H^+ (u + b) / 2; inf where u + b is not in the range of H."""
         coordinates = self._vectors.T @ (u + self.b)
         kernel = self._values == 0
-        if (np.abs(coordinates[kernel]) > 1e-9 * max(np.linalg.norm(u), np.linalg.norm(self.b), 1e-300)).any():
+        if (np.abs(coordinates[kernel]) > 1e-9 * (float(np.linalg.norm(u)) + float(np.linalg.norm(self.b)))).any():
             return np.inf
         return 0.5 * float((coordinates[~kernel] ** 2 / self._values[~kernel]).sum())
 
     def dual(self, z: np.ndarray, scale_limit: float) -> float:
-        """max over 0 <= alpha <= scale_limit of -f*(alpha gradient(z)), f*(v) = m' H m / 2, m = alpha z + (1 - alpha) c.
+        """max over 0 <= alpha <= scale_limit of -f*(alpha gradient(z)), with f*(v) = m' H m / 2,
+        m = alpha z + (1 - alpha) c.
 
         -inf when b is not in the range of H and alpha = 1 is not allowed: then f* is infinite.
         """

@@ -71,13 +71,14 @@ def line_search(
     """
     force = problem.datafit.gradient(z)
     gradient = problem.X.T @ force
-    for trial in range(MAX_HALVINGS):
+    passes = 1.0
+    for _ in range(MAX_HALVINGS):
         w = problem.penalty.prox(point - step * gradient, step)
-        z_new = problem.X @ w
+        z_new, passes = problem.X @ w, passes + 1
         if np.vdot(problem.datafit.gradient(z_new) - force, z_new - z) <= np.sum((w - point) ** 2) / (2 * step):
             break
         step /= 2
-    return w, z_new, step, 2.0 + trial
+    return w, z_new, step, passes
 
 
 def resolve_step(step: float | None, problem: Problem, z: np.ndarray) -> float:
