@@ -1,4 +1,7 @@
-"""Command line: `python -m paper_figures [--out FOLDER]` draws every figure and writes the report."""
+"""Command line: `python -m paper_figures [--out FOLDER]` draws every figure and writes the report.
+
+With --accept the committed figure data in paper_figures/expected are replaced by the recorded ones.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,8 @@ from pathlib import Path
 from experiments.runner import ROOT
 
 from . import fig_inverse_sum_dominates, fig_lambda_window, fig_one_group_global_optimum
-from .recorded import Recorded
+from .expected import accept
+from .recorded import MissingDataError, Recorded
 from .report import write_report
 from .style import house_style, save
 
@@ -35,10 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m paper_figures", description="Figures and report, from recorded data."
     )
     parser.add_argument("--out", type=Path, default=ROOT / "out", help="folder with the recorded data (default out)")
-    folder = parser.parse_args(arguments).out
+    parser.add_argument("--accept", action="store_true", help="also replace the committed figure data")
+    given = parser.parse_args(arguments)
     try:
-        paths = draw_all(folder)
-    except ValueError as error:
+        paths = draw_all(given.out)
+        paths += accept(Recorded(given.out)) if given.accept else []
+    except MissingDataError as error:
         print(error, file=sys.stderr)
         return 1
     print("\n".join(f"wrote {path}" for path in paths))

@@ -1,4 +1,3 @@
-
 """The inverse-sum regulariser against the group LASSO, and the holes in the range of q."""
 
 from __future__ import annotations

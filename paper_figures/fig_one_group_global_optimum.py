@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .recorded import Recorded, prose
-from .style import BLACK, BLUE, GREEN, GRID, LETTERS, MARKS, ORANGE, VERMILLION, WIDTH, light_grid
+from .style import BLACK, BLUE, GREEN, GREY, GRID, LETTERS, MARKS, ORANGE, VERMILLION, WIDTH, light_grid
 
 NAME = "one_group_global_optimum"
 TITLE = "One group is globally optimal, and no competitor is below"
@@ -80,19 +80,21 @@ def _contour(axes: Any, curve: dict[str, np.ndarray]) -> None:
 
 
 def _random_margins(axes: Any, curve: dict[str, np.ndarray]) -> None:
-    finite = np.isfinite(curve["excess"]) & (curve["distance"] > 0)
-    floor = 10.0 ** np.floor(np.log10(curve["bound"][finite & (curve["bound"] > 0)].min()))
+    shown = np.isfinite(curve["excess"]) & (curve["distance"] > 0)
+    bound = shown & (curve["bound"] > 0)
+    positive = np.concatenate([curve["bound"][bound], curve["excess"][shown & (curve["excess"] > 0)]])
+    floor = 10.0 ** np.floor(np.log10(positive.min(initial=1.0)))
     names = list(dict.fromkeys(curve["q"].tolist()))
-    colours = [BLUE, ORANGE, GREEN, VERMILLION, BLACK, "#777777"]
+    colours = [BLUE, ORANGE, GREEN, VERMILLION, BLACK, GREY]
     for name, colour, mark in zip(names, colours, MARKS, strict=False):
-        rows = finite & (curve["q"] == name)
+        rows = shown & (curve["q"] == name)
         excess = np.maximum(curve["excess"][rows], floor)
-        axes.plot(
-            curve["distance"][rows], excess, mark, color=colour, markersize=2.6, alpha=0.8, label=name, rasterized=True
-        )
-    order = np.argsort(curve["distance"][finite])
-    bound = np.maximum(curve["bound"][finite][order], floor)
-    axes.plot(curve["distance"][finite][order], bound, "-", color=BLACK, linewidth=1, label="bound")
+        style = {"color": colour, "markersize": 2.6, "alpha": 0.8, "rasterized": True}
+        axes.plot(curve["distance"][rows], excess, mark, label=name, **style)
+    order = np.argsort(curve["distance"][bound])
+    axes.plot(
+        curve["distance"][bound][order], curve["bound"][bound][order], "-", color=BLACK, linewidth=1, label="bound"
+    )
     axes.set(xscale="log", yscale="log", xlabel="distance $|u - b^*|$", ylabel="$F_R(u) - F_R(b^*)$")
     axes.set_title("(b) competitors on a random instance")
     axes.legend(loc="lower right", ncols=2, handletextpad=0.2, columnspacing=0.8)

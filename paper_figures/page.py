@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .typeset import plain
+
 LANGUAGE = "en"
 
 
@@ -63,5 +65,5 @@ def inline_figure(svg: Path, title: str, caption: str) -> str:
     text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
     return (
         f'<figure id="figure-{html.escape(svg.stem)}">\n<div class="plate" tabindex="0">\n{text}</div>\n'
-        f"<figcaption><b>{html.escape(title)}.</b> {html.escape(caption)}</figcaption>\n</figure>"
+        f"<figcaption><b>{html.escape(title)}.</b> {plain(caption)}</figcaption>\n</figure>"
     )

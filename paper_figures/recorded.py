@@ -16,6 +16,10 @@ from experiments.runner import read_rows
 VERIFY = "python -m theory verify --json out/theory/verdicts.json --curves out/theory/curves"
 
 
+class MissingDataError(ValueError):
+    """Recorded data are missing or damaged; the message names the command that makes them."""
+
+
 @dataclass(frozen=True)
 class Recorded:
     """The files under `folder`, the out/ of a checkout: theory/verdicts.json, theory/curves/, experiments/."""
@@ -25,32 +29,35 @@ class Recorded:
     def curve(self, theorem: str, name: str) -> dict[str, np.ndarray]:
         """Columns of theory/curves/<theorem>.<name>.csv: float arrays [m], or strings where a column is not numeric.
 
-        Raises ValueError, naming the command that makes the file, when it is missing or empty.
+        Raises MissingDataError, naming the command that makes the file, when it is missing or empty.
         """
         return read_curve(self.folder / "theory" / "curves" / f"{theorem}.{name}.csv")
 
     @cached_property
     def verdicts(self) -> list[dict[str, Any]]:
-        """The rows of theory/verdicts.json.  Raises ValueError when the file is missing or damaged."""
+        """The rows of theory/verdicts.json.  Raises MissingDataError when the file is missing or damaged."""
         path = self.folder / "theory" / "verdicts.json"
         if not path.exists():
-            raise ValueError(f"{path} is missing: run `{VERIFY}`")
+            raise MissingDataError(f"{path} is missing: run `{VERIFY}`")
         try:
             return json.loads(path.read_text(encoding="utf-8"))
         except json.JSONDecodeError as error:
-            raise ValueError(f"{path} is damaged ({error.msg}): run `{VERIFY}`") from error
+            raise MissingDataError(f"{path} is damaged ({error.msg}): run `{VERIFY}`") from error
 
     def verdict(self, theorem: str) -> dict[str, Any]:
-        """The row of one theorem.  Raises ValueError when it was not verified."""
+        """The row of one theorem.  Raises MissingDataError when it was not verified."""
         for row in self.verdicts:
             if row["name"] == theorem:
                 return row
-        raise ValueError(f"{theorem} is not in {self.folder / 'theory' / 'verdicts.json'}: run `{VERIFY}`")
+        raise MissingDataError(f"{theorem} is not in {self.folder / 'theory' / 'verdicts.json'}: run `{VERIFY}`")
 
     @cached_property
     def window(self) -> list[dict[str, Any]]:
-        """All rows of the study one_group_window.  Raises ValueError when there is no finished run."""
-        return read_rows(self.folder / "experiments" / "one_group_window.jsonl")
+        """All rows of the study one_group_window.  Raises MissingDataError when there is no finished run."""
+        try:
+            return read_rows(self.folder / "experiments" / "one_group_window.jsonl")
+        except ValueError as error:
+            raise MissingDataError(str(error)) from error
 
     def window_rows(self, kind: str, dataset: str | None = None) -> list[dict[str, Any]]:
         """The rows of one type ("window", "active", "certificate", "competitor"), of all data sets or of one."""
@@ -65,11 +72,11 @@ class Recorded:
 def read_curve(path: Path) -> dict[str, np.ndarray]:
     """Columns of a CSV file with a header row, as `Recorded.curve` describes them."""
     if not path.exists():
-        raise ValueError(f"{path} is missing: run `{VERIFY}`")
+        raise MissingDataError(f"{path} is missing: run `{VERIFY}`")
     with path.open(newline="", encoding="utf-8") as file:
         header, *rows = list(csv.reader(file)) or [[]]
     if not rows or any(len(row) != len(header) for row in rows):
-        raise ValueError(f"{path} has no rows, or rows of another length than its header: run `{VERIFY}`")
+        raise MissingDataError(f"{path} has no rows, or rows of another length than its header: run `{VERIFY}`")
     return {name: _column(values) for name, values in zip(header, zip(*rows, strict=True), strict=True)}
 
 

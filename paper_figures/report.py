@@ -28,8 +28,6 @@ VERDICTS = {
     "powerless": ("bad", "a hypothesis was dropped and nothing broke: the check would not notice an error"),
 }
 
-ALL_WITHIN = "One of these beyond its tolerance would make the verdict <i>fails</i>."
-
 KINDS = {
     "closed form": "both sides are formulas, evaluated in floating point or in exact arithmetic",
     "certified": "bounds that include every rounding error; a proof for the instance at hand",
@@ -106,7 +104,7 @@ def _theorem(row: Mapping[str, Any], figure: str) -> str:
     name = html.escape(row["name"])
     parts = [
         f'<h2 id="{name}">{plain(row["title"])} {verdict_badge(row)}</h2>',
-        f'<p class="kicker">{plain(row["source"])} · ledger {plain(row["ledger"])}</p>',
+        f'<p class="kicker">{plain(row["source"])} · ledger {html.escape(row["ledger"])}</p>',
         f'<p class="statement">{sentence(row["statement"])}</p>',
         facts(_facts(row)),
         "<h3>Hypotheses, and what happens without them</h3>",
@@ -115,7 +113,7 @@ def _theorem(row: Mapping[str, Any], figure: str) -> str:
     if row["fixed"]:
         parts += [
             "<h3>Special and real instances</h3>",
-            table(("Instance", "What is checked", "#Worst margin"), _fixed(row)),
+            table(("Instance", "What is checked", "Worst margin", "Shown"), _fixed(row)),
         ]
     command = f"python -m theory verify {name} --level {html.escape(row['level'])} --seed {row['seed']}"
     return "\n".join([*parts, figure, f"<h3>Run it again</h3>\n<pre>{command}</pre>"])
@@ -126,10 +124,15 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ("Evidence", f"{plain(row['kind'])}: {html.escape(KINDS.get(row['kind'], ''))}"),
         (
             "Instances",
-            f"{row['instances']:,} meet the hypotheses, {row['rejected']:,} drawn ones do not and are left out",
+            f"{row['instances']:,} meet the hypotheses; drawn, but left out: {row['rejected']:,}",
         ),
         ("Worst margin", f"{_worst(row)}, at instance seed {row['worst_seed']}"),
     ]
+    if row.get("worst_claim"):
+        found.append(("Its claim", plain(row["worst_claim"])))
+    if row.get("certificates"):
+        certificates = row["certificates"]
+        found.append(("Certificates", f"{certificates['proved']:,} proved of {certificates['asked']:,} asked for"))
     if row.get("attacks"):
         attacks = row["attacks"]
         found.append(
@@ -167,8 +170,20 @@ def _separation(example: Mapping[str, Any]) -> str:
     return f"{number(size)} = {number(size / tolerance)} tolerances{exact}"
 
 
-def _fixed(row: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(plain(case["name"]), plain(case["detail"]), number(case["margin"])) for case in row["fixed"]]
+def _fixed(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
+    return [_fixed_row(case) for case in row["fixed"]]
+
+
+def _fixed_row(case: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Name, what is checked, margin with its tolerance where one is recorded, and whether it passed."""
+    margin, tolerance = number(case["margin"]), case.get("tolerance")
+    if tolerance is not None:
+        margin += f" (tolerance {number(tolerance)})"
+    mark = {True: badge("passed", "good"), False: badge("failed", "bad"), None: badge("not run", "note")}
+    detail = plain(case["detail"])
+    if case["margin"] is None:
+        detail += f"; {plain(case['evidence'] or '')}"
+    return plain(case["name"].replace("_", " ")), detail, margin, mark[case["passed"]]
 
 
 def _reproduce(recorded: Recorded) -> str:

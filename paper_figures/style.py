@@ -9,7 +9,7 @@ from typing import Any
 
 BLACK, BLUE, ORANGE, GREEN, VERMILLION = "#1a1a1a", "#0072b2", "#e69f00", "#009e73", "#d55e00"
 """From the palette of Okabe and Ito, which colour-blind readers tell apart; lines differ by dashes and marks too."""
-WINDOW_FILL, GRID = "#cfe3f2", "#e4e4e4"
+WINDOW_FILL, GREY, GRID = "#cfe3f2", "#777777", "#e4e4e4"
 
 DASHES = ("-", "--", "-.", ":", (0, (6, 1.5, 1, 1.5, 1, 1.5)), (0, (1, 1)))
 MARKS = ("o", "s", "^", "D", "v", "P")

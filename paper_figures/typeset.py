@@ -129,7 +129,13 @@ class _Typesetter:
         return f"<i>{symbol}</i>" if symbol.isalpha() and symbol.islower() and len(symbol) == 1 else symbol
 
     def _word(self, word: str) -> str:
-        return f"<i>{word}</i>" if len(word) == 1 and not self._is_article(word) else word
+        upright = len(word) > 1 or self._is_article(word) or self._before == "'"
+        return word if upright else f"<i>{word}</i>"
+
+    @property
+    def _before(self) -> str:
+        """Text of the token before the one just read."""
+        return self.tokens[self.at - 2].text if self.at >= 2 else ""
 
     def _is_article(self, word: str) -> bool:
         """Whether an "a" stands between spaces and before a word."""

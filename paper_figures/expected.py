@@ -1,0 +1,104 @@
+"""Figure data that are committed: thinned, rounded tables of what the figures draw, in expected/<figure>.<table>.csv.
+
+`python -m paper_figures --accept` writes them from the recorded data; the tests compare them with regenerated data.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .recorded import Recorded
+
+FOLDER = Path(__file__).with_name("expected")
+
+DIGITS = 6
+"""Significant digits of the committed numbers."""
+
+Table = dict[str, list[Any]]
+
+
+def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
+    """Name -> function that makes the table from the recorded data.  Numbers are not rounded yet."""
+    return {
+        "inverse_sum_dominates.range_holes": lambda: _thinned(
+            recorded.curve("inverse_sum_dominates", "range_holes"), 10
+        ),
+        "inverse_sum_dominates.inverse": lambda: _thinned(recorded.curve("inverse_sum_dominates", "inverse"), 10),
+        "one_group_global_optimum.contour": lambda: _thinned(recorded.curve("one_group_global_optimum", "contour"), 23),
+        "one_group_global_optimum.margins": lambda: _medians(recorded.curve("one_group_global_optimum", "margins")),
+        "one_group_global_optimum.certificates": lambda: _columns(
+            recorded.window_rows("certificate"), ("dataset", "rho", "verdict", "lam_ratio", "n_active", "norm")
+        ),
+        "one_group_global_optimum.competitors": lambda: _competitors(recorded.window_rows("competitor")),
+        "lambda_window.active_groups": lambda: _thinned(recorded.curve("lambda_window", "active_groups"), 3),
+        "lambda_window.widths": lambda: _thinned(recorded.curve("lambda_window", "widths"), 2),
+        "lambda_window.windows": lambda: _columns(
+            recorded.window_rows("window"),
+            ("dataset", "lambda_max", "lower_ratio", "group_name", "n_samples", "n_features", "n_groups"),
+        ),
+        "lambda_window.active": lambda: _columns(
+            recorded.window_rows("active"), ("dataset", "lam_ratio", "n_active", "in_window", "verdict")
+        ),
+    }
+
+
+def accept(recorded: Recorded, folder: Path = FOLDER) -> list[Path]:
+    """Write every table, rounded to DIGITS significant digits; the paths."""
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = []
+    for name, make in tables(recorded).items():
+        columns = make()
+        path = folder / f"{name}.csv"
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(columns)
+            writer.writerows([_rounded(value) for value in row] for row in zip(*columns.values(), strict=True))
+        paths.append(path)
+    return paths
+
+
+def _rounded(value: Any) -> str:
+    number = isinstance(value, float | np.floating)
+    return f"{value:.{DIGITS}g}" if number else str(value)
+
+
+def _columns(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Table:
+    rows = list(rows)
+    return {name: [row[name] for row in rows] for name in names}
+
+
+def _thinned(curve: Mapping[str, np.ndarray], step: int) -> Table:
+    """Every step-th row."""
+    return {name: list(values[::step]) for name, values in curve.items()}
+
+
+def _medians(curve: Mapping[str, np.ndarray]) -> Table:
+    """For every q: number of competitors, median distance and median excess."""
+    names = list(dict.fromkeys(curve["q"].tolist()))
+    chosen = [curve["q"] == name for name in names]
+    return {
+        "q": names,
+        "competitors": [int(rows.sum()) for rows in chosen],
+        "median_distance": [float(np.median(curve["distance"][rows])) for rows in chosen],
+        "median_excess": [float(np.median(curve["excess"][rows])) for rows in chosen],
+    }
+
+
+def _competitors(rows: list[dict[str, Any]]) -> Table:
+    """For every data set, q and attack: number, how many are below, and the median margin.
+
+    Where a descent ends depends on rounding, so its margin is left out (NaN).
+    """
+    table: Table = {name: [] for name in ("dataset", "rho", "attack", "competitors", "below", "median_margin")}
+    for key in dict.fromkeys((row["dataset"], row["rho"], row["attack"]) for row in rows):
+        chosen = [row for row in rows if (row["dataset"], row["rho"], row["attack"]) == key]
+        below = sum(row["margin"] < -row["allowance"] for row in chosen)
+        median = float("nan") if key[2] == "local descent" else float(np.median([row["margin"] for row in chosen]))
+        for name, value in zip(table, (*key, len(chosen), below, median), strict=True):
+            table[name].append(value)
+    return table
