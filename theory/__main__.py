@@ -141,6 +141,10 @@ def _summary(rows: list[dict[str, Any]], reused: list[str], written: list[Path],
     keys = ["name", "verdict", "kind", "instances", "rejected", "worst_margin", "tolerance", "worst_seed", "seconds"]
     _table(header, [[_cell(r[key]) for key in keys] for r in rows])
     for r in rows:
+        if r["certificates"]:
+            print(f"{r['name']}: {r['certificates']['proved']} of {r['certificates']['asked']} certificates proved")
+        if r["attacks"]:
+            print(f"{r['name']}: {r['attacks']['tried']} competitors tried, {r['attacks']['below']} below")
         if not r["ok"]:
             print(f"{r['name']}: {r['verdict']}, expected {r['expected']}; worst claim: {r['worst_claim']}")
         for case in r["fixed"]:

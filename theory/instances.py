@@ -38,6 +38,11 @@ class Instance:
         return self.groups.norms(self.b) / self.problem.penalty.weights
 
     @cached_property
+    def window(self) -> so.certify.LambdaWindow:
+        """The strengths at which exactly one group is guaranteed to be active."""
+        return so.certify.lambda_window(self.problem)
+
+    @cached_property
     def eigenvalues(self) -> np.ndarray:
         """Eigenvalues [p] of H, increasing; absolute error of order p eps |H|."""
         return np.linalg.eigvalsh(self.H)

@@ -13,10 +13,10 @@ from theory import Counterexample, Evidence, check
 from theory.instances import quadratic
 from theory.sequential_attention.inverse_sum_dominates import THEOREM as DOMINATES
 from theory.sequential_attention.lambda_window import THEOREM as WINDOW
-from theory.sequential_attention.lambda_window import AtStrength
 from theory.sequential_attention.one_group_global_optimum import THEOREM as OPTIMUM
 from theory.sequential_attention.one_group_global_optimum import two_groups_instance
 from theory.sequential_attention.scalar_functions import ExactRatio
+from theory.sequential_attention.strength import AtStrength
 
 subadditivity = importlib.import_module("sparseopt.certify.subadditivity")
 duality_gap = importlib.import_module("sparseopt.certify.duality_gap")

@@ -93,7 +93,10 @@ def _float_conclusion(instance: GroupNorms) -> tuple[Evidence, ...]:
     value = float(so.InverseSum(1.0, instance.groups, instance.q).value(instance.w))
     formula, tolerance = _by_definition(instance.q, norms)
     total = float(norms.sum())
+    y = float(np.sum(instance.q.value(norms)))
+    defect = inverse_defect(instance.q, formula, y) if formula >= 0 else math.inf
     evidence = [
+        Evidence("q^- is the generalised inverse at sum q", defect, 0.0, 64 * EPS * len(norms) * y),
         Evidence("sum |u_g| <= R(u)", total, value, tolerance),
         Evidence("sum |u_g| <= q^-(sum q)", total, formula, tolerance),
     ]
@@ -113,21 +116,23 @@ def _by_definition(q: Any, norms: np.ndarray) -> tuple[float, float]:
     return value, moved + unit * float(norms.sum())
 
 
-def range_margin(instance: GroupNorms) -> float:
-    """How well r = inf{t: q(t) >= y} at y = sum q: q(r+) >= y >= q(r-), plus 2^-40; -1 where r is no norm."""
-    if is_exact(instance.q):
-        value = exact_regulariser(instance.q, instance.norms)
-        y = float(sum((instance.q.value(a).high for a in instance.norms), Fraction(0)))
-        r = float(value.high)
-    else:
-        y = float(np.sum(instance.q.value(np.array(instance.norms))))
-        r = float(instance.q.inverse(np.array([y]))[0])
-    if math.isnan(r) or r < 0:
-        return -1.0
+def inverse_margin(instance: GroupNorms) -> float:
+    """Room in q(r+) >= y >= q(r-) for r = q^-(y), y = sum q, plus 2^-40; -1 where r is no norm.
+
+    1 for float functions: their inverse is the generalised one by contract, which the conclusion checks.
+    """
+    if not is_exact(instance.q):
+        return 1.0
+    y = float(sum((instance.q.value(a).high for a in instance.norms), Fraction(0)))
+    r = float(exact_regulariser(instance.q, instance.norms).high)
+    return -1.0 if math.isnan(r) or r < 0 else SLACK * (1 + y) - inverse_defect(instance.q, r, y)
+
+
+def inverse_defect(q: Any, r: float, y: float) -> float:
+    """By how much r misses inf{t: q(t) >= y}: the largest of y - q(r+), q(r-) - y, 0; r+ and r- are close to r."""
     if math.isinf(r):
-        return y - _value_at(instance.q, 2.0**20) + SLACK
-    above, below = _value_at(instance.q, r * (1 + PROBE)), _value_at(instance.q, r * (1 - PROBE))
-    return min(above - y, y - below) + SLACK * (1 + y)
+        return max(_value_at(q, 2.0**20) - y, 0.0)
+    return max(y - _value_at(q, r * (1 + PROBE)), _value_at(q, r * (1 - PROBE)) - y, 0.0)
 
 
 def _value_at(q: Any, t: float) -> float:
@@ -194,7 +199,7 @@ HYPOTHESES = (
         "q(a + b) <= q(a) + q(b)",
         lambda i: subadditivity_margin(i.q, 2 * float(sum(i.norms))),
     ),
-    Hypothesis("inverse", "q^-(y) = inf{t: q(t) >= y}, +inf where q stays below y", range_margin),
+    Hypothesis("inverse", "q^-(y) = inf{t: q(t) >= y}, +inf where q stays below y", inverse_margin),
 )
 
 COUNTEREXAMPLES = (

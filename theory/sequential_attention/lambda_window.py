@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property
 
 import numpy as np
 
@@ -14,6 +11,7 @@ import sparseopt as so
 from ..instances import EPS, REAL_DATA, Instance, orthonormal_regression, quadratic, random_loss, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .scalar_functions import SLACK
+from .strength import AtStrength, ExactStrength
 
 SOLVE_TOL = 1e-9
 PROOF_TOL = 1e-8
@@ -23,131 +21,12 @@ WINDOW_SHRINKAGE = 2e-12
 """`lambda_window` narrows its window by 1e-12 of the lead, more than all of its rounding errors."""
 
 MAX_ITER = 20_000
-NEWTON_STEPS = 60
-
-
-@dataclass(frozen=True)
-class AtStrength:
-    """The group LASSO of a loss at the strength lam."""
-
-    loss: Instance
-    lam: float
-
-    @cached_property
-    def window(self) -> so.certify.LambdaWindow:
-        """The guaranteed window."""
-        return so.certify.lambda_window(self.loss.problem)
-
-    @property
-    def problem(self) -> so.Problem:
-        """The problem at lam."""
-        return self.loss.problem.with_lam(self.lam)
-
-    @property
-    def tau(self) -> float:
-        """lambda_max."""
-        return float(self.loss.tau.max())
-
-    @property
-    def rounding(self) -> float:
-        """64 eps p |b|, the error of a gradient (ledger, section 0)."""
-        return 64 * EPS * len(self.loss.b) * float(np.linalg.norm(self.loss.b))
-
-    @cached_property
-    def one_group(self) -> np.ndarray:
-        """Minimiser [p] among the points whose group `window.group` alone is active, to machine precision."""
-        g, weights = self.window.group, self.loss.problem.penalty.weights
-        w = np.zeros(len(self.loss.b))
-        members = self.loss.groups.members(g)
-        w[members] = block_solution(self.loss.block(g, g), self.loss.b[members], self.lam * weights[g])
-        return w
-
-    @cached_property
-    def block_error(self) -> float:
-        """Bound on the distance of `one_group` to the exact minimiser over its block: |residual| / mu_1; inf at 0."""
-        g, groups = self.window.group, self.loss.groups
-        part = self.one_group[groups.members(g)]
-        if not part.any():
-            return np.inf
-        pull = self.lam * self.loss.problem.penalty.weights[g] * part / np.linalg.norm(part)
-        residual = self.loss.block(g, g) @ part - self.loss.b[groups.members(g)] + pull
-        mu = float(np.linalg.eigvalsh(self.loss.block(g, g))[0])
-        return (float(np.linalg.norm(residual)) + self.rounding) / mu
-
-    @property
-    def prox_movement(self) -> float:
-        """|prox(w - gradient / L) - w| at `one_group`: at most twice its error, plus rounding, as the map contracts."""
-        step, w = 1 / float(self.loss.eigenvalues[-1]), self.one_group
-        moved = self.problem.penalty.prox(w - step * (self.loss.H @ w - self.loss.b), step)
-        return float(np.linalg.norm(moved - w))
-
-    def largest_other_gradient(self) -> float:
-        """Bound on |gradient_h| / weights[h] over the other groups h at the exact minimiser over the block."""
-        groups, g = self.loss.groups, self.window.group
-        norms = groups.norms(self.loss.H @ self.one_group - self.loss.b)
-        others = np.delete(np.arange(groups.n_groups), g)
-        moved = [norms[h] + np.linalg.norm(self.loss.block(h, g), 2) * self.block_error for h in others]
-        return float((np.array(moved) / self.loss.problem.penalty.weights[others]).max(initial=0.0))
-
-
-def block_solution(H: np.ndarray, b: np.ndarray, strength: float) -> np.ndarray:
-    """argmin over v [m] of v'Hv/2 - b'v + strength |v|; H [m, m] positive definite.
-
-    r = |v| solves sum_i c_i^2 / (h_i r + strength)^2 = 1 in the eigenbasis of H; Newton's method from r = 0 increases
-    to it, since the left side is convex and decreasing.
-    """
-    if np.linalg.norm(b) <= strength:
-        return np.zeros(len(b))
-    h, V = np.linalg.eigh(H)
-    c, r = V.T @ b, 0.0
-    for _ in range(NEWTON_STEPS):
-        terms = c**2 / (h * r + strength) ** 2
-        slope = -2 * float((terms * h / (h * r + strength)).sum())
-        r = max(r - (float(terms.sum()) - 1) / slope, r)
-    return V @ (c * r / (h * r + strength))
-
-
-@dataclass(frozen=True)
-class ExactStrength:
-    """min L(u) + lam sum_i |u_i| with rational data, each variable a group.
-
-    value, gradient: of L.  minimiser: of the sum, by its optimality conditions.  curvature: a lower bound of the
-    eigenvalues of the Hessian.  lower: lower end of the window, a tie counting as if the tied group were not there.
-    """
-
-    value: Callable[..., Fraction]
-    gradient: Callable[..., tuple[Fraction, ...]]
-    lam: Fraction
-    minimiser: tuple[Fraction, ...]
-    competitors: tuple[tuple[Fraction, ...], ...]
-    curvature: Fraction
-    lower: Fraction
-
-    @property
-    def gradients_at_zero(self) -> list[Fraction]:
-        """|gradient_i(0)|, the largest first."""
-        return sorted((abs(g) for g in self.gradient(*(Fraction(0) for _ in self.minimiser))), reverse=True)
-
-    def objective(self, u: tuple[Fraction, ...]) -> Fraction:
-        """L(u) + lam sum_i |u_i|."""
-        return self.value(*u) + self.lam * sum((abs(x) for x in u), Fraction(0))
-
-    def evidence(self) -> tuple[Evidence, ...]:
-        """From lambda_max on: no competitor is as good as 0.  Below: one variable alone is not zero."""
-        if self.lam < self.gradients_at_zero[0]:
-            others = sorted((abs(x) for x in self.minimiser), reverse=True)[1:]
-            return (Evidence("every group but one is zero", max(others, default=Fraction(0)), Fraction(0)),)
-        zero = tuple(Fraction(0) for _ in self.minimiser)
-        at_zero = self.objective(zero)
-        good = [u for u in self.competitors if self.objective(u) <= at_zero]
-        farthest = max((sum((x * x for x in u), Fraction(0)) for u in good), default=Fraction(0))
-        return (Evidence("no point as good as 0 is away from 0", farthest, Fraction(0)),)
 
 
 def draw(rng: np.random.Generator) -> AtStrength:
     """A random loss, weighted or not; lam above lambda_max, at .999 of the window's width below it, or inside."""
     loss = random_loss(rng, "sqrt" if rng.random() < 0.3 else "none")
-    window = so.certify.lambda_window(loss.problem)
+    window = loss.window
     kind = rng.integers(4)
     if kind == 0:
         return AtStrength(loss, float(loss.tau.max()) * (1 + 10 ** rng.uniform(-6, 0)))
@@ -311,7 +190,7 @@ COUNTEREXAMPLES = (
 
 def _fixed_sharp() -> tuple[Evidence, ...]:
     loss = quadratic("identity", np.eye(2), [1.0, 0.8], so.Groups.uniform(2, 1))
-    window = so.certify.lambda_window(loss.problem)
+    window = loss.window
     outside = AtStrength(loss, 0.8 * (1 - 1e-3))
     w = so.solve(outside.problem, tol=1e-12, throw=False).w
     return (
@@ -329,25 +208,21 @@ def _fixed_empty() -> tuple[Evidence, ...]:
     dead = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, groups, "none"))
     tied = quadratic("tie", np.eye(2), [1.0, 1.0], so.Groups.uniform(2, 1)).problem
     at_zero = so.certify.duality_gap(dead.with_lam(0.9 * so.lambda_max(dead)), np.zeros(4), tol=PROOF_TOL)
+    no_window, no_lead = (so.certify.lambda_window(problem).empty for problem in (dead, tied))
     return (
-        Evidence("a zero column in the leading group gives no window", float(not _window(dead).empty), 0.5),
-        Evidence("a tie gives no window", float(not _window(tied).empty), 0.5),
+        Evidence("a zero column in the leading group gives no window", float(not no_window), 0.5),
+        Evidence("a tie gives no window", float(not no_lead), 0.5),
         Evidence("0 is not proved optimal below lambda_max", float(at_zero.proved), 0.5),
     )
-
-
-def _window(problem: so.Problem) -> so.certify.LambdaWindow:
-    return so.certify.lambda_window(problem)
 
 
 def _fixed_real(name: str) -> tuple[Evidence, ...]:
     found: list[Evidence] = []
     for weights in ("none", "sqrt"):
         loss = real_data(name, weights)
-        window = _window(loss.problem)
+        window = loss.window
         for depth in (0.001, 0.5, 0.999):
             case = AtStrength(loss, window.upper - depth * (window.upper - window.lower))
-            case.__dict__["window"] = window  # it does not depend on lam
             held = min(h.margin(case) for h in HYPOTHESES) > 0
             found += [Evidence("all hypotheses hold", float(not held), 0.5), *conclusion(case)]
     return tuple(found)
@@ -361,7 +236,7 @@ def curves(seed: int) -> dict[str, Columns]:
 def _active_groups(seed: int) -> Columns:
     rng = np.random.default_rng(seed)
     loss = orthonormal_regression(rng, so.Groups.uniform(12, 3), 120)
-    window, tau = _window(loss.problem), float(loss.tau.max())
+    window, tau = loss.window, float(loss.tau.max())
     ratios, counts = np.linspace(1.1, 0.3, 65), []
     w = np.zeros(len(loss.b))
     for ratio in ratios:
@@ -376,7 +251,7 @@ def _widths(seed: int, instances: int = 40) -> Columns:
     rows = []
     for _ in range(instances):
         loss = random_loss(rng)
-        window, tau = _window(loss.problem), float(loss.tau.max())
+        window, tau = loss.window, float(loss.tau.max())
         if not window.empty:
             rows.append((_simple_width(loss) / tau, 1 - window.lower / tau, 1 - _observed_lower(loss) / tau))
     simple, explicit, observed = (list(column) for column in zip(*rows, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
@@ -45,7 +44,7 @@ ORIGIN = (Fraction(0), Fraction(0))
 def draw(rng: np.random.Generator) -> Sandwich:
     """lam up to twice as far below lambda_max as the guaranteed window of `lambda_window` reaches."""
     loss = random_loss(rng)
-    window = so.certify.lambda_window(loss.problem)
+    window = loss.window
     width = window.upper - window.lower if not window.empty else 0.1 * window.upper
     lam = max(window.upper - rng.uniform(0.02, 2) * width, 0.02 * window.upper)
     q = list(FUNCTIONS.values())[rng.integers(len(FUNCTIONS))]
@@ -258,7 +257,7 @@ def _fixed_never_proved() -> tuple[Evidence, ...]:
 
 def real_instance(loss: Instance, q: Any, depth: float = 0.5) -> Sandwich:
     """The problem at lam the share `depth` of the guaranteed window below lambda_max."""
-    window = so.certify.lambda_window(loss.problem)
+    window = loss.window
     return Sandwich(loss, q, window.upper - depth * (window.upper - window.lower), 0)
 
 
@@ -266,8 +265,7 @@ def _fixed_real(name: str) -> tuple[Evidence, ...]:
     first = real_instance(real_data(name), so.penalties.Linear())
     found: list[Evidence] = []
     for q in FUNCTIONS.values():
-        case = replace(first, q=q)
-        case.__dict__.update(w=first.w, gap=first.gap)  # the group LASSO is the same for every q
+        case = first.with_function(q)
         margins = [h.margin(case) for h in HYPOTHESES]
         found.append(Evidence("all hypotheses hold", float(not min(margins) > 0), 0.5))
         found += [*conclusion(case), case.attack(descents=2).evidence]
@@ -293,7 +291,7 @@ def _contour() -> Columns:
 def _margins(seed: int) -> Columns:
     rng = np.random.default_rng(seed)
     loss = random_loss(rng)
-    while not loss.mu > 0 or so.certify.lambda_window(loss.problem).empty:
+    while not loss.mu > 0 or loss.window.empty:
         loss = random_loss(rng)
     rows: list[tuple[str, float, float, float]] = []
     for name, q in FUNCTIONS.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -96,6 +96,12 @@ class Sandwich:
         """A bound of R_q, hence of sums of norms, over the points that are not worse than 0 (b'w - w'Hw/2 = -min L)."""
         least = np.linalg.lstsq(self.loss.H, self.loss.b, rcond=None)[0]
         return float(self.loss.b @ least) / self.lam
+
+    def with_function(self, q: Any) -> Sandwich:
+        """The same loss and lam under another q; the group LASSO, which is the same, is not solved again."""
+        other = replace(self, q=q)
+        other.__dict__.update(w=self.w, gap=self.gap)
+        return other
 
     def certificate(self) -> so.certify.Certificate:
         """`so.certify.global_gap` at w."""
