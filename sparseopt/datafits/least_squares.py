@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float
 from .pointwise import BALANCE
-from .samples import checked_offset, checked_weights, ratio
+from .samples import centred, checked_offset, checked_weights, ratio
 
 
 class LeastSquares:
@@ -31,10 +31,9 @@ class LeastSquares:
         self.share = self.sample_weight / self.sample_weight.sum()
         self.centre = 0.0
         self.target = self.y - self.offset
-        if self.fit_intercept:  # centred at once, twice for the last digits: a large mean costs no accuracy later
-            self.centre = float(self.share @ self.target)
-            self.target = self.target - self.centre
-            self.target = self.target - self.share @ self.target
+        if self.fit_intercept:
+            self.target, centre = centred(self.target, self.share)
+            self.centre = float(centre)
 
     def intercept(self, z: np.ndarray) -> float:
         """Optimal b at z [n]: the weighted mean of y - offset - z; 0 without intercept."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float
 from .pointwise import BALANCE
-from .samples import checked_offset, checked_weights, ratio
+from .samples import centred, checked_offset, checked_weights, ratio
 
 
 class MultiResponse:
@@ -30,10 +30,8 @@ class MultiResponse:
         self.share = self.sample_weight / self.sample_weight.sum()
         self.centre = np.zeros(self.n_outputs)
         self.target = self.Y - self.offset
-        if self.fit_intercept:  # centred at once, twice for the last digits: a large mean costs no accuracy later
-            self.centre = self.share @ self.target
-            self.target = self.target - self.centre
-            self.target = self.target - self.share @ self.target
+        if self.fit_intercept:
+            self.target, self.centre = centred(self.target, self.share)
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""
