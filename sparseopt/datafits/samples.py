@@ -47,8 +47,8 @@ def ratio(u: np.ndarray, share: np.ndarray) -> np.ndarray:
 def centred(values: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """values [n] or [n, T] less their weighted means, and these means.
 
-    Centred twice, for the last digits: a large mean costs no accuracy later.  What the second pass leaves at the level of
-    its own rounding errors (constant values) is 0.
+    Centred twice, for the last digits: a large mean costs no accuracy later.  What the second pass leaves at the level
+    of its own rounding errors (constant values) is 0.
     """
     centre = share @ values
     once = values - centre
