@@ -62,7 +62,7 @@ def conclusion(instance: Sandwich | ExactSandwich) -> tuple[Evidence, ...]:
     rounding = 64 * float(np.finfo(float).eps) * len(instance.w) * (abs(convex) + certificate.scale)
     return (
         Evidence(claim, upper, PROOF_TOL * certificate.scale, 0.0, certificate.proved),
-        Evidence("F_R(w) = F_GL(w)", abs(nonconvex - convex), 0.0, rounding),
+        Evidence("F_R(w) = F_GL(w) to rounding", abs(nonconvex - convex), rounding),
     )
 
 
