@@ -26,6 +26,7 @@ FIGURES = {
 def draw_all(folder: Path) -> list[Path]:
     """Draw all figures from the data under `folder` into folder/figures, then write folder/report.html; the paths."""
     recorded = Recorded(folder)
+    recorded.require()
     paths: list[Path] = []
     with house_style() as plt:
         for name, figure in FIGURES.items():

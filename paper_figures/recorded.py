@@ -63,6 +63,10 @@ class Recorded:
         """The rows of one type ("window", "active", "certificate", "competitor"), of all data sets or of one."""
         return [row for row in self.window if row["type"] == kind and dataset in (None, row["dataset"])]
 
+    def require(self) -> None:
+        """Raise MissingDataError at once when verdicts or study are missing, rather than after the first figures."""
+        _ = self.verdicts, self.window
+
     @property
     def datasets(self) -> list[str]:
         """Names of the data sets, in the order of the study."""

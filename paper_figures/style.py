@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -70,12 +71,26 @@ def save(figure: Any, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
     figure.savefig(paths[1], metadata={"Software": None})
+    paths[0].write_text(_numbered_ids(paths[0].read_text(encoding="utf-8")), encoding="utf-8")
     for path in paths:
         if path.stat().st_size > LIMIT:
             raise ValueError(
                 f"{path} has {path.stat().st_size} bytes, allowed are {LIMIT}: draw fewer or rastered marks"
             )
     return paths
+
+
+def _numbered_ids(svg: str) -> str:
+    """The text of an SVG with its hashed ids replaced by p1, p2, m3, ... in the order in which they appear.
+
+    Some of the hashes that matplotlib makes come from memory addresses, whatever the salt.
+    """
+    numbers: dict[str, str] = {}
+
+    def renamed(match: re.Match[str]) -> str:
+        return numbers.setdefault(match[0], f"{match[1]}{len(numbers) + 1}")
+
+    return re.sub(r"(?<=[\"#])([a-zA-Z])[0-9a-f]{10}(?=[\")])", renamed, svg)
 
 
 def light_grid(axes: Any, axis: str = "both") -> None:

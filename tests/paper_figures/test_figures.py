@@ -1,0 +1,74 @@
+"""Figures draw from recorded data only, the same to the byte, below the size limit; missing data name a command."""
+
+import re
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+
+from paper_figures.__main__ import FIGURES, main
+from paper_figures.recorded import MissingDataError, Recorded
+from paper_figures.style import LIMIT, house_style, save
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_a_figure_is_deterministic_small_and_labelled(name, recorded, tmp_path):
+    """Drawn twice, the second time under settings of a user's own, which play no role."""
+    written = []
+    for settings in ({}, {"font.size": 30, "axes.grid": True}):
+        with mpl.rc_context(settings), house_style() as plt:
+            figure = FIGURES[name].draw(recorded, plt)
+            written.append(save(figure, tmp_path / str(len(written)), name))
+            assert all(axes.get_xlabel() and axes.get_title(loc="left") for axes in figure.axes)
+            assert figure.axes
+    for first, second in zip(*written, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+        assert 1000 < first.stat().st_size <= LIMIT
+    assert [path.suffix for path in written[0]] == [".svg", ".png"]
+    assert not re.search(r"<dc:date>|20\d\d-\d\d-\d\d", written[0][0].read_text())
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_the_caption_names_theorem_and_seed(name, recorded):
+    caption = FIGURES[name].caption(recorded)
+    assert name in caption
+    assert "seed 7" in caption
+    assert "{" not in caption or "inf{t" in caption
+
+
+def test_a_figure_that_is_too_large_is_refused(recorded, tmp_path):
+    with house_style() as plt:
+        figure, axes = plt.subplots()
+        axes.plot(np.random.default_rng(0).normal(size=(8000, 2)), "o")
+        with pytest.raises(ValueError, match="allowed are 200000"):
+            save(figure, tmp_path, "large")
+
+
+@pytest.mark.parametrize(
+    ("missing", "command"),
+    [
+        ("experiments/one_group_window.jsonl", "python -m experiments run one_group_window"),
+        ("theory/verdicts.json", "python -m theory verify --json out/theory/verdicts.json"),
+        ("theory/curves/one_group_global_optimum.contour.csv", "--curves out/theory/curves"),
+    ],
+)
+def test_missing_data_give_one_sentence_with_the_command(missing, command, folder, capsys):
+    (folder / missing).unlink()
+    assert main(["--out", str(folder)]) == 1
+    message = capsys.readouterr().err.strip()
+    assert missing.rpartition("/")[2] in message
+    assert command in message
+    assert len(message.splitlines()) == 1
+
+
+def test_damaged_data_are_named(folder):
+    (folder / "theory" / "verdicts.json").write_text("[{")
+    with pytest.raises(MissingDataError, match="damaged"):
+        _ = Recorded(folder).verdicts
+    path = folder / "theory" / "curves" / "lambda_window.widths.csv"
+    path.write_text("a,b\n1\n")
+    with pytest.raises(MissingDataError, match="rows of another length"):
+        Recorded(folder).curve("lambda_window", "widths")
+    (folder / "theory" / "verdicts.json").write_text("[]")
+    with pytest.raises(MissingDataError, match="lambda_window is not in"):
+        Recorded(folder).verdict("lambda_window")

@@ -1,0 +1,176 @@
+# ruff: noqa: RUF001 (what a reader sees is set with typographic signs)
+"""The report says what it should, honestly, and loads nothing."""
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+from small_recordings import study_rows, verdict_row, write_study
+
+from paper_figures.__main__ import FIGURES, main
+from paper_figures.real_data import problems
+from paper_figures.recorded import Recorded
+from paper_figures.report import write_report
+
+FRAME = '<?xml version="1.0"?><svg viewBox="0 0 1 1"><g id="a"></g></svg>'
+VOID = {"meta", "br", "path", "use", "image", "rect"}
+
+
+class Structure(HTMLParser):
+    """Collects ids, references and attributes, and checks that elements nest."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.ids, self.targets, self.loads, self.text = [], [], [], [], []
+
+    def handle_starttag(self, tag, attrs):
+        values = dict(attrs)
+        self.ids += [values["id"]] if "id" in values else []
+        for key in ("src", "href", "xlink:href", "action", "data"):
+            if key in values:
+                (self.targets if values[key].startswith("#") else self.loads).append(values[key])
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+
+def write(folder):
+    """The text of the report over figures that are mere frames, which takes no time."""
+    (folder / "figures").mkdir(exist_ok=True)
+    for name in FIGURES:
+        (folder / "figures" / f"{name}.svg").write_text(
+            '<?xml version="1.0"?><svg viewBox="0 0 1 1"><g id="a"></g></svg>'
+        )
+    write_report(Recorded(folder), FIGURES, folder / "report.html")
+    return (folder / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def report(folder):
+    return write(folder)
+
+
+def parsed(text):
+    structure = Structure()
+    structure.feed(text)
+    assert structure.open == []
+    return structure
+
+
+def words(text):
+    return " ".join(html.unescape("".join(parsed(text).text)).split())
+
+
+def test_the_command_names_what_it_wrote_and_the_page_is_complete_in_itself(folder, capsys):
+    assert main(["--out", str(folder)]) == 0
+    figures = [folder / "figures" / f"{name}.{suffix}" for name in FIGURES for suffix in ("svg", "png")]
+    assert capsys.readouterr().out.splitlines() == [f"wrote {path}" for path in (*figures, folder / "report.html")]
+    assert sorted((folder / "figures").iterdir()) == sorted(figures)
+    report = (folder / "report.html").read_text(encoding="utf-8")
+    structure = parsed(report)
+    assert all(target.startswith("data:image/png;base64,") for target in structure.loads)
+    assert "<script" not in report
+    assert "<link" not in report
+    assert not re.search(r"@import|url\(\s*['\"]?(?!#)", report)
+    assert len(set(structure.ids)) == len(structure.ids)
+    assert {target.removeprefix("#") for target in structure.targets} <= set(structure.ids)
+    references = set(re.findall(r"url\(#([^)]+)\)", report))
+    assert references <= set(structure.ids)
+
+
+def test_it_says_what_was_claimed_and_what_came_out(report):
+    text = words(report)
+    for name in FIGURES:
+        assert f"Title of {name}" in text
+        assert f'id="figure-{name}"' in report
+        assert f"python -m theory verify {name} --level standard --seed 7" in text
+    assert "L + λ ∑g ‖ug‖ ≥ 0" in text
+    assert "1,234 meet the hypotheses" in text
+    assert "at instance seed 987654321" in text
+    assert "−2.5 × 10−17 (tolerance 4.0 × 10−15)" in text
+    assert "4,321 competitors tried, 0 below" in text
+    assert "1,234 proved of 1,234 asked for" in text
+    assert "0.20 = 2.0 × 1029 tolerances, rational bounds" in text
+    assert "q(a + b) ≤ q(a) + q(b)" in text
+    assert "not necessary" in text
+    assert "not run: no scikit-learn" in text
+    assert "0123456789ab (study)" in text
+    assert "numpy" in text
+
+
+def test_counterexamples_that_do_not_separate_and_wrong_verdicts_are_shown(folder):
+    example = verdict_row("x")["counterexamples"][0] | {"separated": False}
+    bad = verdict_row("lambda_window", verdict="powerless", ok=False, counterexamples=[example], worst_margin=None)
+    rows = [verdict_row("inverse_sum_dominates"), verdict_row("one_group_global_optimum"), bad]
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    text = write(folder)
+    assert '<span class="badge bad">powerless, expected holds</span>' in text
+    assert '<span class="badge bad">does not break</span>' in text
+    assert "0 of 1" in words(text)
+
+
+def test_a_necessary_hypothesis_without_counterexample_is_open(folder):
+    rows = [verdict_row(name, counterexamples=[]) for name in FIGURES]
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    assert '<span class="badge bad">open</span>' in write(folder)
+
+
+def test_real_data_are_summed_up(report):
+    text = words(report)
+    assert "8 certificates, 80 competitors" in text
+    assert "none below" in text
+    assert "beaten, as it should be" in text
+    assert "subadditivity is undecided" in text
+
+
+CONTRADICTIONS = {
+    "active groups inside the window": ("active", {"in_window": True}, {"n_active": 2}),
+    "is not certified": ("active", {}, {"verdict": "undecided"}),
+    "the certificate for Ratio is refuted": ("certificate", {"rho": "Ratio"}, {"verdict": "refuted"}),
+    "the certificate for ExpMask is proved": ("certificate", {"rho": "ExpMask"}, {"verdict": "proved"}),
+    "is below for Log(1)": ("competitor", {"rho": "Log(1)"}, {"margin": -1e-9}),
+}
+
+
+@pytest.mark.parametrize("sentence", CONTRADICTIONS)
+def test_what_contradicts_the_theory_is_said(sentence, folder):
+    kind, chosen, change = CONTRADICTIONS[sentence]
+    rows = study_rows()
+    assert problems(Recorded(folder)) == []
+    row = next(row for row in rows if row["type"] == kind and chosen.items() <= row.items())
+    row.update(change)
+    write_study(folder, rows)
+    found = problems(Recorded(folder))
+    assert len(found) == 1
+    assert sentence in found[0]
+    assert '<span class="badge bad">contradicted</span>' in write(folder)
+
+
+def test_an_unfinished_study_is_not_reported(folder):
+    write_study(folder, study_rows(), closed=False)
+    with pytest.raises(ValueError, match="holds no finished run"):
+        write(folder)
+
+
+def test_a_missing_figure_names_the_command(folder):
+    with pytest.raises(ValueError, match="run `python -m paper_figures`"):
+        write_report(Recorded(folder), FIGURES, folder / "report.html")
+
+
+def test_text_from_the_data_is_escaped(folder):
+    rows = [verdict_row(name, title="<b>x</b> & y", source="<script>") for name in FIGURES]
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    assert "<script" not in write(folder)
