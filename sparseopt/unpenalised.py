@@ -10,7 +10,7 @@ from scipy import sparse
 from .datafits import Datafit
 
 STEPS = 200
-"""Steps allowed.  Least squares and quadratics need two (the second removes rounding), others converge linearly."""
+"""Steps allowed.  Least squares and quadratics need two (the second removes rounding), other losses a few."""
 
 
 def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -24,19 +24,34 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
 
 
 def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, bool]:
-    """z [n] moved within the span of the columns [n, k] until the gradient is orthogonal to them.
+    """z [n] or [n, T] moved within the span of the columns A [n, k] until the gradient is orthogonal to them.
 
-    Steps z - A (A' C A)^+ A' gradient(z), with C the curvature bound of the datafit: exact for quadratics, else a
-    descent (majorisation).  Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or
-    ill-conditioned A does not prevent.
+    Newton's method with step halving, exact for quadratics; with several outputs the steps z - A (A' C A)^+ A' gradient
+    with C the curvature bound (exact for multi-response, else a majorisation that converges linearly).
+    Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
+    prevent.
     """
-    inverse = np.linalg.pinv(columns.T @ datafit.curvature(columns), hermitian=True)
-    size = np.abs(columns).T
+    rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
+    start = np.abs(datafit.gradient(np.zeros_like(z))).max()
     for _ in range(STEPS):
         gradient = datafit.gradient(z)
         slope = columns.T @ gradient
-        # the rounding error of the gradient itself is of the order of eps times its largest value along the way
-        if (np.abs(slope) <= 8 * np.finfo(float).eps * len(z) * (size @ np.abs(gradient))).all():
+        # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
+        if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
-        z = z - columns @ (inverse @ slope)
+        if z.ndim == 2:
+            bent = datafit.curvature(columns)
+        else:
+            bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
+        move = columns @ (np.linalg.pinv(columns.T @ bent, hermitian=True) @ slope)
+        z = z - _shortened(datafit, z, move) * move
     return z, False
+
+
+def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray) -> float:
+    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding)."""
+    value, fraction = datafit.value(z), 1.0
+    limit = value + 4 * np.finfo(float).eps * abs(value)
+    while fraction > 1e-9 and not datafit.value(z - fraction * move) <= limit:
+        fraction /= 2
+    return fraction

@@ -7,33 +7,52 @@ from typing import Any
 
 import numpy as np
 
+from ..datafits import LeastSquares, Quadratic
 from ..penalties import Linear
 from ..problem import Problem
+from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
 from .ball import UNIT, Ball
-from .certificate import PROVED, REFUTED, Certificate, verdict_of
+from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
+from .enclosure import Enclosure, enclose
 from .evaluation import Evaluation, evaluate
+from .penalty_terms import PenaltyTerms
 
-LEVELS = ("float",)
+LEVELS = {"float": FloatArithmetic, "ball": BallArithmetic, "exact": RationalArithmetic}
 
 
 def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
     """Enclose objective(w) - dual(theta), theta the best feasible multiple of the residual, from the raw data alone.
 
-    problem: convex, with LeastSquares or a quadratic.  w: [p].  level: "float", float64 with a-priori bounds of every
-    rounding error.  The gap bounds objective(w) - minimum from above, so "proved" means that w is within
-    tol * scale of the minimum, scale = max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
+    problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet.  w: [p] or [p, T].
+    level: "float", float64 with a-priori bounds of every rounding error (exp and log within 2 ulp); "ball", 256 bits
+    (needs python-flint); "exact", rational numbers with enclosed square roots, for least squares, multi-response and
+    quadratics.  The last two make dense copies and are slow.  The gap bounds objective(w) - minimum from above, so
+    "proved" means that w is within tol * scale of the minimum, scale = max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
+    Unpenalised groups and the intercept: theta is projected so that it is exactly orthogonal to them, and enclosed.
 
     Returns a Certificate whose lower and upper enclose the absolute gap.  Raises ValueError for a nonconvex penalty, an
-    unknown level, a wrong shape, NaN, or tol < 0.
+    unknown level or one that the datafit does not allow, a wrong shape, NaN, or tol < 0.
     """
     if level not in LEVELS:
         raise ValueError(f"level is {level!r}: allowed are {', '.join(map(repr, LEVELS))}")
     if not problem.convex:
         raise ValueError(f"{problem.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
-    if type(problem.penalty.rho) is not Linear:
-        raise ValueError(f"{problem.penalty!r} has no certificate: allowed is the group LASSO")
-    tol = checked_tolerance(tol)
-    bounds = GapBounds.at(problem, problem.check_coefficients(w))
+    if not PenaltyTerms.fit(problem.penalty):
+        raise ValueError(
+            f"{problem.penalty!r} has no certificate: allowed are GroupLasso, SparseGroupLasso and GroupElasticNet"
+        )
+    tol, w = checked_tolerance(tol), problem.check_coefficients(w)
+    squares = isinstance(problem.datafit, LeastSquares | Quadratic)
+    bounds: GapBounds | Enclosure
+    if level == "float" and squares and is_group_lasso(problem.penalty):
+        bounds = GapBounds.at(problem, w)
+    else:
+        arithmetic = LEVELS[level]()
+        try:
+            with arithmetic.context():
+                bounds = enclose(problem, w, arithmetic)
+        except (Undecided, ZeroDivisionError) as reason:
+            return Certificate(UNDECIDED, 0.0, np.inf, 0.0, tol, f"{reason}")
     verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale)
     return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, _reason(verdict, bounds))
 
@@ -74,6 +93,14 @@ class GapBounds:
         return cls(lower, upper, 1.0 if vanishes else scale, evaluation, norms)
 
 
+def is_group_lasso(penalty: Any) -> bool:
+    """Whether this is the plain group LASSO: no sign constraint, weights positive and finite."""
+    if type(getattr(penalty, "rho", None)) is not Linear or getattr(penalty, "positive", False):
+        return False
+    strength = getattr(penalty, "strength", np.zeros(1))
+    return bool(((strength > 0) & (strength < np.inf)).all())
+
+
 def feasible_multiple(norms: Ball, strength: Ball) -> float:
     """Largest float alpha known to satisfy alpha * norms[g] <= strength[g] for every group; inf for a zero gradient."""
     ratios = np.where(norms.upper > 0, strength.lower / norms.upper, np.inf)
@@ -93,7 +120,7 @@ def checked_tolerance(tol: Any) -> float:
     raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
 
 
-def _reason(verdict: str, bounds: GapBounds) -> str:
+def _reason(verdict: str, bounds: GapBounds | Enclosure) -> str:
     if verdict == PROVED:
         return "the rescaled residual is a dual point with this gap"
     if verdict == REFUTED:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..penalties import Linear
 from ..problem import Problem
 from .ball import Ball
+from .duality_gap import is_group_lasso
 from .evaluation import Evaluation, block_eigenvalue, evaluate, spectral_norm
 
 
@@ -45,7 +45,7 @@ def lambda_window(problem: Problem) -> LambdaWindow:
     SequentialAttention++ (arXiv 2402.17902) explicit.
     """
     penalty = problem.penalty
-    if type(getattr(penalty, "rho", None)) is not Linear or not hasattr(penalty, "weights"):
+    if not is_group_lasso(penalty):
         raise ValueError(f"{penalty!r} is not the group LASSO: use problem.with_penalty(penalty.companion)")
     at_zero = evaluate(problem, np.zeros(problem.n_features))
     tau = at_zero.gradient.group_norms(penalty.groups) / Ball.exact(penalty.weights)

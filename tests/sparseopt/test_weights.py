@@ -1,0 +1,189 @@
+"""Weights 0 (unpenalised groups) and inf (groups forced out): prox, value, violation, gap, solutions, lambda_max."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from reference import uneven_groups
+
+import sparseopt as so
+from sparseopt import datafits
+from sparseopt.unpenalised import refit
+
+GROUPS = uneven_groups()
+EXTREME = np.array([0.0, math.inf, 1.3])
+MAKERS = {
+    "GroupLasso": so.GroupLasso,
+    "GroupLq": so.GroupLq,
+    "GroupLogSum": so.GroupLogSum,
+    "GroupExpMask": so.GroupExpMask,
+    "GroupMCP": so.GroupMCP,
+    "GroupSCAD": so.GroupSCAD,
+    "GroupL0": so.GroupL0,
+    "SparseGroupLasso 0": lambda lam, groups, weights: so.SparseGroupLasso(lam, groups, l1_ratio=0.0, weights=weights),
+    "positive": lambda lam, groups, weights: so.GroupLasso(lam, groups, weights, positive=True),
+}
+EVERY = pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
+WITH_MORE = {"SparseGroupLasso 1": (1.0, None), "SparseGroupLasso": (0.4, None), "GroupElasticNet": (0.0, 0.7)}
+
+
+@EVERY
+@pytest.mark.parametrize("shape", [(7,), (7, 2)], ids=str)
+def test_prox_value_and_violation(make, shape, xp):
+    penalty = make(0.5, GROUPS, weights=EXTREME)
+    v = np.abs(np.random.default_rng(0).standard_normal(shape))
+    free, out, usual = (GROUPS.members(g) for g in range(3))
+    w = np.asarray(penalty.prox(xp.asarray(v), 0.2))
+    assert np.array_equal(w[free], v[free])
+    assert np.all(w[out] == 0)
+    alone = make(0.5, so.Groups.uniform(1, 4), weights=[1.3])
+    assert w[usual] == pytest.approx(alone.prox(v[usual], 0.2), rel=1e-14)
+    assert np.asarray(penalty.value(xp.asarray(w))) == pytest.approx(float(alone.value(w[usual])), rel=1e-14)
+    assert np.asarray(penalty.value(xp.asarray(v))) == math.inf
+    gradient = np.ones(shape)
+    here = np.asarray(penalty.violation(xp.asarray(w), xp.asarray(gradient)))
+    assert here[:2] == pytest.approx([np.linalg.norm(gradient[free]), 0])
+    assert here[2] == pytest.approx(alone.violation(w[usual], gradient[usual])[0], rel=1e-13)
+    there = np.asarray(penalty.violation(xp.asarray(v), xp.asarray(gradient)))
+    assert there[1] == math.inf
+    assert not np.isnan(there).any()
+
+
+@EVERY
+def test_traits(make):
+    penalty = make(0.5, GROUPS, weights=EXTREME)
+    assert penalty.unpenalised.tolist() == [0]
+    assert penalty.slope0[:2].tolist() == [0, math.inf]
+    assert penalty.strength.tolist() == [0, math.inf, 0.65]
+    assert not math.isnan(penalty.weak_convexity)
+    assert penalty.weak_convexity == make(0.5, so.Groups.uniform(1, 4), weights=[1.3]).weak_convexity
+    assert make(0.5, GROUPS, weights=np.zeros(3)).weak_convexity == 0
+
+
+@pytest.mark.parametrize(("ratio", "l2"), WITH_MORE.values(), ids=WITH_MORE)
+def test_what_is_left_of_penalties_with_a_second_part(ratio, l2):
+    """Weight 0 leaves the l_1 part, or the ridge; weight inf forces out in any case."""
+    if l2 is None:
+        penalty = so.SparseGroupLasso(0.5, GROUPS, l1_ratio=ratio, weights=EXTREME)
+        assert penalty.unpenalised.tolist() == []
+    else:
+        penalty = so.GroupElasticNet(0.5, GROUPS, l2=l2, weights=EXTREME)
+        assert penalty.conjugate(np.array([0, 9, 9, 0, 9, 9, 9.0])) < penalty.conjugate(9 * np.ones(7)) < math.inf
+    v = np.random.default_rng(0).standard_normal(7) * 3
+    w = penalty.prox(v, 0.3)
+    j = int(GROUPS.members(0)[0])
+    left = np.sign(v[j]) * max(abs(v[j]) - 0.3 * 0.5 * ratio, 0) if l2 is None else v[j] / (1 + 0.3 * l2)
+    assert w[j] == pytest.approx(left, rel=1e-14)
+    assert np.all(w[GROUPS.members(1)] == 0)
+    assert math.isfinite(penalty.value(w))
+    assert penalty.value(v) == math.inf
+    assert np.all(penalty.violation(w, (w - v) / 0.3) <= 1e-13)
+
+
+def test_the_shared_weights_keep_their_meaning():
+    for made, expected in (("sqrt", np.sqrt([1, 2, 4])), ("none", [1, 1, 1]), ([1, 2, 3], [1, 2, 3])):
+        assert so.GroupMCP(1.0, GROUPS, weights=made).weights.tolist() == list(expected)
+    for wrong in ([1, 2], [1, -1, 1], [1, math.nan, 1], "equal", [[1, 2, 3]]):
+        with pytest.raises(ValueError, match="weights"):
+            so.GroupLasso(1.0, GROUPS, weights=wrong)
+
+
+def data(n=40, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((n, 12))
+    return X, X[:, :4].sum(axis=1) / 2 + rng.standard_normal(n)
+
+
+def losses():
+    _, y = data()
+    counts = np.random.default_rng(1).poisson(np.exp(np.clip(y, -3, 2))).astype(float)
+    weights = np.random.default_rng(2).integers(0, 3, len(y))
+    return {
+        "LeastSquares": datafits.LeastSquares(y),
+        "LeastSquares weighted, intercept": datafits.LeastSquares(y, sample_weight=weights, intercept=True),
+        "Logistic": datafits.Logistic((y > 0).astype(float), intercept=True),
+        "Huber": datafits.Huber(y, 0.5),
+        "Poisson": datafits.Poisson(counts, intercept=True),
+    }
+
+
+@pytest.mark.parametrize("loss", losses().values(), ids=losses())
+@pytest.mark.parametrize("start", [0.0, 1.0])
+def test_refit_reaches_orthogonality_to_rounding(loss, start):
+    X, _ = data()
+    columns = np.column_stack([X[:, :3], X[:, 0] + X[:, 1]])  # one column too many
+    z, fitted = refit(loss, columns, start * X[:, 5])
+    assert fitted
+    assert np.abs(columns.T @ loss.gradient(z)).max() < 1e-13
+    outside = z - start * X[:, 5]
+    assert outside == pytest.approx(columns @ np.linalg.lstsq(columns, outside, rcond=None)[0], abs=1e-10)
+
+
+@pytest.mark.parametrize("loss", losses().values(), ids=losses())
+def test_lambda_max_with_an_unpenalised_group(loss):
+    X, _ = data()
+    groups = so.Groups.uniform(4, 3)
+    problem = so.Problem(X, loss, so.GroupLasso(1.0, groups, weights=[0, 1, 1, math.inf]))
+    largest = so.lambda_max(problem)
+    above = so.solve(problem.with_lam(1.001 * largest), tol=1e-10)
+    assert groups.active(above.w).tolist() == [0]
+    assert above.gap <= 1e-10
+    below = so.solve(problem.with_lam(0.99 * largest), tol=1e-10)
+    assert len(groups.active(below.w)) == 2
+    null = so.Problem(X[:, :3], loss, so.GroupLasso(1.0, so.Groups.uniform(1, 3), weights=[0]))
+    assert above.w[:3] == pytest.approx(so.solve(null, tol=1e-12).w, abs=1e-4)
+
+
+@pytest.mark.parametrize("solver", [None, so.solvers.FISTA()], ids=["default", "FISTA"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_solutions_agree_with_cvxpy(solver, intercept):
+    cvxpy = pytest.importorskip("cvxpy")
+    X, y = data()
+    groups, weights = so.Groups.uniform(4, 3), [0, 1.0, 0.5, math.inf]
+    problem = so.Problem(X, so.LeastSquares(y, intercept=intercept), so.GroupLasso(0.2, groups, weights=weights))
+    result = so.solve(problem, solver, tol=1e-10)
+    w, b = cvxpy.Variable(12), cvxpy.Variable()
+    fit = cvxpy.sum_squares(y - X @ w - (b if intercept else 0)) / 80
+    cost = fit + 0.2 * (cvxpy.norm(w[3:6]) + 0.5 * cvxpy.norm(w[6:9]))
+    best = cvxpy.Problem(cvxpy.Minimize(cost), [w[9:] == 0]).solve(solver="CLARABEL")
+    assert result.objective == pytest.approx(best, rel=1e-8)
+    for u in np.random.default_rng(0).standard_normal((5, 12)):
+        u[9:] = 0
+        assert problem.gap(u) >= problem.objective(u) - best - 1e-8
+
+
+def test_lambda_max_names_what_stands_in_its_way():
+    X, y = data()
+    groups = so.Groups.uniform(4, 3)
+    with pytest.raises(ValueError, match="vanishes"):
+        so.lambda_max(so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, groups, weights=np.zeros(4))))
+    forced_out = so.GroupLasso(1.0, groups, weights=[0, math.inf, math.inf, math.inf])
+    with pytest.raises(ValueError, match="forced out"):
+        so.lambda_max(so.Problem(X, so.LeastSquares(y), forced_out))
+    separable = datafits.Logistic((X[:, 0] > 0).astype(float))
+    with pytest.raises(ValueError, match="fit y exactly"):
+        so.lambda_max(so.Problem(X, separable, so.GroupLasso(1.0, groups, weights=[0, 1, 1, 1])))
+
+
+def test_lambda_max_of_the_inverse_sum_does_not_depend_on_the_scale_of_its_penalty():
+    X, y = data()
+    groups = so.Groups.uniform(4, 3)
+    expected = so.lambda_max(so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, groups, weights="none")))
+    for rho in (so.penalties.Log(0.1), so.penalties.Log(3.0), so.penalties.Power(0.5)):
+        assert so.lambda_max(so.Problem(X, so.LeastSquares(y), so.InverseSum(1.0, groups, rho))) == expected
+
+
+@pytest.mark.parametrize("weights", [[0, 1, 1, 1], [1, 1, 1, math.inf]], ids=str)
+def test_certificates_of_the_plain_group_lasso_refuse_the_others(weights):
+    X, y = data()
+    groups = so.Groups.uniform(4, 3)
+    others = [so.GroupLasso(0.1, groups, weights=weights), so.GroupLasso(0.1, groups, positive=True)]
+    others += [so.SparseGroupLasso(0.1, groups), so.GroupElasticNet(0.1, groups)]
+    for penalty in others:
+        problem = so.Problem(X, so.LeastSquares(y), penalty)
+        with pytest.raises(ValueError, match="has no certificate"):
+            so.certify.duality_gap(problem, np.zeros(12))
+        with pytest.raises(ValueError, match="is not the group LASSO"):
+            so.certify.lambda_window(problem)
