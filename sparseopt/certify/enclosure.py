@@ -1,0 +1,229 @@
+"""Enclosures of the objective and of the duality gap for every convex pair of loss and penalty.
+
+For any w, any dual point u and any eta1 = X w1 + offset + b1 with w1 = w outside the free coefficients,
+P(w) - D(u) = L(eta) - L(eta1) + [L(eta1) + L*(u) - <u, eta1>] + [pen(w) + <X'u, w> + pen*(-X'u)],
+provided that u is orthogonal to the free columns (and to 1 with an intercept).  Both brackets are >= 0 (Fenchel, Young)
+and are computed without cancellation.  u = alpha (gradient L(eta1) - H A c), A the free columns and 1, with c the solution
+of A'HA c = A' gradient, which is enclosed: the exact projection, not the float one, is what is evaluated.
+
+The refitted coefficients, the intercepts and alpha are floats chosen well, but any would give a valid dual point.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..datafits import Quadratic
+from ..datafits.one_dimensional import best_multiple
+from ..problem import Problem
+from ..unpenalised import refit
+from .arithmetic import Numbers, Undecided
+from .evaluation import positive_semidefinite
+from .losses import Loss, loss_of
+from .penalty_terms import PenaltyTerms
+
+
+@dataclass(frozen=True)
+class Enclosure:
+    """lower, upper: of the gap P(w) - D(u).  scale: lower bound of max(|P(w)|, |P(w) - P(0)|), 1 where both vanish."""
+
+    lower: float
+    upper: float
+    scale: float
+
+
+def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
+    """The gap of a convex problem at w [p] or [p, T].  Raises Undecided when no dual point could be shown to be feasible."""
+    terms = PenaltyTerms(problem.penalty, arithmetic)
+    if terms.outside(w):
+        return Enclosure(np.inf, np.inf, 1.0)
+    if isinstance(problem.datafit, Quadratic):
+        return _of_quadratic(problem, w, terms)
+    return _Fit(problem, terms, loss_of(problem.datafit, arithmetic)).enclose(w)
+
+
+class _Fit:
+    """The loss of one problem as a function of floats w and b."""
+
+    def __init__(self, problem: Problem, terms: PenaltyTerms, loss: Loss) -> None:
+        self.problem, self.terms, self.loss, self.arithmetic = problem, terms, loss, terms.arithmetic
+        self.X = problem.X[loss.rows]
+        self.ones = np.ones((len(loss.rows), 1 if problem.datafit.fit_intercept else 0))
+        free = self.X[:, terms.free]
+        self.free = np.asarray(free.todense() if hasattr(free, "todense") else free, dtype=np.float64)
+
+    def enclose(self, w: np.ndarray) -> Enclosure:
+        a, loss = self.arithmetic, self.loss
+        eta, value = self._at(w)
+        base = self._refitted(w) if len(self.terms.free) else w
+        eta1 = eta if base is w else self._at(base)[0]
+        d = self._projection(eta1, np.concatenate([self.ones, self.free], axis=1))
+        force = loss.force(eta1) if d is None else loss.force(eta1) - loss.hessian(eta1, d)
+        c = self._outputs(a.adjoint(self.X, force), w)
+        alpha = self._multiple(base, force, self.terms.multiple(c))
+        gap = loss.slack(eta1, d, alpha) + self.terms.slack(w, c * a.number(alpha))
+        if base is not w:
+            gap = gap + (loss.value(eta) - loss.value(eta1))
+        lowered = self._attained(eta)
+        lower = max(float(a.lower(gap)) - lowered, 0.0)
+        return Enclosure(lower, _finite(float(a.upper(gap))), self._scale(w, value, lowered))
+
+    def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
+        """eta and L(eta) at the optimal intercept, a float."""
+        a, datafit, outputs = self.arithmetic, self.problem.datafit, self.loss.outputs
+        shift = a.number(datafit.offset[self.loss.rows])
+        b = a.number(datafit.intercept(self.problem.X @ w))
+        eta = a.apply(self.X, w) + shift + b
+        eta = eta if outputs is None else eta[:, outputs]
+        return eta, self.loss.value(eta)
+
+    def _refitted(self, w: np.ndarray) -> np.ndarray:
+        """w with the free coefficients moved (in float) to where the gradient is nearly orthogonal to their columns."""
+        columns = (
+            np.asarray(self.problem.X[:, self.terms.free].todense())
+            if hasattr(self.problem.X, "todense")
+            else (self.problem.X[:, self.terms.free].astype(np.float64))
+        )
+        z = self.problem.X @ w
+        moved, _ = refit(self.problem.datafit, columns, z)
+        result = w.copy()
+        result[self.terms.free] += np.linalg.lstsq(columns, moved - z, rcond=None)[0]
+        return result
+
+    def _projection(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
+        """d = A c with A'HA c = A' gradient, so that gradient - H d is orthogonal to the columns A [n, k]."""
+        if columns.shape[1] == 0:
+            return None
+        a, loss = self.arithmetic, self.loss
+        scale = np.abs(columns).max(axis=0)
+        numbers = a.number(columns * np.ldexp(1.0, -np.frexp(np.where(scale > 0, scale, 1.0))[1]))
+        force = loss.force(eta)
+        if len(eta.shape) == 2 and not loss.separate:
+            return self._coupled_projection(eta, numbers, force)
+        k = columns.shape[1]
+        bent = [loss.hessian(eta, numbers[:, j]) for j in range(k)]
+        gram = a.stack([a.sum(numbers * bent[j][:, None], axis=0) for j in range(k)])
+        sides = force[:, None] if len(eta.shape) == 1 else force
+        slopes = a.stack([a.sum(numbers * sides[:, t][:, None], axis=0) for t in range(sides.shape[1])])
+        c = a.solve(gram, slopes)
+        d = a.stack([a.sum(numbers * c[:, t], axis=1) for t in range(c.shape[1])])
+        return d[:, 0] if len(eta.shape) == 1 else d
+
+    def _coupled_projection(self, eta: Numbers, columns: Numbers, force: Numbers) -> Numbers:
+        """The same where the Hessian couples the outputs; the last one is left out where it is a reference."""
+        a, loss = self.arithmetic, self.loss
+        outputs = eta.shape[1] - (1 if loss.reference else 0)
+        unit = np.eye(eta.shape[1])
+        directions = [columns[:, j][:, None] * unit[t] for j in range(columns.shape[1]) for t in range(outputs)]
+        bent = [loss.hessian(eta, direction) for direction in directions]
+        gram = a.stack([_stacked(a, [a.sum(e * h) for e in directions]) for h in bent])
+        slopes = _stacked(a, [a.sum(e * force) for e in directions])
+        c = a.solve(gram, slopes[:, None])
+        total = directions[0] * c[0, 0]
+        for i in range(1, len(directions)):
+            total = total + directions[i] * c[i, 0]
+        return total
+
+    def _multiple(self, w: np.ndarray, force: Numbers, limit: float) -> float:
+        """A good multiple of the dual point up to the limit, by float evaluations (a proposal)."""
+        if self.terms.l2 is not None:
+            return 1.0
+        a, problem = self.arithmetic, self.problem
+        limit = min(limit, self.loss.largest_multiple)
+        middle = a.lower(force) / 2 + a.upper(force) / 2
+        z = problem.X @ w
+        u = np.zeros(z.shape)
+        u[np.ix_(self.loss.rows, self.loss.outputs) if self.loss.outputs is not None else self.loss.rows] = middle
+        with np.errstate(all="ignore"):
+            alpha = best_multiple(lambda m: -problem.datafit.conjugate(m * u), -float(np.vdot(u, z)), limit)
+        return float(min(alpha, limit)) if alpha <= 1 or self._in_domain(alpha, z, u) else min(1.0, limit)
+
+    def _in_domain(self, alpha: float, z: np.ndarray, u: np.ndarray) -> bool:
+        return alpha < np.inf and self.problem.datafit.conjugate(alpha * (1 + 1e-9) * u) < np.inf
+
+    def _outputs(self, c: Numbers, w: np.ndarray) -> Numbers:
+        """X'u with zeros for the outputs that do not matter."""
+        outputs = self.loss.outputs
+        if outputs is None or len(outputs) == w.shape[1]:
+            return c
+        position = {int(k): i for i, k in enumerate(outputs)}
+        zero = self.arithmetic.number(np.zeros(len(w)))
+        return self.arithmetic.stack([c[:, position[t]] if t in position else zero for t in range(w.shape[1])])
+
+    def _attained(self, eta: Numbers) -> float:
+        """Upper bound of L(eta) - min over b of L(eta + b)."""
+        if not self.problem.datafit.fit_intercept:
+            return 0.0
+        return float(self.arithmetic.upper(self.loss.slack(eta, self._projection(eta, self.ones), 1.0)))
+
+    def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> float:
+        a = self.arithmetic
+        primal = value + self.terms.value(w)
+        eta0, zero = self._at(np.zeros_like(w))
+        lowered0 = self._attained(eta0)
+        low, high = float(a.lower(primal)) - lowered, float(a.upper(primal))
+        low0, high0 = float(a.lower(zero)) - lowered0, float(a.upper(zero))
+        if not w.any() and low0 == 0 == high0:
+            return 1.0
+        return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15)
+
+
+def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclosure:
+    """w'Hw / 2 - b'w: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
+    a, H, b = terms.arithmetic, problem.datafit.H, problem.datafit.b
+    if not positive_semidefinite(H):
+        raise Undecided("the quadratic is not shown to be convex")
+    numbers = a.number(w)
+    fitted = a.apply(H, w)
+    loss = a.sum(numbers * fitted) * 0.5 - a.sum(a.number(b) * numbers)
+    primal = loss + terms.value(w)
+    gap = None
+    start = _quadratic_multiple(problem, w, terms)
+    for k in range(24):
+        alpha = start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52))
+        m = a.number(alpha) * numbers + (1.0 - a.number(alpha)) * a.number(problem.datafit.minimiser)
+        m = m - _free_part(a, H, a.adjoint(H, m) - a.number(b), terms.free, len(w))
+        u = a.adjoint(H, m) - a.number(b)
+        if terms.feasible(u):
+            rest = numbers - m
+            gap = a.sum(rest * a.adjoint(H, rest)) * 0.5 + terms.slack(w, u)
+            break
+    if gap is None:
+        raise Undecided("no dual point with a finite value is known: the quadratic is singular, or squares overflow")
+    low, high = float(a.lower(primal)), float(a.upper(primal))
+    scale = 1.0 if not w.any() else max(low, -high, 0.0)
+    return Enclosure(max(float(a.lower(gap)), 0.0), _finite(float(a.upper(gap))), scale)
+
+
+def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> float:
+    """The best multiple within the feasible ones, in float."""
+    if terms.l2 is not None:
+        return 1.0
+    H, c = problem.datafit.H, problem.datafit.minimiser
+    gradient = H @ w - problem.datafit.b
+    gradient[terms.free] = 0.0
+    d = w - c
+    curvature = float(d @ (H @ d))
+    best = -float(d @ (H @ c)) / curvature if curvature > 0 else 0.0
+    return min(max(best, 0.0), problem.penalty.dual_limit(-gradient))
+
+
+def _free_part(a: Any, H: np.ndarray, u: Numbers, free: np.ndarray, p: int) -> Numbers:
+    """The correction x on the free coefficients with H_free,free x = u_free, as a vector [p]."""
+    if len(free) == 0:
+        return a.number(np.zeros(p))
+    x = a.solve(a.number(H[np.ix_(free, free)]), u[free][:, None])[:, 0]
+    position = np.zeros(p, dtype=int)
+    position[free] = np.arange(len(free))
+    return a.where(np.isin(np.arange(p), free), x[position], 0.0)
+
+
+def _stacked(a: Any, scalars: list[Numbers]) -> Numbers:
+    return a.stack([a.number(s) for s in scalars])
+
+
+def _finite(value: float) -> float:
+    return np.inf if np.isnan(value) else value

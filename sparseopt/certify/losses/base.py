@@ -1,0 +1,52 @@
+"""What every rigorous loss can do."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..arithmetic import Numbers
+
+
+class Loss(Protocol):
+    """A mean loss L of eta = z + offset + b over the samples `rows`, enclosed; arrays are [m] or [m, K] for m rows.
+
+    rows: [m] indices of the samples that matter.  outputs: indices of the outputs that matter, None where eta is [m].
+    separate: whether the Hessian is one diagonal matrix for every output.  reference: whether adding a constant to all
+    outputs changes nothing, so that the last one can be left out of a projection.  largest_multiple: of the dual point.
+    """
+
+    rows: np.ndarray
+    outputs: np.ndarray | None
+    separate: bool
+    reference: bool
+    largest_multiple: float
+
+    def value(self, eta: Numbers) -> Numbers:
+        """L(eta)."""
+
+    def force(self, eta: Numbers) -> Numbers:
+        """Gradient of L."""
+
+    def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
+        """Hessian of L, or another positive semidefinite matrix, times d."""
+
+    def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """L(eta) + L*(u) - <u, eta> >= 0 for u = alpha (force - hessian d); Undecided unless u is in the domain of L*.
+
+        d = None is 0.
+        """
+
+
+def shares(datafit: Any, arithmetic: Any, rows: np.ndarray) -> Numbers:
+    """sample_weight / its sum, of the rows, exactly rounded outwards."""
+    weight = datafit.sample_weight
+    scaled = weight * 2.0 ** -int(np.frexp(weight.max())[1])
+    numbers = arithmetic.number(scaled[rows])
+    return numbers / arithmetic.sum(numbers)
+
+
+def column(numbers: Numbers, like: Numbers) -> Numbers:
+    """[m] as [m, 1] where `like` is [m, K]."""
+    return numbers[:, None] if len(like.shape) == 2 else numbers

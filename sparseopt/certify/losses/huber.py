@@ -1,0 +1,63 @@
+"""Huber's loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Numbers, Undecided
+from .base import shares
+
+MARGIN = 1e-6
+"""Samples this close (relative to delta) to the linear part, or in it, are not moved by a projection."""
+
+
+class HuberLoss:
+    """sum s (c r - c^2 / 2), r = y - eta, c = clip(r, -delta, delta); L* = sum s (v^2 / 2 + v y), v = u / s, |v| <= delta."""
+
+    outputs = None
+    separate = False
+    reference = False
+    largest_multiple = np.inf
+
+    def __init__(self, datafit: Any, arithmetic: Any) -> None:
+        self.arithmetic = arithmetic
+        self.rows = np.flatnonzero(datafit.sample_weight > 0)
+        self.share = shares(datafit, arithmetic, self.rows)
+        self.y = arithmetic.number(datafit.y[self.rows])
+        self.delta = datafit.delta
+
+    def value(self, eta: Numbers) -> Numbers:
+        """sum s (c r - c^2 / 2)."""
+        r = self.y - eta
+        c = self._clipped(r)
+        return self.arithmetic.sum(self.share * c * (r - c * 0.5))
+
+    def force(self, eta: Numbers) -> Numbers:
+        """-s c."""
+        return -(self.share * self._clipped(self.y - eta))
+
+    def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
+        """s d for samples well inside the quadratic part, else 0."""
+        return self.share * d * self._inside(eta)
+
+    def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """sum s (c + v) (r - (c - v) / 2) with v = -alpha (c + d)."""
+        a, r = self.arithmetic, self.y - eta
+        c, multiple = self._clipped(r), self.arithmetic.number(alpha)
+        moved = d is not None and self._inside(eta).astype(bool)
+        v = -(c if d is None else c + d * self._inside(eta)) * multiple
+        within = (a.upper(v) <= self.delta) & (a.lower(v) >= -self.delta)
+        if not (within | (~np.asarray(moved) & (0 <= alpha <= 1))).all():
+            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        lost = c * (1.0 - multiple)
+        lost = lost if d is None else lost - d * self._inside(eta) * multiple
+        return a.limited(a.sum(self.share * lost * (r - (c - v) * 0.5)), 0.0, np.inf)
+
+    def _clipped(self, r: Numbers) -> Numbers:
+        return self.arithmetic.limited(r, -self.delta, self.delta)
+
+    def _inside(self, eta: Numbers) -> np.ndarray:
+        r, limit = self.y - eta, self.delta * (1 - MARGIN)
+        return ((self.arithmetic.upper(r) < limit) & (self.arithmetic.lower(r) > -limit)).astype(np.float64)

@@ -1,0 +1,65 @@
+"""Logistic loss with two classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Numbers, Undecided
+from .base import shares
+
+
+class LogisticLoss:
+    """sum s log(1 + exp(-m)), m = sign * eta; u = -s sign t, L* = sum s (t log t + (1 - t) log(1 - t)), t in [0, 1]."""
+
+    outputs = None
+    separate = False
+    reference = False
+    largest_multiple = np.inf
+
+    def __init__(self, datafit: Any, arithmetic: Any) -> None:
+        self.arithmetic = arithmetic
+        self.rows = np.flatnonzero(datafit.sample_weight > 0)
+        self.share = shares(datafit, arithmetic, self.rows)
+        self.sign = np.where(datafit.y[self.rows] > 0, 1.0, -1.0)
+
+    def value(self, eta: Numbers) -> Numbers:
+        """sum s log(1 + exp(-m))."""
+        return self.arithmetic.sum(self.share * self._softplus(-(eta * self.sign)))
+
+    def force(self, eta: Numbers) -> Numbers:
+        """-s sign t with t = 1 / (1 + exp(m))."""
+        return -(self.share * self._sigmoid(-(eta * self.sign)) * self.sign)
+
+    def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
+        """s t (1 - t) d."""
+        return self.share * self._sigmoid(eta) * self._sigmoid(-eta) * d
+
+    def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """sum s KL(t' | t) for t' = alpha t (1 + (1 - t) sign d), with log t = -softplus(m), log(1 - t) = -softplus(-m)."""
+        a, m = self.arithmetic, eta * self.sign
+        t = self._sigmoid(-m)
+        factor = a.number(np.ones(t.shape)) if d is None else 1.0 + self._sigmoid(m) * d * self.sign
+        moved = t * factor * a.number(alpha)
+        inside = (a.lower(factor) >= 0).all() and (a.upper(moved) <= 1).all()
+        gentle = d is None or max(np.abs(a.lower(d)).max(), np.abs(a.upper(d)).max()) <= 1
+        if not (inside or (gentle and 0 <= alpha <= 1)):
+            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        moved = a.limited(moved, 0.0, 1.0)
+        rest = a.limited(1.0 - moved, 0.0, 1.0)
+        divergence = a.xlogx(moved) + a.xlogx(rest) + moved * self._softplus(m) + rest * self._softplus(-m)
+        return a.limited(a.sum(self.share * divergence), 0.0, np.inf)
+
+    def _sigmoid(self, x: Numbers) -> Numbers:
+        """1 / (1 + exp(-x)), both forms without overflow."""
+        a = self.arithmetic
+        positive = a.upper(x) > 0
+        e = a.exp(a.where(positive, -x, x))
+        return a.where(positive, 1.0, e) / (1.0 + e)
+
+    def _softplus(self, x: Numbers) -> Numbers:
+        """log(1 + exp(x))."""
+        a = self.arithmetic
+        positive = a.upper(x) > 0
+        return a.where(positive, x, 0.0) + a.log(1.0 + a.exp(a.where(positive, -x, x)))

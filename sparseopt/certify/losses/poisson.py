@@ -1,0 +1,48 @@
+"""Poisson loss."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..arithmetic import Numbers, Undecided
+from .base import shares
+
+
+class PoissonLoss:
+    """sum s (exp(eta) - y eta); with m = y + u / s >= 0, L* = sum s (m log m - m)."""
+
+    outputs = None
+    separate = False
+    reference = False
+    largest_multiple = np.inf
+
+    def __init__(self, datafit: Any, arithmetic: Any) -> None:
+        self.arithmetic = arithmetic
+        self.rows = np.flatnonzero(datafit.sample_weight > 0)
+        self.share = shares(datafit, arithmetic, self.rows)
+        self.y = arithmetic.number(datafit.y[self.rows])
+
+    def value(self, eta: Numbers) -> Numbers:
+        """sum s (exp(eta) - y eta)."""
+        return self.arithmetic.sum(self.share * (self.arithmetic.exp(eta) - self.y * eta))
+
+    def force(self, eta: Numbers) -> Numbers:
+        """s (exp(eta) - y)."""
+        return self.share * (self.arithmetic.exp(eta) - self.y)
+
+    def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
+        """s exp(eta) d."""
+        return self.share * self.arithmetic.exp(eta) * d
+
+    def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """sum s (m' log m' - m' eta - m' + m) with m = exp(eta), m' = alpha m (1 - d) + (1 - alpha) y."""
+        a = self.arithmetic
+        mean, multiple = a.exp(eta), a.number(alpha)
+        kept = mean if d is None else mean * (1.0 - d)
+        moved = kept * multiple + self.y * (1.0 - multiple)
+        if not (a.lower(moved) >= 0).all():
+            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        terms = a.xlogx(moved) - moved * eta + mean - moved
+        return a.limited(a.sum(self.share * terms), 0.0, np.inf)

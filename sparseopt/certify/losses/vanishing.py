@@ -1,0 +1,48 @@
+"""A loss whose infimum over the intercept is 0 for every z: one class alone, or no count at all."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...datafits import Logistic, Multinomial, Poisson
+from ..arithmetic import Numbers
+
+
+class VanishingLoss:
+    """L = 0."""
+
+    rows = np.arange(1)
+    outputs: np.ndarray | None
+    separate = True
+    reference = False
+    largest_multiple = np.inf
+
+    def __init__(self, datafit: Any, arithmetic: Any) -> None:
+        self.arithmetic = arithmetic
+        self.outputs = None if datafit.n_outputs is None else np.arange(datafit.n_outputs)
+
+    @staticmethod
+    def fits(datafit: Any) -> bool:
+        """Whether an intercept takes the loss to its infimum 0, whatever z is."""
+        if not datafit.fit_intercept or not isinstance(datafit, Logistic | Multinomial | Poisson):
+            return False
+        y = datafit.y[datafit.sample_weight > 0]
+        return bool((y == 0).all() if isinstance(datafit, Poisson) else (y == y[0]).all())
+
+    def value(self, eta: Numbers) -> Numbers:
+        """0."""
+        return self.arithmetic.number(0.0)
+
+    def force(self, eta: Numbers) -> Numbers:
+        """0."""
+        return self.arithmetic.number(np.zeros(eta.shape))
+
+    def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
+        """0."""
+        return self.force(eta)
+
+    def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """0."""
+        return self.arithmetic.number(0.0)

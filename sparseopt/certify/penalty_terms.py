@@ -1,0 +1,108 @@
+"""The convex penalties a second time, with rigorous bounds: values, dual feasibility and Fenchel-Young slacks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..penalties import GroupElasticNet, Linear, SparseGroupLasso
+from .arithmetic import Numbers
+from .ball import UNIT
+
+TRIES = 16
+"""Times a proposed multiple is reduced, by 4, 16, 64, ... ulp, until it is shown to be feasible."""
+
+
+class PenaltyTerms:
+    """pen(w) = sum_g strength_g |w_g| + l1 |w|_1 + l2 / 2 |w|^2, with w >= 0 if positive; the parts that are there.
+
+    free: indices [k] of the coefficients on which the penalty is 0; a dual point must be 0 there.
+    """
+
+    def __init__(self, penalty: Any, arithmetic: Any) -> None:
+        self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty
+        self.positive = bool(getattr(penalty, "positive", False))
+        self.forced = np.isinf(penalty.strength)
+        a = arithmetic
+        lam, weights = a.number(penalty.lam), a.number(np.where(self.forced, 0.0, penalty.weights))
+        self.l1 = self.l2 = None
+        self.strength = weights * lam
+        if isinstance(penalty, SparseGroupLasso):
+            ratio = a.number(penalty.l1_ratio)
+            self.l1 = lam * ratio if penalty.l1_ratio > 0 else None
+            self.strength = self.strength * (1.0 - ratio)
+        elif isinstance(penalty, GroupElasticNet):
+            self.l2 = a.number(penalty.l2)
+        unpenalised = np.zeros(0, dtype=int) if self.l2 is not None else penalty.unpenalised
+        self.free = np.flatnonzero(np.isin(self.groups.labels, unpenalised))
+        self.bound = np.flatnonzero(~self.forced & ~np.isin(np.arange(self.groups.n_groups), unpenalised))
+
+    @staticmethod
+    def fit(penalty: Any) -> bool:
+        """Whether these formulas are those of the penalty."""
+        if isinstance(penalty, SparseGroupLasso | GroupElasticNet):
+            return True
+        return type(getattr(penalty, "rho", None)) is Linear and hasattr(penalty, "strength")
+
+    def outside(self, w: np.ndarray) -> bool:
+        """Whether the penalty is infinite at w [p] or [p, T]."""
+        rows = np.abs(w).reshape(len(w), -1).max(axis=1)
+        return bool((self.positive and (w < 0).any()) or rows[self.forced[self.groups.labels]].any())
+
+    def value(self, w: np.ndarray) -> Numbers:
+        """pen(w) at floats w where it is finite."""
+        a, numbers = self.arithmetic, self.arithmetic.number(w)
+        total = a.sum(self.strength * a.group_norms(numbers, self.groups))
+        if self.l1 is not None:
+            total = total + self.l1 * a.sum(a.number(np.abs(w)))
+        return total if self.l2 is None else total + self.l2 * 0.5 * a.sum(numbers * numbers)
+
+    def slack(self, w: np.ndarray, c: Numbers) -> Numbers:
+        """pen(w) + <c, w> + pen*(-c) >= 0 for a feasible -c."""
+        a, numbers = self.arithmetic, self.arithmetic.number(w)
+        shown = a.number((~np.isin(np.arange(len(w)), self.free)).astype(float))
+        shown = shown[:, None] if w.ndim == 2 else shown
+        total = self.value(w) + a.sum(c * numbers * shown)
+        if self.l2 is not None:
+            excess = a.limited(a.group_norms(c, self.groups) - self.strength, 0.0, np.inf)[self.bound]
+            total = total + a.sum(excess * excess) / (self.l2 * 2.0)
+        return a.limited(total, 0.0, np.inf)
+
+    def multiple(self, c: Numbers) -> float:
+        """A float alpha >= 0, as large as possible, such that -alpha c is shown to be feasible outside `free`."""
+        if self.l2 is not None:
+            return 1.0
+        if self.l1 is None:
+            upper = self.arithmetic.upper(self._norms(c))[self.bound]
+            strength = self.arithmetic.lower(self.strength)[self.bound]
+            ratios = np.where(upper > 0, strength / np.where(upper > 0, upper, 1.0), np.inf)
+            return max(float(ratios.min(initial=np.inf)) * (1 - 4 * UNIT), 0.0)
+        a = self.arithmetic
+        middle = a.lower(c) / 2 + a.upper(c) / 2
+        middle[self.free] = 0.0
+        proposal = self.penalty.dual_limit(-middle)
+        if proposal == np.inf:
+            return np.inf if not (a.lower(c).any() or a.upper(c).any()) else 1.0
+        for k in range(TRIES):
+            alpha = proposal * (1 - UNIT * 4.0 ** (k + 1))
+            if self.feasible(c * a.number(alpha)):
+                return alpha
+        return 0.0
+
+    def feasible(self, c: Numbers) -> bool:
+        """Whether -c is shown to be in the domain of the conjugate, outside `free`."""
+        a = self.arithmetic
+        if self.l2 is not None:
+            return True
+        return bool((a.upper(self._norms(c)) <= a.lower(self.strength))[self.bound].all())
+
+    def _norms(self, c: Numbers) -> Numbers:
+        """Norms [G] of what a group's ball has to hold: -c after the soft threshold, its positive part if positive."""
+        a = self.arithmetic
+        if self.positive:
+            c = a.limited(-c, 0.0, np.inf)
+        if self.l1 is not None:
+            size = a.where(a.upper(c) > -a.lower(c), c, -c)
+            c = a.limited(a.limited(size, 0.0, np.inf) - self.l1, 0.0, np.inf)
+        return a.group_norms(c, self.groups)
