@@ -62,12 +62,19 @@ def _zoom(axes: Any, ratio: np.ndarray, active: np.ndarray, lower: float) -> Non
     axes.axvspan(depth[0], 1 - lower, color=WINDOW_FILL, linewidth=0)
     axes.axvline(1 - lower, color=BLUE, linewidth=0.8)
     axes.plot(depth, active, ".", color=BLACK, markersize=3)
-    entry = depth[active > 1].min(initial=1.0)
-    axes.annotate("second group", (entry, 2), (entry / 30, max(active) * 0.62), arrowprops=ARROW, fontsize=7.5)
+    _mark_entry(axes, depth, active)
     axes.set(xscale="log", xlim=(depth[0], 1), ylim=(0, None))
     axes.text(0.03, 0.93, f"guaranteed: {100 * (1 - lower):.2g} %", color=BLUE, transform=axes.transAxes, fontsize=7.5)
     axes.yaxis.get_major_locator().set_params(integer=True)
     light_grid(axes, "y")
+
+
+def _mark_entry(axes: Any, depth: np.ndarray, active: np.ndarray) -> None:
+    """Point at the first solution with more than one active group, if there is one."""
+    several = np.flatnonzero(active > 1)
+    if len(several):
+        first = (depth[several[0]], active[several[0]])
+        axes.annotate("more groups", first, (first[0] / 30, 0.62 * max(active)), arrowprops=ARROW, fontsize=7.5)
 
 
 def _random_path(axes: Any, curve: dict[str, np.ndarray], title: str) -> None:

@@ -42,7 +42,7 @@ SETTINGS: dict[str, Any] = {
     "legend.frameon": False,
     "lines.linewidth": 1.5,
     "figure.dpi": 100,
-    "savefig.dpi": 110,
+    "savefig.dpi": 98,
     "savefig.facecolor": "white",
     "svg.fonttype": "none",  # text stays text: small, searchable, read aloud; other fonts are narrower than DejaVu
     "svg.hashsalt": "sparseopt",
