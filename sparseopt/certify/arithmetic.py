@@ -1,8 +1,8 @@
 """Three ways to calculate with rigorous bounds, behind one set of operations: the levels of a certificate.
 
 "float": `Interval`, float64 arrays.  "ball": NumPy object arrays of python-flint balls.  "exact": object arrays of
-`Rational`, exact as long as no root is taken; there are no logarithms.  The formulas of losses and penalties are written
-once, with + - * /, indexing and the methods below; operands of / are known to be positive.
+`Rational`, exact as long as no root is taken; there are no logarithms.  The formulas of losses and penalties are
+written once, with + - * /, indexing and the methods below; divisors are known to be positive.
 """
 
 from __future__ import annotations

@@ -17,11 +17,13 @@ from .enclosure import Enclosure, enclose
 from .evaluation import Evaluation, evaluate
 from .penalty_terms import PenaltyTerms
 
-LEVELS = {"float": FloatArithmetic, "ball": BallArithmetic, "exact": RationalArithmetic}
+LEVELS: dict[str, Any] = {"float": FloatArithmetic, "ball": BallArithmetic, "exact": RationalArithmetic}
 
 
 def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
-    """Enclose objective(w) - dual(theta), theta the best feasible multiple of the residual, from the raw data alone.
+    """Enclose objective(w) - dual(theta) from the raw data alone, theta the best feasible multiple of the residual.
+
+    Best up to rounding: theta depends on the level in the last digits, and with it the gap.
 
     problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet.  w: [p] or [p, T].
     level: "float", float64 with a-priori bounds of every rounding error (exp and log within 2 ulp); "ball", 256 bits

@@ -2,9 +2,9 @@
 
 For any w, any dual point u and any eta1 = X w1 + offset + b1 with w1 = w outside the free coefficients,
 P(w) - D(u) = L(eta) - L(eta1) + [L(eta1) + L*(u) - <u, eta1>] + [pen(w) + <X'u, w> + pen*(-X'u)],
-provided that u is orthogonal to the free columns (and to 1 with an intercept).  Both brackets are >= 0 (Fenchel, Young)
-and are computed without cancellation.  u = alpha (gradient L(eta1) - H A c), A the free columns and 1, with c the solution
-of A'HA c = A' gradient, which is enclosed: the exact projection, not the float one, is what is evaluated.
+provided that u is orthogonal to the free columns (and to 1 with an intercept).  Both brackets are >= 0 (Fenchel,
+Young) and are computed without cancellation.  u = alpha (gradient L(eta1) - H A c), A the free columns and 1, with c
+the solution of A'HA c = A' gradient, which is enclosed: the exact projection, not the float one, is what is evaluated.
 
 The refitted coefficients, the intercepts and alpha are floats chosen well, but any would give a valid dual point.
 """
@@ -36,7 +36,7 @@ class Enclosure:
 
 
 def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
-    """The gap of a convex problem at w [p] or [p, T].  Raises Undecided when no dual point could be shown to be feasible."""
+    """The gap of a convex problem at w [p] or [p, T].  Raises Undecided where no dual point is shown to be feasible."""
     terms = PenaltyTerms(problem.penalty, arithmetic)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0)
@@ -50,6 +50,7 @@ class _Fit:
 
     def __init__(self, problem: Problem, terms: PenaltyTerms, loss: Loss) -> None:
         self.problem, self.terms, self.loss, self.arithmetic = problem, terms, loss, terms.arithmetic
+        self.datafit: Any = problem.datafit
         self.X = problem.X[loss.rows]
         self.ones = np.ones((len(loss.rows), 1 if problem.datafit.fit_intercept else 0))
         free = self.X[:, terms.free]
@@ -73,7 +74,7 @@ class _Fit:
 
     def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
         """eta and L(eta) at the optimal intercept, a float."""
-        a, datafit, outputs = self.arithmetic, self.problem.datafit, self.loss.outputs
+        a, datafit, outputs = self.arithmetic, self.datafit, self.loss.outputs
         shift = a.number(datafit.offset[self.loss.rows])
         b = a.number(datafit.intercept(self.problem.X @ w))
         eta = a.apply(self.X, w) + shift + b
@@ -173,7 +174,8 @@ class _Fit:
 
 def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclosure:
     """w'Hw / 2 - b'w: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
-    a, H, b = terms.arithmetic, problem.datafit.H, problem.datafit.b
+    datafit: Any = problem.datafit
+    a, H, b = terms.arithmetic, datafit.H, datafit.b
     if not positive_semidefinite(H):
         raise Undecided("the quadratic is not shown to be convex")
     numbers = a.number(w)
@@ -184,7 +186,7 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
     start = _quadratic_multiple(problem, w, terms)
     for k in range(24):
         alpha = start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52))
-        m = a.number(alpha) * numbers + (1.0 - a.number(alpha)) * a.number(problem.datafit.minimiser)
+        m = a.number(alpha) * numbers + (1.0 - a.number(alpha)) * a.number(datafit.minimiser)
         m = m - _free_part(a, H, a.adjoint(H, m) - a.number(b), terms.free, len(w))
         u = a.adjoint(H, m) - a.number(b)
         if terms.feasible(u):
@@ -202,8 +204,9 @@ def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: PenaltyTerms) ->
     """The best multiple within the feasible ones, in float."""
     if terms.l2 is not None:
         return 1.0
-    H, c = problem.datafit.H, problem.datafit.minimiser
-    gradient = H @ w - problem.datafit.b
+    datafit: Any = problem.datafit
+    H, c = datafit.H, datafit.minimiser
+    gradient = H @ w - datafit.b
     gradient[terms.free] = 0.0
     d = w - c
     curvature = float(d @ (H @ d))

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 ROOT_BITS = 200
 """Square roots are enclosed with a relative width of about 2^-200."""
 
 
 @dataclass(frozen=True)
 class Rational:
-    """Every real between lo and hi; exact where they are equal."""
+    """Every real between lo and hi; exact where they are equal.  Arrays of them are NumPy object arrays."""
 
     lo: Fraction
     hi: Fraction
@@ -40,17 +42,21 @@ class Rational:
         return Rational(-self.hi, -self.lo)
 
     def __add__(self, other: Any) -> Rational:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
         other = Rational.of(other)
         lo = self.lo + other.lo
         return Rational(lo, lo if self.exact and other.exact else self.hi + other.hi)
 
     def __sub__(self, other: Any) -> Rational:
-        return self + -Rational.of(other)
+        return NotImplemented if isinstance(other, np.ndarray) else self + -Rational.of(other)
 
     def __rsub__(self, other: Any) -> Rational:
         return Rational.of(other) + -self
 
     def __mul__(self, other: Any) -> Rational:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
         other = Rational.of(other)
         if self.exact and other.exact:
             value = self.lo * other.lo
@@ -59,6 +65,8 @@ class Rational:
         return Rational(min(ends), max(ends))
 
     def __truediv__(self, other: Any) -> Rational:
+        if isinstance(other, np.ndarray):
+            return NotImplemented
         other = Rational.of(other)
         if not other.lo > 0:
             raise ZeroDivisionError("a divisor is not known to be positive")

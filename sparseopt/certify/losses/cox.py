@@ -11,10 +11,11 @@ from .base import shares
 
 
 class CoxLoss:
-    """sum over terms r of m_r log S_r - <a, eta>, S_r = sum_j c_rj weight_j exp(eta_j), q_r = c_r weight exp(eta) / S_r.
+    """sum_r m_r log S_r - <a, eta> over the terms r, S_r = sum_j c_rj weight_j exp(eta_j), a = share * event.
 
-    Terms and c as in `datafits.Cox`; a = share * event.  L*(u) is at most the entropy sum_r m_r KL(q'_r | c_r weight) of
-    any probabilities q'_r on the terms with sum_r m_r q'_r = u + a.  Rows are ordered by the last time at risk.
+    Terms and c as in `datafits.Cox`; q_r = c_r weight exp(eta) / S_r.  L*(u) is at most the entropy
+    sum_r m_r KL(q'_r | c_r weight) of any probabilities q'_r on the terms with sum_r m_r q'_r = u + a.
+    Rows are ordered by the last time at risk.
     """
 
     outputs = None
@@ -72,8 +73,9 @@ class CoxLoss:
         """Bounds for q'_r = alpha q_r (1 - d + q_r'd) + (1 - alpha) p_r, p_r the deaths at that time by weight.
 
         Above: the smaller of alpha d'Hd + (1 - alpha) (L(eta) - inf L), by convexity of L* and since the entropy of
-        q (1 - d + q'd) relative to q is at most the variance of d; and of 2 alpha^2 d'Hd + 2 (1 - alpha)^2 sum m_r chi^2,
-        since entropy is at most chi^2(p_r | q_r) = S_r / c_r * sum p_j^2 / (weight_j exp(eta_j)) - 1.  Below: 0.
+        q (1 - d + q'd) relative to q is at most the variance of d; and of 2 alpha^2 d'Hd + 2 (1 - alpha)^2 sum m chi,
+        since entropy is at most chi_r = chi^2(p_r | q_r) = S_r / c_r * sum p_j^2 / (weight_j exp(eta_j)) - 1.
+        Below: 0.
         """
         a = self.arithmetic
         if not 0 <= alpha <= 1:

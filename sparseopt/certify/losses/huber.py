@@ -14,7 +14,10 @@ MARGIN = 1e-6
 
 
 class HuberLoss:
-    """sum s (c r - c^2 / 2), r = y - eta, c = clip(r, -delta, delta); L* = sum s (v^2 / 2 + v y), v = u / s, |v| <= delta."""
+    """sum s (c r - c^2 / 2), r = y - eta, c = clip(r, -delta, delta).
+
+    L* = sum s (v^2 / 2 + v y) for v = u / s, |v| <= delta.
+    """
 
     outputs = None
     separate = False

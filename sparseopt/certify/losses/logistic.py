@@ -37,7 +37,7 @@ class LogisticLoss:
         return self.share * self._sigmoid(eta) * self._sigmoid(-eta) * d
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
-        """sum s KL(t' | t) for t' = alpha t (1 + (1 - t) sign d), with log t = -softplus(m), log(1 - t) = -softplus(-m)."""
+        """sum s KL(t' | t) for t' = alpha t (1 + (1 - t) sign d); log t = -softplus(m), log(1 - t) = -softplus(-m)."""
         a, m = self.arithmetic, eta * self.sign
         t = self._sigmoid(-m)
         factor = a.number(np.ones(t.shape)) if d is None else 1.0 + self._sigmoid(m) * d * self.sign
