@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, xlogy
+from scipy.special import xlogy
 
 from .._array import as_float
 from .logistic import DOMAIN, UNATTAINED
@@ -58,14 +58,14 @@ class Multinomial:
         present = occurs > 0
         b = np.zeros(self.n_outputs)
         b[present] = _balance(eta[:, present], share, occurs[present])
-        level = logsumexp(eta[:, present] + b[present], axis=1)
+        level = log_sum_exp(eta[:, present] + b[present])[:, 0]
         b[~present] = (level[:, None] - eta[:, ~present]).min(axis=0) - UNATTAINED
         return b
 
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities [n, K] at the optimal b."""
         eta = z + self.offset + self.intercept(z)
-        return eta - logsumexp(eta, axis=1, keepdims=True)
+        return eta - log_sum_exp(eta)
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n, K], minimised over b."""
@@ -135,6 +135,12 @@ def _labels(y: Any, n_classes: int | None) -> np.ndarray:
     return values.astype(np.int64)
 
 
+def log_sum_exp(eta: np.ndarray) -> np.ndarray:
+    """log sum_k exp(eta_ik) [n, 1] for eta [n, K], without overflow."""
+    largest = eta.max(axis=1, keepdims=True)
+    return largest + np.log(np.exp(eta - largest).sum(axis=1, keepdims=True))
+
+
 def _less_one_hot(P: np.ndarray, y: np.ndarray) -> np.ndarray:
     """P - one-hot(y), the entry of the label from the others, so that rows sum to 0 without loss of digits."""
     rows = np.arange(len(y))
@@ -164,7 +170,8 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
     """The balancing b, from a start b [K]; to rounding in the last call, roughly in the others."""
 
     def probabilities(at: np.ndarray) -> np.ndarray:
-        return np.exp(eta + at - logsumexp(eta + at, axis=1, keepdims=True))
+        shifted = np.exp(eta + at - (eta + at).max(axis=1, keepdims=True))
+        return shifted / shifted.sum(axis=1, keepdims=True)
 
     goal = 2 * np.finfo(float).eps if last else 1e-3 * float(occurs.min())
     P = probabilities(b)

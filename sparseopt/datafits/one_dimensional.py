@@ -55,7 +55,7 @@ def _golden_section(value: Callable[[float], float], low: float, high: float) ->
     a, b = high - GOLDEN * (high - low), low + GOLDEN * (high - low)
     at_a, at_b = value(a), value(b)
     for _ in range(49):
-        if at_a > at_b:
+        if at_a >= at_b:  # also where both are -inf, beyond the domain
             high, b, at_b = b, a, at_a
             a = high - GOLDEN * (high - low)
             at_a = value(a)
