@@ -69,7 +69,7 @@ class ColumnStore:
     def _dense(self, X: np.ndarray) -> None:
         itemsize = X.itemsize
         direct = X.strides[0] == itemsize and X.strides[1] % itemsize == 0 and X.strides[1] >= itemsize * self.n
-        self.X = X if direct or self.n == 1 and X.strides[1] > 0 else np.asfortranarray(X)
+        self.X = X if direct or (self.n == 1 and X.strides[1] > 0) else np.asfortranarray(X)
         storage = 1 if self.X.dtype == np.float32 else 0
         self.fields |= {
             "storage": storage,
@@ -210,7 +210,7 @@ class Descent:
         block = np.asarray(block.todense() if sparse.issparse(block) else block, dtype=np.float64)
         equal = self.share is None or self.fields["unweighted_blocks"]
         total = 1.0 if self.fields["unweighted_blocks"] else self.fields["total"]
-        weights = np.full(store.n, total / store.n) if equal else self.share
+        weights: Any = np.full(store.n, total / store.n) if equal else self.share
         gram = block.T @ (weights[:, None] * block)
         if self.fields["centred"]:
             mean = weights @ block / total

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from .._native.bcd import residual_array
 from ..penalties import strength as at_strength
 from ..problem import Problem
-from .frames import LeastSquaresFrame
+from .frames import frame_of, padded
 from .working_set import next_working_set
 
 INNER_TARGET = 0.1
@@ -20,23 +19,24 @@ INNER_TARGET = 0.1
 class GroupDescent:
     """The state of a run: coefficients, working set, scores; `round` is one step of `GroupBCD`.
 
-    w: [p] or [p, T].  z: X w [n] or [n, T].  gradient: of the datafit, like w.  gap: relative duality gap (inf where the
-    problem has none).  passes: columns of X read / p.
+    by_position: coefficients [p, outputs] in the order of the groups.  z: X w [n] or [n, T].  force: -gradient of the
+    datafit in z.  value: the objective.  gap: relative duality gap, inf where the problem has none.
+    passes: columns of X read / p.  w and gradient, [p] or [p, T], are those of the last pass over X.
     """
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
-        self.frame = LeastSquaresFrame(problem)
+        self.frame = frame_of(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
         self.strength = problem.penalty.strength
-        self.scores = np.zeros(self.groups.n_groups)
+        self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
         self.working = np.flatnonzero(self.strength == 0).astype(np.int64)
         self.start = time.perf_counter()
         self.passes = 0.0
-        self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
-        self.by_position = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
-        self.inner.set_coefficients(self.by_position)
-        self._refresh()
+        start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
+        self.inner.set_coefficients(start)
+        self.move(start)
+        self._survey()
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
@@ -44,36 +44,63 @@ class GroupDescent:
         goal = 0.5 * (self.options.accuracy or 0.0)
         target = max(goal, INNER_TARGET * self.gap) if violated and np.isfinite(self.gap) else goal
         self.frame.descend(self, target)
-        self.by_position = self.inner.coefficients()
-        self._refresh()
+        self._survey()
 
-    def _refresh(self) -> None:
-        """Everything at the present coefficients, from the coefficients alone."""
-        problem, store = self.problem, self.store
-        fitted = self.inner.fit(self.by_position)
-        self.z = output_array(fitted, store.n)
-        self.force = -problem.datafit.gradient(self.z)
-        self.w = self.by_column(self.by_position)
-        self.norms = self.groups.norms(self.w)
-        self.gradient = self.whole_pass() if self.norms.any() else problem.gradient_at_zero
-        self.scores = self.score(self.groups.norms(self.gradient))
-        self.gap = self.relative_gap()
+    def move(self, by_position: np.ndarray) -> None:
+        """Take these coefficients; everything that does not need all of X follows from them."""
+        self.try_move(by_position, np.inf)
 
-    def whole_pass(self) -> np.ndarray:
-        """Gradient of the datafit, from all columns of X."""
+    def try_move(self, by_position: np.ndarray, limit: float) -> bool:
+        """`move`, if the objective there is at most `limit` to rounding; else nothing happens, answer False."""
+        fitted = self.inner.fit(by_position)[:, : self.store.n]
+        z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
+        norms = np.sqrt(np.add.reduceat((by_position**2).sum(axis=1), self.store.offsets[:-1]))
+        penalty = float(np.sum(at_strength.value(self.problem.penalty.rho, norms, self.strength)))
+        value = self.problem.datafit.value(z) + penalty
+        if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
+            return False
+        self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
+        self.force = -self.problem.datafit.gradient(z)
+        return True
+
+    def working_gap(self) -> float:
+        """Relative duality gap over the working set alone, whose scores are renewed; inf for nonconvex problems."""
+        need = np.zeros(self.groups.n_groups, dtype=np.uint8)
+        need[self.working] = 1
+        norms = np.zeros(self.groups.n_groups)
+        self.inner.gradient(padded(self.force), need, np.empty_like(self.by_position), norms, 1, self.ask)
+        self.scores[self.working] = self._score(norms)[self.working]
+        if not self.problem.convex:
+            return np.inf
+        penalised = self.working[self.strength[self.working] > 0]
+        largest = self.scores[penalised].max(initial=0.0)
+        dual = self.problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
+        return max(self.value - dual, 0.0) / (abs(self.value) or 1.0)
+
+    def _survey(self) -> None:
+        """Gradient, scores and gap from all columns of X."""
+        self.w = self._by_column(self.by_position)
+        self.gradient = self._whole_pass() if self.norms.any() else self.problem.gradient_at_zero
+        self.scores = self._score(self.groups.norms(self.gradient))
+        self.gap = np.inf
+        if self.problem.convex:
+            gap = self.problem.gap_from(self.w, self.z, self.gradient)
+            self.gap = max(gap, 0.0) / (abs(self.value) or 1.0)
+
+    def _whole_pass(self) -> np.ndarray:
         pull = np.empty_like(self.by_position)
         norms = np.empty(self.groups.n_groups)
         self.inner.gradient(padded(self.force), None, pull, norms, self.options.threads, self.ask)
         self.passes += 1
-        return -self.by_column(pull)
+        return -self._by_column(pull)
 
-    def by_column(self, by_position: np.ndarray) -> np.ndarray:
+    def _by_column(self, by_position: np.ndarray) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns."""
         w = np.empty_like(by_position)
         w[self.store.columns] = by_position
-        return w[:, 0] if self.z.ndim == 1 else w
+        return w[:, 0] if self.problem.datafit.n_outputs is None else w
 
-    def score(self, gradient_norms: np.ndarray) -> np.ndarray:
+    def _score(self, gradient_norms: np.ndarray) -> np.ndarray:
         """How close each zero group is to becoming active [G]: > 1 where it violates stationarity; inf for free groups.
 
         |gradient_g| over the slope of the penalty at 0; where that is infinite, whether a prox-gradient step leaves 0.
@@ -89,31 +116,6 @@ class GroupDescent:
         share = gradient_norms / (gradient_norms.max() or 1.0)
         return np.where(steep, np.where(leaves, 1 + share, 0.5 * share), ratio)
 
-    def relative_gap(self) -> float:
-        problem = self.problem
-        if not problem.convex:
-            return np.inf
-        primal = problem.datafit.value(self.z) + float(problem.penalty.value(self.w))
-        return max(problem.gap_from(self.w, self.z, self.gradient), 0.0) / (abs(primal) or 1.0)
-
-    def penalty_value(self) -> float:
-        """Penalty of the coefficients as the compiled loops hold them."""
-        squares = np.add.reduceat((self.inner.b**2).sum(axis=1), self.store.offsets[:-1])
-        return float(np.sum(at_strength.value(self.problem.penalty.rho, np.sqrt(squares), self.strength)))
-
     def ask(self) -> bool:
-        """Whether to stop early: the deadline of the run has passed."""
+        """Whether to stop early: the time limit of the run has passed."""
         return self.options.time_limit is not None and time.perf_counter() - self.start > self.options.time_limit
-
-
-def padded(v: np.ndarray) -> np.ndarray:
-    """[n] or [n, T] -> [outputs, n + PADDING]."""
-    rows = v[None, :] if v.ndim == 1 else v.T
-    out = residual_array(rows.shape[1], rows.shape[0])
-    out[:, : rows.shape[1]] = rows
-    return out
-
-
-def output_array(rows: np.ndarray, n: int) -> np.ndarray:
-    """[outputs, n + PADDING] -> [n] or [n, T]."""
-    return rows[0, :n] if len(rows) == 1 else rows[:, :n].T

@@ -8,7 +8,8 @@ import numpy as np
 
 from .._native import HAS_NATIVE, radial_twin
 from .._native.bcd import BlockCache, ColumnStore, Descent, residual_array
-from ..datafits import LeastSquares, Quadratic
+from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
+from ..datafits.pointwise import Pointwise
 from ..penalties import GroupLasso, GroupPenalty
 from ..problem import Problem
 
@@ -18,31 +19,37 @@ if TYPE_CHECKING:
 MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
 
+EPOCHS_PER_MODEL = 6
+"""Sweeps on one quadratic model of the loss: one cycle, since an accurate minimum of a wrong model is worth little."""
+
+MAX_MODELS = 20
+"""Quadratic models of one round at most."""
+
+HALVINGS = 12
+"""Step lengths tried on the way to the minimum of a model."""
+
+CURVATURE_MARGIN = 1.1
+"""Measured curvatures are taken this much larger."""
+
+STEEPNESS = (None, 1.0, 4.0, 16.0, 64.0, 256.0)
+"""Models that are tried in turn: measured curvatures, then multiples of their bounds at the present point."""
+
+SMALLEST_SHARE = 1e-6
+"""Weights of a model are at least this part of the largest one, so that it is strictly convex in the fit."""
+
 
 class LeastSquaresFrame:
-    """Least squares: one compiled descent, with the duality gap measured inside."""
+    """Least squares, also with several responses: one compiled descent, with the duality gap measured inside."""
 
     def __init__(self, problem: Problem) -> None:
-        datafit = problem.datafit
+        datafit: Any = problem.datafit
         share = None if (datafit.share == datafit.share[0]).all() else datafit.share
-        self.store, self.cache = kept_columns(problem)
-        target = residual_array(self.store.n, 1)
-        target[0, : self.store.n] = datafit.target
-        self.inner = Descent(
-            self.store,
-            self.cache,
-            penalty=(*radial_twin(problem.penalty.rho), 0.0),
-            strength=problem.penalty.strength,
-            share=share,
-            target=target,
-            centred=problem.datafit.fit_intercept,
-        )
+        self.store, cache = kept_columns(problem)
+        self.inner = _descent(problem, self.store, cache, share=share, target=padded(datafit.target))
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
-        n = self.store.n
-        self.inner.r[0, :n] = run.force if self.inner.share is not None else run.force * n
-        self.inner.r[0, n] = 0.0
+        self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
         convex = run.problem.convex
         self.inner.run(
             run.working,
@@ -54,25 +61,129 @@ class LeastSquaresFrame:
             anderson=run.options.anderson,
             ask=run.ask,
         )
+        run.move(self.inner.coefficients())
+
+
+class NewtonFrame:
+    """Other losses: proximal Newton steps on diagonal models of the loss, each lowered by one cycle of sweeps."""
+
+    def __init__(self, problem: Problem) -> None:
+        self.datafit: Any = problem.datafit
+        self.store, cache = kept_columns(problem)
+        share = np.full(self.store.n, 1.0 / self.store.n)
+        self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
+        self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
+
+    def descend(self, run: GroupDescent, target: float) -> None:
+        """Lower the objective over run.working until the relative gap there is at most target."""
+        for _ in range(MAX_MODELS):
+            if run.ask() or not self._step(run):
+                return
+            if run.working_gap() <= target:
+                return
+
+    def _step(self, run: GroupDescent) -> bool:
+        """One model, lowered, and a step towards its minimum; False when the objective does not go down.
+
+        After a failure the model is made steeper, up to one that lies above the loss, and swept over once.
+        """
+        for steepness in STEEPNESS:
+            self._set_model(run.z, steepness)
+            self.inner.r[:] = padded(run.force)
+            before, z = run.by_position, run.z
+            epochs = EPOCHS_PER_MODEL if steepness is None else 1
+            self.inner.run(
+                run.working,
+                run.scores.copy(),
+                scored=True,
+                max_epochs=epochs,
+                epochs_per_cycle=epochs,
+                anderson=run.options.anderson if steepness is None else 0,
+                ask=run.ask,
+            )
+            if self._line_search(run, before, self.inner.coefficients()):
+                self._learn(run.z - z, run.z)
+                return True
+            self.inner.set_coefficients(before)
+        return False
+
+    def _set_model(self, z: np.ndarray, steepness: float | None) -> None:
+        """Weights of the model at z: measured curvatures, or a multiple of their bounds."""
+        share = (self.scale if steepness is None else steepness) * loss_curvature(self.datafit, z)
+        share = np.maximum(share, SMALLEST_SHARE * share.max())
+        self.inner.reweight(share)
+        limit = self.store.n * float(share.max())
+        self.inner.fields["factor_limit"] = limit
+        unknown = CURVATURE_MARGIN * float(share.sum())
+        factor: Any = self.inner.factor
+        measured = np.minimum(np.where(factor > 0, factor, unknown), limit)
+        factor[:] = measured if steepness is None else limit
+
+    def _line_search(self, run: GroupDescent, before: np.ndarray, after: np.ndarray) -> bool:
+        value, length = run.value, 1.0
+        for _ in range(HALVINGS):
+            w = after if length == 1 else before + length * (after - before)
+            if run.try_move(w, value):
+                if length < 1:
+                    self.inner.set_coefficients(w)
+                return True
+            length /= 2
+        return False
+
+    def _learn(self, d: np.ndarray, z: np.ndarray) -> None:
+        """The curvature along the last step d, relative to the bound, where one number stands for all outputs."""
+        if not isinstance(self.datafit, Multinomial):
+            return
+        bound = float((loss_curvature(self.datafit, z)[:, None] * d * d).sum())
+        if bound > 0:
+            measured = float((d * self.datafit.hessian(z, d)).sum()) / bound
+            self.scale = float(np.clip(CURVATURE_MARGIN * measured, 0.05, 1.0))
+
+
+def loss_curvature(datafit: Any, z: np.ndarray) -> np.ndarray:
+    """h [n] with Hessian <= diag(h) at z, one number for all outputs of a sample.
+
+    Equal to the Hessian for losses of single samples; sum_k m_k q_k for Cox; twice the largest P (1 - P) for the
+    multinomial loss, which bounds diag(P) - P P' by Gershgorin's theorem.
+    """
+    if isinstance(datafit, Pointwise):
+        return datafit.hessian_weights(z)
+    if isinstance(datafit, Cox):
+        return datafit.expected(z)
+    P = np.exp(datafit.log_probabilities(z))
+    return 2 * datafit.share * (P * (1 - P)).max(axis=1)
+
+
+def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
+    """The frame of the problem's loss."""
+    if isinstance(problem.datafit, LeastSquares | MultiResponse):
+        return LeastSquaresFrame(problem)
+    return NewtonFrame(problem)
+
+
+def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options: Any) -> Descent:
+    """The compiled descent of a problem, before the first sweep."""
+    twin = radial_twin(problem.penalty.rho)
+    assert twin is not None
+    return Descent(
+        store,
+        cache,
+        penalty=(*twin, 0.0),
+        strength=problem.penalty.strength,
+        outputs=problem.datafit.n_outputs or 1,
+        centred=problem.datafit.fit_intercept,
+        **options,
+    )
 
 
 def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
     """Columns and blocks of the design, kept with the problem for later runs on the same data."""
-    kept = problem.kept
-    groups = problem.penalty.groups
+    kept, groups = problem.kept, problem.penalty.groups
     if kept.get("groups") != groups:
         kept.clear()
         kept["groups"], kept["store"] = groups, ColumnStore(problem.X, groups)
-    if "cache" not in kept:
         kept["cache"] = BlockCache(kept["store"])
     return kept["store"], kept["cache"]
-
-
-def _radial(penalty: Any) -> bool:
-    """Whether a penalty is a scalar penalty of each group's norm and nothing else."""
-    if type(penalty) is GroupLasso:
-        return not penalty.positive
-    return isinstance(penalty, GroupPenalty) and type(penalty).prox is GroupPenalty.prox
 
 
 def as_least_squares(problem: Problem) -> Problem:
@@ -93,12 +204,25 @@ def why_not(problem: Problem) -> str | None:
         return "the compiled core was not built"
     if not _radial(penalty) or radial_twin(penalty.rho) is None:
         return f"{penalty!r} has no compiled twin"
-    if getattr(penalty, "positive", False):
-        return "its coefficients must not be negative"
-    if not isinstance(datafit, LeastSquares | Quadratic):
+    if not isinstance(datafit, LeastSquares | Quadratic | MultiResponse | Pointwise | Multinomial | Cox):
         return f"{type(datafit).__name__} has no compiled descent"
     if isinstance(datafit, Quadratic) and not datafit.bounded:
         return "the quadratic is not bounded below"
     if not np.isfinite(penalty.strength).all():
         return "a group is forced out by an infinite weight"
     return None
+
+
+def _radial(penalty: Any) -> bool:
+    """Whether a penalty is a scalar penalty of each group's norm and nothing else."""
+    if type(penalty) is GroupLasso:
+        return not penalty.positive
+    return isinstance(penalty, GroupPenalty) and type(penalty).prox is GroupPenalty.prox
+
+
+def padded(v: np.ndarray) -> np.ndarray:
+    """[n] or [n, T] -> [outputs, n + PADDING], the layout of the compiled loops."""
+    rows = v[None, :] if v.ndim == 1 else v.T
+    out = residual_array(rows.shape[1], rows.shape[0])
+    out[:, : rows.shape[1]] = rows
+    return out

@@ -65,13 +65,14 @@ def line_search(
 ) -> tuple[np.ndarray, np.ndarray, float, float]:
     """A proximal step from `point`, z = X point, with the first of step, step / 2, step / 4, ... that is short enough.
 
+    The search starts at 1 / local_smoothness where that is longer, so that a steep start does not leave tiny steps.
     Short enough: <gradient(w) - gradient(point), w - point> <= |w - point|^2 / (2 step).  By convexity the loss at w is
     then below the quadratic model, and unlike a difference of losses this is not lost in rounding.
     Returns w, X w, the step and the passes over X.
     """
     force = problem.datafit.gradient(z)
     gradient = problem.X.T @ force
-    passes = 1.0
+    step, passes = max(step, 1 / problem.local_smoothness(z)), 1.0
     for _ in range(MAX_HALVINGS):
         w = problem.penalty.prox(point - step * gradient, step)
         z_new, passes = problem.X @ w, passes + 1

@@ -14,8 +14,8 @@ CANDIDATE_ABOVE = 0.98
 def next_working_set(working: np.ndarray, scores: np.ndarray, norms: np.ndarray, start: int) -> tuple[np.ndarray, bool]:
     """The working set of the next round, sorted, and whether a group outside it violated stationarity.
 
-    working: indices of the last one.  scores: [G], |gradient_g| / strength_g relative to the slope at zero, so > 1 means
-    that a zero group violates stationarity.  norms: [G] of the coefficients.  start: smallest number of groups to add.
+    working: indices of the last one.  scores: [G], |gradient_g| relative to the slope of the penalty at zero, so that
+    > 1 means that a zero group violates stationarity.  norms: [G] of the coefficients.  start: fewest groups to add.
     Grows by max(start, active groups, half the working set), by decreasing score, and drops clear zeros.
     """
     n_active = int(np.count_nonzero(norms))

@@ -155,3 +155,56 @@ def test_time_limit_is_kept_inside_the_compiled_loop():
     result = so.solve(problem, BCD(), tol=1e-14, time_limit=0.3, throw=False)
     assert result.status is so.Status.TIME_LIMIT
     assert result.history.seconds[-1] < 1.5
+
+
+def glm_problem(name, seed, intercept, ratio=0.1, weighted=False):
+    rng = np.random.default_rng(seed)
+    n, groups = 120, so.Groups.from_sizes((4, 1, 7, 3) * 5)
+    X = np.asfortranarray(rng.standard_normal((n, groups.n_features)) + 0.5)
+    z = X[:, :8] @ rng.standard_normal(8) * 0.5
+    weight = rng.uniform(0.1, 2, n) if weighted else None
+    extra = {"sample_weight": weight} | ({} if name == "cox" else {"intercept": intercept})
+    datafit = {
+        "logistic": lambda: so.Logistic((z + rng.logistic(size=n) > 0).astype(float), **extra),
+        "huber": lambda: so.Huber(z + rng.standard_t(2, n), delta=0.7, **extra),
+        "poisson": lambda: so.Poisson(rng.poisson(np.exp(np.clip(z, -3, 3))).astype(float), **extra),
+        "cox": lambda: so.Cox(np.round(rng.exponential(np.exp(-np.clip(z, -3, 3))), 1), rng.random(n) < 0.7, **extra),
+        "multinomial": lambda: so.Multinomial(
+            np.where(rng.random(n) < 0.3, rng.integers(0, 3, n), 2 * (z > 0)), **extra
+        ),
+        "multi_response": lambda: so.MultiResponse(z[:, None] * [1, -2, 0.5] + rng.standard_normal((n, 3)), **extra),
+    }[name]()
+    problem = so.Problem(X, datafit, so.GroupLasso(1.0, groups))
+    return problem.with_lam(ratio * so.lambda_max(problem))
+
+
+LOSSES = ["logistic", "huber", "poisson", "cox", "multinomial", "multi_response"]
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_agrees_with_fista(name, intercept, weighted):
+    problem = glm_problem(name, 1, intercept, weighted=weighted)
+    mine = so.solve(problem, BCD(), tol=1e-8)
+    theirs = so.solve(problem, so.solvers.FISTA(), tol=1e-7)
+    scale = max(abs(theirs.objective), abs(theirs.objective - problem.objective(np.zeros_like(theirs.w))))
+    assert abs(mine.objective - theirs.objective) <= 2e-7 * scale
+    assert mine.objective <= theirs.objective + 1e-8 * scale
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_converges_at_a_small_lambda(name):
+    problem = glm_problem(name, 2, intercept=True, ratio=0.005)
+    assert so.solve(problem, BCD(), tol=1e-7).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_every_loss_with_a_nonconvex_penalty(name):
+    problem = glm_problem(name, 3, intercept=True, ratio=0.2)
+    problem = problem.with_penalty(so.GroupMCP(problem.penalty.lam, problem.penalty.groups, gamma=5.0))
+    tol = 1e-4 if name == "multinomial" else 1e-6  # one number stands for the curvature of all its classes: slow
+    result = so.solve(problem, BCD(), tol=tol)
+    scale = np.max(problem.penalty.groups.norms(problem.gradient_at_zero))
+    assert problem.violation(result.w) <= tol * scale
+    assert (np.diff(result.history.objective) <= 1e-12).all()
