@@ -12,6 +12,12 @@ from .datafits import Datafit
 STEPS = 200
 """Steps allowed.  Least squares and quadratics need two (the second removes rounding), other losses a few."""
 
+COUPLED_LIMIT = 400
+"""Unpenalised coefficients (times outputs) up to which coupled outputs are fitted by Newton's method."""
+
+RANK = 1e-13
+"""Relative size of the eigenvalues of a coupled system that are rounding errors of 0 (constants over all outputs)."""
+
 
 def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
     """Indices [k] of the coefficients in unpenalised groups, and their columns of X as a dense array [n, k]."""
@@ -26,8 +32,8 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
 def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, bool]:
     """z [n] or [n, T] moved within the span of the columns A [n, k] until the gradient is orthogonal to them.
 
-    Newton's method with step halving, exact for quadratics; with several outputs the steps z - A (A' C A)^+ A' gradient
-    with C the curvature bound (exact for multi-response, else a majorisation that converges linearly).
+    Newton's method with step halving, exact for quadratics.  With several outputs that are coupled, and too many for
+    a Newton system, the steps z - A (A' C A)^+ A' gradient with C the curvature bound, which converge linearly.
     Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
     prevent.
     """
@@ -39,13 +45,24 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
         # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
         if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
+        move = columns @ _newton(datafit, columns, z, slope)
+        z = z - _shortened(datafit, z, move) * move
+    return z, False
+
+
+def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(A' H A)^+ slope, slope [k] or [k, T], with H the Hessian at z, or the curvature bound where that is too much."""
+    coupled = z.ndim == 2 and not hasattr(datafit, "hessian_weights")
+    if not coupled or slope.size > COUPLED_LIMIT:
         if z.ndim == 2:
             bent = datafit.curvature(columns)
         else:
             bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
-        move = columns @ (np.linalg.pinv(columns.T @ bent, hermitian=True) @ slope)
-        z = z - _shortened(datafit, z, move) * move
-    return z, False
+        return np.linalg.pinv(columns.T @ bent, hermitian=True) @ slope
+    units = np.eye(slope.size).reshape(-1, *slope.shape)
+    system = np.stack([(columns.T @ datafit.hessian(z, columns @ unit)).ravel() for unit in units], axis=1)
+    system = (system + system.T) / 2
+    return (np.linalg.pinv(system, rcond=RANK, hermitian=True) @ slope.ravel()).reshape(slope.shape)
 
 
 def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray) -> float:

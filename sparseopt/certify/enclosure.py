@@ -22,7 +22,7 @@ from ..problem import Problem
 from ..unpenalised import refit
 from .arithmetic import Numbers, Undecided
 from .evaluation import positive_semidefinite
-from .losses import Loss, loss_of
+from .losses import Loss, VanishingLoss, loss_of
 from .penalty_terms import PenaltyTerms
 
 
@@ -96,7 +96,7 @@ class _Fit:
 
     def _projection(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
         """d = A c with A'HA c = A' gradient, so that gradient - H d is orthogonal to the columns A [n, k]."""
-        if columns.shape[1] == 0:
+        if columns.shape[1] == 0 or isinstance(self.loss, VanishingLoss):
             return None
         a, loss = self.arithmetic, self.loss
         scale = np.abs(columns).max(axis=0)
@@ -183,10 +183,12 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
     loss = a.sum(numbers * fitted) * 0.5 - a.sum(a.number(b) * numbers)
     primal = loss + terms.value(w)
     gap = None
-    start = _quadratic_multiple(problem, w, terms)
+    base = w.copy()
+    base[terms.free] -= np.linalg.lstsq(H[np.ix_(terms.free, terms.free)], (H @ w - b)[terms.free], rcond=None)[0]
+    start = _quadratic_multiple(problem, base, terms)
     for k in range(24):
         alpha = start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52))
-        m = a.number(alpha) * numbers + (1.0 - a.number(alpha)) * a.number(datafit.minimiser)
+        m = a.number(alpha) * a.number(base) + (1.0 - a.number(alpha)) * a.number(datafit.minimiser)
         m = m - _free_part(a, H, a.adjoint(H, m) - a.number(b), terms.free, len(w))
         u = a.adjoint(H, m) - a.number(b)
         if terms.feasible(u):

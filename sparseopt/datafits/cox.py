@@ -144,13 +144,27 @@ class Cox:
         return entropy + float(splits.sum()) - float(u @ (self.offset - self.observed @ self.offset / scale))
 
     def dual(self, z: np.ndarray, limit: float) -> float:
-        """max over 0 <= alpha <= min(limit, 1) of -conjugate(alpha gradient(z))."""
+        """max over 0 <= alpha <= min(limit, 1) of -conjugate(alpha gradient(z)); for Efron of a lower bound of that.
+
+        For Efron the entropy of alpha q + (1 - alpha) p is taken in every risk set, q the probabilities at z and p the
+        deaths at that time by weight, instead of the least one: it is what certificates enclose.
+        """
         gradient = self.gradient(z)
+        slope = float(gradient @ z)
+        sets = self.risk_sets
+        pairs = sets.pairs() if self.ties == "efron" else None
+        if pairs is None:
 
-        def value(alpha: float) -> float:
-            return -self.conjugate(alpha * gradient)
+            def value(alpha: float) -> float:
+                return -self.conjugate(alpha * gradient)
+        else:
+            at_z, eta = self.value(z), (z + self.offset)[sets.order]
+            sums = sets.log_sums(eta)
 
-        return value(best_multiple(value, -float(gradient @ z), min(limit, 1.0)))
+            def value(alpha: float) -> float:
+                return at_z - alpha * slope - sets.entropy(eta, sums, pairs, alpha)
+
+        return value(best_multiple(value, -slope, min(limit, 1.0)))
 
 
 def _events(event: Any, n: int) -> np.ndarray:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import xlogy
+
+MAX_PAIRS = 5_000_000
+"""Pairs of a row and a death in it that are listed at most."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,32 @@ class RiskSets:
         until = np.logaddexp.accumulate(full)
         before = np.concatenate([[-np.inf], until[:-1]])
         return np.where(self.dies, np.logaddexp(before, reduced)[self.last], until[self.last])
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Every pair of a row and a sample that dies in it: the rows [m] and the samples [m]; None above MAX_PAIRS."""
+        size = self.deaths[self.blocks]
+        if size.sum() > MAX_PAIRS:
+            return None
+        before = (np.cumsum(self.deaths) - self.deaths)[self.blocks]
+        within = np.repeat(before - (np.cumsum(size) - size), size) + np.arange(size.sum())
+        return np.repeat(np.arange(len(size)), size), np.flatnonzero(self.dies)[within]
+
+    def entropy(
+        self, eta: np.ndarray, log_sums: np.ndarray, pairs: tuple[np.ndarray, np.ndarray], alpha: float
+    ) -> float:
+        """sum over rows of mass * KL(alpha q + (1 - alpha) p | q), q = weight exp(eta) / sum with the row's fractions.
+
+        p: the deaths of the row by weight.  Samples that do not die there contribute alpha log(alpha) q.
+        """
+        row, sample = pairs
+        log_kept = np.log1p(-self.fractions)[row]
+        log_q = log_kept + self.log_weight[sample] + eta[sample] - log_sums[row]
+        died = np.logaddexp.reduceat(np.where(self.dies, self.log_weight, -np.inf), self.starts)[self.blocks]
+        q = np.exp(log_q)
+        moved = alpha * q + (1 - alpha) * np.exp(self.log_weight[sample] - died[row])
+        others = np.maximum(1 - np.bincount(row, weights=q, minlength=len(log_sums)), 0.0)
+        divergence = np.bincount(row, weights=xlogy(moved, moved) - moved * log_q, minlength=len(log_sums))
+        return float(self.masses @ (divergence + xlogy(alpha, alpha) * others))
 
 
 def _suffix(values: np.ndarray) -> np.ndarray:

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from ...datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from ..arithmetic import RationalArithmetic
 from .base import Loss
@@ -20,7 +18,7 @@ from .poisson import PoissonLoss
 from .squares import SquaresLoss
 from .vanishing import VanishingLoss
 
-__all__ = ["Loss", "loss_of"]
+__all__ = ["Loss", "VanishingLoss", "loss_of"]
 
 FORMULAS: dict[type, Any] = {
     LeastSquares: SquaresLoss,
@@ -47,8 +45,3 @@ def loss_of(datafit: Any, arithmetic: Any) -> Loss:
     if VanishingLoss.fits(datafit):
         return VanishingLoss(datafit, arithmetic)
     return formula(datafit, arithmetic)
-
-
-def used_rows(datafit: Any) -> np.ndarray:
-    """Indices of the samples of positive weight."""
-    return np.flatnonzero(datafit.sample_weight > 0)

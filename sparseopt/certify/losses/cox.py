@@ -9,12 +9,15 @@ import numpy as np
 from ..arithmetic import Numbers, Undecided
 from .base import shares
 
+PAIRS = 5_000_000
+"""Pairs of a term and a death in it that are summed over, at most (Efron)."""
+
 
 class CoxLoss:
     """sum_r m_r log S_r - <a, eta> over the terms r, S_r = sum_j c_rj weight_j exp(eta_j), a = share * event.
 
-    Terms and c as in `datafits.Cox`; q_r = c_r weight exp(eta) / S_r.  L*(u) is at most the entropy
-    sum_r m_r KL(q'_r | c_r weight) of any probabilities q'_r on the terms with sum_r m_r q'_r = u + a.
+    Terms and c as in `datafits.Cox`; q_r = c_r weight exp(eta) / S_r.  L*(u) is the least entropy
+    sum_r m_r KL(q'_r | c_r weight) of probabilities q'_r on the terms with sum_r m_r q'_r = u + a.
     Rows are ordered by the last time at risk.
     """
 
@@ -38,7 +41,9 @@ class CoxLoss:
         share = shares(datafit, a, at_all)[np.searchsorted(at_all, self.rows)]
         self.observed = a.where(self.dies, share, 0.0)
         deaths = np.bincount(self.last[self.dies], minlength=len(times))
-        terms = deaths if datafit.ties == "efron" else np.ones_like(deaths)
+        self.deaths = deaths
+        self.efron = datafit.ties == "efron"
+        terms = deaths if self.efron else np.ones_like(deaths)
         self.blocks = np.repeat(np.arange(len(times)), terms)
         self.first = np.cumsum(terms) - terms
         count = terms[self.blocks].astype(np.float64)
@@ -70,32 +75,57 @@ class CoxLoss:
         return e * (d * self._hazards(rates) - self._hazards(rates * means))
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
-        """Bounds for q'_r = alpha q_r (1 - d + q_r'd) + (1 - alpha) p_r, p_r the deaths at that time by weight.
+        """L(eta) + L*(u) - <u, eta>, for Efron with an upper bound of L*: the entropy of one choice of the q'_r.
 
-        Above: the smaller of alpha d'Hd + (1 - alpha) (L(eta) - inf L), by convexity of L* and since the entropy of
-        q (1 - d + q'd) relative to q is at most the variance of d; and of 2 alpha^2 d'Hd + 2 (1 - alpha)^2 sum m chi,
-        since entropy is at most chi_r = chi^2(p_r | q_r) = S_r / c_r * sum p_j^2 / (weight_j exp(eta_j)) - 1.
-        Below: 0.
+        q'_r = alpha q_r (1 - d + q_r'd) + (1 - alpha) p_r with p_r the deaths at that time by weight; for these to be
+        probabilities 0 <= alpha <= 1 and a spread of d below 1 are enough.
         """
-        a = self.arithmetic
-        if not 0 <= alpha <= 1:
-            raise Undecided("multiples of the dual point beyond 1 are not looked at for the Cox model")
-        bent = 0.0
+        a, spread = self.arithmetic, 0.0
         if d is not None:
-            if not a.upper(d).max() - a.lower(d).min() < 1:
-                raise Undecided("the dual point is not shown to be in the domain of the conjugate")
-            bent = max(float(a.upper(a.sum(d * self.hessian(eta, d)))), 0.0)
-        shifted = self._shifted(eta)
+            spread = float(a.upper(d).max() - a.lower(d).min()) * (1 + 1e-15)
+        if not (0 <= alpha <= 1 and spread < 1):
+            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        if self.efron:
+            return self._divergence(eta, spread, alpha)
+        return self._closed_form(eta, d, alpha)
+
+    def _closed_form(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
+        """L* = sum v log(v / weight) + sum_k (N_k log N_k - A_k log A_k), see `datafits.Cox`; Breslow only."""
+        a, multiple, shifted = self.arithmetic, self.arithmetic.number(alpha), self._shifted(eta)
+        force = self.force(eta) if d is None else self.force(eta) - self.hessian(eta, d)
+        u = force * multiple
+        v = a.limited(u + self.observed, 0.0, np.inf)
+        kept = a.cumsum((a.block_sums(v, self.starts) - self.mass)[::-1])[::-1]
+        kept = a.where(np.arange(len(self.starts)) > 0, a.limited(kept, 0.0, np.inf), 0.0)
+        conjugate = a.sum(a.xlogx(v) - v * a.log(self.weight)) + a.sum(a.xlogx(kept) - a.xlogx(kept + self.mass))
+        return a.limited(self.value(eta) + conjugate - a.sum(u * shifted), 0.0, np.inf)
+
+    def _divergence(self, eta: Numbers, spread: float, alpha: float) -> Numbers:
+        """sum_r m_r KL(q'_r | q_r), over all pairs of a term and a death in it.
+
+        With q'' = q (1 - d + q'd) = q (1 + t), |t| <= spread, that is sum m KL(alpha q'' + (1 - alpha) p | q'')
+        + sum m q' log(1 + t); the range of t is enclosed, the spread being a rounding error where it matters.
+        """
+        a, multiple = self.arithmetic, self.arithmetic.number(alpha)
+        size = self.deaths[self.blocks]
+        if size.sum() > PAIRS:
+            raise Undecided(f"there are too many ties for Efron's correction (more than {PAIRS} pairs)")
+        term = np.repeat(np.arange(len(size)), size)
+        before = (np.cumsum(self.deaths) - self.deaths)[self.blocks]
+        starts = np.cumsum(size) - size
+        sample = np.flatnonzero(self.dies)[np.repeat(before - starts, size) + np.arange(len(term))]
+        e, around = a.exp(self._shifted(eta)), a.number(1.0)
+        if spread > 0:
+            around = around + a.between(-spread, spread)
+        sums = self._term_sums(self.weight * e)
         died = a.block_sums(a.where(self.dies, self.weight, 0.0), self.starts)[self.blocks]
-        inverse = a.block_sums(a.where(self.dies, self.weight * a.exp(-shifted), 0.0), self.starts)[self.blocks]
-        infimum = a.sum(self.mass * a.log(self.kept * died))
-        sums = self._term_sums(self.weight * a.exp(shifted))
-        chi = sums * inverse / (self.kept * died * died) - 1.0
-        rest, multiple = 1.0 - a.number(alpha), a.number(alpha)
-        chord = multiple * bent + rest * (self.value(eta) - infimum)
-        square = multiple * multiple * (2.0 * bent) + rest * rest * a.sum(self.mass * chi) * 2.0
-        above = np.fmin(float(a.upper(chord)), float(a.upper(square)))
-        return a.between(0.0, float(max(above, 0.0)))
+        ratio = multiple + (1.0 - multiple) * (sums / (self.kept * died))[term] / (e[sample] * around)
+        q = (self.kept / sums)[term] * self.weight[sample] * e[sample] * around
+        own, moved = a.block_sums(q, starts), a.block_sums(q * a.xlogx(ratio), starts)
+        entropy = a.sum(self.mass * (moved + a.xlogx(multiple) * (1.0 - own)))
+        if spread > 0:
+            entropy = entropy + a.sum(self.observed) * a.log(around)
+        return a.limited(entropy, 0.0, np.inf)
 
     def _shifted(self, eta: Numbers) -> Numbers:
         return eta - float(self.arithmetic.upper(eta).max())
