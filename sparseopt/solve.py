@@ -143,11 +143,12 @@ def solve(
 ) -> Result:
     """Minimise the objective of `problem`, from w0 [p] (default 0), to relative accuracy `tol`.
 
-    solver: default GroupBCD where it treats the problem, else FISTA for convex problems and ProximalGradient for others.  Convex problems stop when the
-    relative duality gap is at most tol: the objective is then within tol * scale of the minimum.  Nonconvex ones stop
-    when the violation of stationarity is at most tol times the violation scale max_g |gradient_g(0)|, and nothing is
-    promised beyond a stationary point.  max_iter: default 100000.  time_limit: seconds.  callback: called with every
-    state; returning True stops nothing, raising passes through.  verbose: a progress bar (needs tqdm).
+    solver: default GroupBCD where it treats the problem, else FISTA for convex problems and ProximalGradient for
+    others.  Convex problems stop when the relative duality gap is at most tol: the objective is then within tol * scale
+    of the minimum.  Nonconvex ones stop when the violation of stationarity is at most tol times the violation scale
+    max_g |gradient_g(0)|, and nothing is promised beyond a stationary point.  max_iter: default 100000.  time_limit:
+    seconds.  callback: called with every state; returning True stops nothing, raising passes through.  verbose: a
+    progress bar (needs tqdm).
 
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
