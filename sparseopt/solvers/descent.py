@@ -30,12 +30,12 @@ class GroupDescent:
         self.store, self.inner = self.frame.store, self.frame.inner
         self.strength = problem.penalty.strength
         self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
-        self.working = np.flatnonzero(self.strength == 0).astype(np.int64)
         self.start = time.perf_counter()
         self.passes = 0.0
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
         self.move(start)
+        self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)
         self._survey()
 
     def round(self) -> None:
