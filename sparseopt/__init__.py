@@ -1,9 +1,10 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
-from . import certify, datasets, penalties, solvers
+from . import certify, datasets, penalties, selection, solvers
 from .datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
+from .gram import GramStatistics, accumulate_gram
 from .groups import Groups
-from .path import lambda_max
+from .path import lambda_grid, lambda_max, solve_path
 from .penalties import (
     GroupElasticNet,
     GroupExpMask,
@@ -17,12 +18,15 @@ from .penalties import (
     SparseGroupLasso,
 )
 from .problem import Problem
+from .solution_path import Path, PathNotConverged
 from .solve import NotConverged, Result, Status, iterate, solve
+from .standardise import GroupStandardisation
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Cox",
+    "GramStatistics",
     "GroupElasticNet",
     "GroupExpMask",
     "GroupL0",
@@ -31,6 +35,7 @@ __all__ = [
     "GroupLq",
     "GroupMCP",
     "GroupSCAD",
+    "GroupStandardisation",
     "Groups",
     "Huber",
     "InverseSum",
@@ -39,16 +44,22 @@ __all__ = [
     "MultiResponse",
     "Multinomial",
     "NotConverged",
+    "Path",
+    "PathNotConverged",
     "Poisson",
     "Problem",
     "Result",
     "SparseGroupLasso",
     "Status",
+    "accumulate_gram",
     "certify",
     "datasets",
     "iterate",
+    "lambda_grid",
     "lambda_max",
     "penalties",
+    "selection",
     "solve",
+    "solve_path",
     "solvers",
 ]

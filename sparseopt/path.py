@@ -1,13 +1,20 @@
-"""The smallest strength of the penalty at which the solution is zero."""
+"""The smallest strength of the penalty at which the solution is zero, and the path of solutions below it."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
 import numpy as np
 
+from ._array import as_float
 from .datafits import Datafit
 from .problem import Problem
-from .solve import solve
-from .solvers import FISTA
+from .solution_path import Path, PathNotConverged, deviance_explained
+from .solve import Result, Status, solve
+from .solvers import FISTA, GroupBCD
+from .standardise import GroupStandardisation
 from .unpenalised import refit, unpenalised_columns
 
 FIT_TOLERANCE = 1e-12
@@ -63,3 +70,103 @@ def _exact_fit(datafit: Datafit, columns: np.ndarray) -> np.ndarray:
             "the unpenalised groups alone fit y exactly, or have no finite fit (separable data): penalise them too"
         )
     return z
+
+
+def solve_path(
+    problem: Problem,
+    n_lambdas: int = 100,
+    ratio: float = 1e-2,
+    *,
+    tol: float = 1e-6,
+    lams: Any = None,
+    solver: Any = None,
+    max_deviance: float | None = None,
+    standardize: str | None = None,
+    max_iter: int | None = None,
+    time_limit: float | None = None,
+    throw: bool = True,
+) -> Path:
+    """Solutions for decreasing lam, each started at the one before and solved to relative accuracy `tol`.
+
+    lams: strengths > 0, solved in decreasing order; default `lambda_grid(problem, n_lambdas, ratio)`.
+    max_deviance: in (0, 1], end the path after the first solution that explains this share of the deviance; default
+    None, the whole path.  standardize: "group" solves in orthonormalised groups (`GroupStandardisation`) and maps the
+    coefficients back.  solver, tol, max_iter: as for `solve`, for each lam.  time_limit: seconds for the whole path.
+
+    The working set of a solution starts with the groups active in the one before, and the columns and blocks of X are
+    kept, so a path costs little more than its last solutions.  Every Result carries its own certificate; nonconvex
+    problems give a path of stationary points.
+    Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
+    ValueError for bad arguments, and where no lambda_max is known and lams are not given.
+    """
+    standardisation = _standardisation(standardize, problem)
+    problem = problem if standardisation is None else standardisation.problem
+    strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
+    if max_deviance is not None and not 0 < max_deviance <= 1:
+        raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    options = {"solver": solver, "tol": tol, "max_iter": max_iter}
+    results = list(_until_explained(problem, _solutions(problem, strengths, time_limit, options), max_deviance))
+    if standardisation is not None:
+        results = [standardisation.back(result) for result in results]
+    finished = len(results) == len(strengths) or results[-1].status is not Status.TIME_LIMIT
+    path = Path(problem, tuple(results), () if finished else tuple(strengths[len(results) :]))
+    if throw and path.short:
+        raise PathNotConverged(path)
+    return path
+
+
+def lambda_grid(problem: Problem, n_lambdas: int = 100, ratio: float = 1e-2) -> np.ndarray:
+    """lambda_max(problem) * ratio^(k / (n_lambdas - 1)) for k = 0, ..., n_lambdas - 1.
+
+    n_lambdas: integer >= 1.  ratio: in (0, 1).  Raises ValueError for others, and where `lambda_max` does.
+    """
+    if not isinstance(n_lambdas, int | np.integer) or n_lambdas < 1:
+        raise ValueError(f"n_lambdas is {n_lambdas!r}: give an integer >= 1")
+    if not 0 < ratio < 1:
+        raise ValueError(f"ratio is {ratio!r}: it is the smallest lam relative to lambda_max, between 0 and 1")
+    return lambda_max(problem) * np.geomspace(1.0, ratio, int(n_lambdas))
+
+
+def _checked_strengths(lams: Iterable[float]) -> np.ndarray:
+    values = as_float(lams if isinstance(lams, np.ndarray) else list(lams), "lams", ndim=1).astype(np.float64)
+    if (values <= 0).any():
+        raise ValueError(f"lams has the entry {values.min():g}: every strength must be positive")
+    return np.sort(values)[::-1]
+
+
+def _standardisation(standardize: str | None, problem: Problem) -> GroupStandardisation | None:
+    if standardize not in (None, "group"):
+        raise ValueError(f'standardize is {standardize!r}: allowed are None and "group"')
+    return None if standardize is None else GroupStandardisation(problem)
+
+
+def _solutions(
+    problem: Problem, strengths: np.ndarray, time_limit: float | None, options: dict[str, Any]
+) -> Iterator[Result]:
+    """Solutions along decreasing strengths, until the time is over."""
+    _learn_shared(problem, options["solver"])
+    start, w0 = time.perf_counter(), None
+    for lam in strengths:
+        left = None if time_limit is None else max(time_limit - (time.perf_counter() - start), 1e-9)
+        result = solve(problem.with_lam(float(lam)), w0=w0, time_limit=left, throw=False, **options)
+        w0 = result.latent
+        yield result
+        if result.status is Status.TIME_LIMIT:
+            return
+
+
+def _learn_shared(problem: Problem, solver: Any) -> None:
+    """What every problem of the path needs to know of the data, computed before they are derived from this one."""
+    _ = problem.gradient_at_zero
+    by_descent = isinstance(solver, GroupBCD) or (solver is None and GroupBCD.treats(problem))
+    if problem.smooth and not by_descent:
+        _ = problem.smoothness
+
+
+def _until_explained(problem: Problem, results: Iterable[Result], share: float | None) -> Iterator[Result]:
+    for result in results:
+        yield result
+        if share is not None and deviance_explained(problem, result.latent) >= share:
+            return

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from ._array import as_float, check_finite
-from .datafits import Datafit, Quadratic
+from .datafits import Datafit, GramLeastSquares, Quadratic
 from .penalties import InverseSum
 from .unpenalised import refit, unpenalised_columns
 
@@ -48,6 +48,19 @@ class Problem:
         datafit = Quadratic(H, b)
         return cls(sparse.identity(datafit.n_samples, format="csr"), datafit, penalty)
 
+    @classmethod
+    def from_gram(cls, XtX: Any, Xty: Any, yty: float, n: float, penalty: Any, means: Any = None) -> Problem:
+        """min over w of (yty - 2 Xty'w + w' XtX w) / (2n) + penalty(w): least squares from sufficient statistics.
+
+        XtX: [p, p].  Xty: [p].  yty: number.  n: number of samples, or their total weight.  All as sums over samples;
+        `accumulate_gram` makes them from chunks.  means: (mean of each column [p], mean of y) when the statistics are
+        those of centred data, so that Result.intercept is that of the data as they were.
+        The same objective and solutions as with the data themselves, which need not fit in memory.
+        Raises ValueError for wrong shapes, statistics that no data can have, and overlapping groups.
+        """
+        datafit = GramLeastSquares(XtX, Xty, yty, n, means)
+        return cls(sparse.identity(datafit.n_samples, format="csr"), datafit, penalty)
+
     @property
     def n_features(self) -> int:
         """Number of coefficients p."""
@@ -75,6 +88,17 @@ class Problem:
         if penalty.groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
         return other
+
+    def with_datafit(self, datafit: Datafit) -> Problem:
+        """The same design and penalty with another datafit of as many samples and outputs; X is not copied."""
+        if (datafit.n_samples, datafit.n_outputs) != (self.datafit.n_samples, self.datafit.n_outputs):
+            raise ValueError(f"{type(datafit).__name__} has another number of samples or outputs than {self!r}")
+        other = Problem.__new__(Problem)
+        other.__dict__ = {"X": self.X, "datafit": datafit, "penalty": self.penalty, "kept": {}}
+        return other
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"kept": {}}
 
     def with_lam(self, lam: float) -> Problem:
         """The same problem at another strength of the penalty."""

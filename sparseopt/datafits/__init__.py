@@ -2,6 +2,7 @@
 
 from .base import Datafit
 from .cox import Cox
+from .gram import GramLeastSquares
 from .huber import Huber
 from .least_squares import LeastSquares
 from .logistic import Logistic
@@ -13,6 +14,7 @@ from .quadratic import Quadratic
 __all__ = [
     "Cox",
     "Datafit",
+    "GramLeastSquares",
     "Huber",
     "LeastSquares",
     "Logistic",

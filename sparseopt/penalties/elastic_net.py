@@ -49,6 +49,10 @@ class GroupElasticNet:
         """The same penalty on the coefficients of the groups with these increasing indices [k] (`Groups.restrict`)."""
         return GroupElasticNet(self.lam, self.groups.restrict(groups), self.l2, self.weights[groups])
 
+    def with_groups(self, groups: Groups) -> GroupElasticNet:
+        """The same penalty, with the same weights, of as many groups of other coefficients; else ValueError."""
+        return GroupElasticNet(self.lam, groups, self.l2, self.weights)
+
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
         return self.lasso.value(w) + self.l2 / 2 * namespace(w).sum(w * w)

@@ -70,6 +70,12 @@ class GroupPenalty:
             groups=self.groups.restrict(groups), weights=self.weights[groups], strength=self.strength[groups]
         )
 
+    def with_groups(self, groups: Groups) -> Self:
+        """The same penalty, with the same weights, of as many groups of other coefficients; else ValueError."""
+        if groups.n_groups != self.groups.n_groups:
+            raise ValueError(f"there are {groups.n_groups} groups, but weights for {self.groups.n_groups}")
+        return self._replace(groups=groups)
+
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
         return namespace(w).sum(at_strength.value(self.rho, self.groups.norms(w), self._strengths(w)))

@@ -1,0 +1,45 @@
+"""The same data with other sample weights: folds and subsamples without a copy of X."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from inspect import signature
+from typing import Any
+
+import numpy as np
+
+RENAMED = {"intercept": "fit_intercept", "n_classes": "n_outputs"}
+"""Arguments of datafits that are kept under another name."""
+
+
+def changed(datafit: Any, **changes: Any) -> Any:
+    """The datafit built again with some arguments changed, e.g. sample_weight.
+
+    Every argument of its constructor must be an attribute of the same name (or `RENAMED`); ValueError otherwise, and
+    for datafits without sample weights (quadratics and statistics in place of samples).
+    """
+    arguments = list(signature(type(datafit)).parameters)
+    names = {name: RENAMED.get(name, name) for name in arguments}
+    missing = [name for name in changes if name not in names]
+    missing += [name for name, kept in names.items() if not hasattr(datafit, kept)]
+    if missing:
+        raise ValueError(f"{type(datafit).__name__} has no {' or '.join(missing)}: samples cannot be left out")
+    return type(datafit)(**{name: getattr(datafit, kept) for name, kept in names.items()} | changes)
+
+
+def weighted(datafit: Any, mask: np.ndarray) -> Any:
+    """The datafit of the samples in mask, bool [n]: the others get the weight 0."""
+    return changed(datafit, sample_weight=np.where(mask, datafit.sample_weight, 0.0))
+
+
+def in_parallel(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None) -> list[Any]:
+    """function(*task) for every task, in order.
+
+    n_jobs: 1 in this process; else that many workers of joblib (-1: one per core; None: what joblib's context says),
+    so that its back ends, Dask's among them, can be chosen with `joblib.parallel_config`.
+    """
+    if n_jobs == 1:
+        return [function(*task) for task in tasks]
+    from joblib import Parallel, delayed
+
+    return list(Parallel(n_jobs=n_jobs)(delayed(function)(*task) for task in tasks))
