@@ -117,15 +117,19 @@ def solve_path(
     return path
 
 
-def lambda_grid(problem: Problem, n_lambdas: int = 100, ratio: float = 1e-2) -> np.ndarray:
+def lambda_grid(
+    problem: Problem, n_lambdas: int = 100, ratio: float = 1e-2, standardize: str | None = None
+) -> np.ndarray:
     """lambda_max(problem) * ratio^(k / (n_lambdas - 1)) for k = 0, ..., n_lambdas - 1.
 
-    n_lambdas: integer >= 1.  ratio: in (0, 1).  Raises ValueError for others, and where `lambda_max` does.
+    n_lambdas: integer >= 1.  ratio: in (0, 1).  standardize: as for `solve_path`.  Raises ValueError for others, and where `lambda_max` does.
     """
     if not isinstance(n_lambdas, int | np.integer) or n_lambdas < 1:
         raise ValueError(f"n_lambdas is {n_lambdas!r}: give an integer >= 1")
     if not 0 < ratio < 1:
         raise ValueError(f"ratio is {ratio!r}: it is the smallest lam relative to lambda_max, between 0 and 1")
+    standardisation = _standardisation(standardize, problem)
+    problem = problem if standardisation is None else standardisation.problem
     return lambda_max(problem) * np.geomspace(1.0, ratio, int(n_lambdas))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..path import Path, PathNotConverged, lambda_grid, solve_path
+from ..path import Path, PathNotConverged, solve_path
 from ..problem import Problem
 from ..solve import Result
 from .folds import checked_folds
@@ -90,8 +90,8 @@ def cross_validate(
     ValueError for bad arguments and datafits without samples.
     """
     masks = checked_folds(folds, problem.datafit.n_samples, samples, rng)
-    strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else lams
-    path = solve_path(problem, lams=strengths, throw=throw, **options)
+    masks = [mask for mask in masks if problem.datafit.sample_weight[mask].any()]  # type: ignore[attr-defined]
+    path = solve_path(problem, n_lambdas, ratio, lams=lams, throw=throw, **options)
     tasks = [(problem, mask, path.lams, options) for mask in masks]
     outcomes = in_parallel(_fold, tasks, n_jobs)
     short = [fold_path for _, fold_path in outcomes if fold_path is not None]

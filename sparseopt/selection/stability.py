@@ -64,7 +64,9 @@ def stability_selection(
     """
     if not 0.5 < threshold <= 1 or not isinstance(n_pairs, int | np.integer) or n_pairs < 1:
         raise ValueError(f"threshold is {threshold!r} and n_pairs {n_pairs!r}: give a share in (1/2, 1] and >= 1 pairs")
-    strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else np.sort(np.asarray(lams))[::-1]
+    if lams is None:
+        lams = lambda_grid(problem, n_lambdas, ratio, options.get("standardize"))
+    strengths = np.sort(np.asarray(lams, dtype=np.float64))[::-1]
     halves = _complementary_halves(problem.datafit.n_samples, int(n_pairs), np.random.default_rng(rng))
     outcomes = in_parallel(_active_groups, [(problem, half, strengths, options) for half in halves], n_jobs)
     short = [path for _, path in outcomes if path is not None]

@@ -1,0 +1,87 @@
+"""What the estimators share: validated data, a problem, its solution as attributes."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ..groups import Groups
+from ..path import lambda_max
+from ..problem import Problem
+from ..solve import Result, Status, solve
+from ..standardise import GroupStandardisation
+from .columns import resolve_groups
+
+class GroupEstimator(BaseEstimator):
+    """Linear models with grouped coefficients.  Subclasses give `_penalty(lam, groups)` and `_fit`.
+
+    Their constructors set groups, lam, ratio, standardize, fit_intercept, tol and max_iter.
+    """
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _penalty(self, lam: float, groups: Groups) -> Any:
+        raise NotImplementedError
+
+    def _validated(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> tuple[Any, Any, Any]:
+        """X in float32 or float64, y and the weights [n] or None, checked by scikit-learn's rules."""
+        X, y = validate_data(
+            self, X, y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], **options
+        )
+        self.groups_ = resolve_groups(self.groups, X.shape[1], getattr(self, "feature_names_in_", None))
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+        return X, y, sample_weight
+
+    def _solved(self, X: Any, datafit: Any) -> Result:
+        """The solution at the strength wanted, with w for the columns of X."""
+        problem = Problem(X, datafit, self._penalty(1.0 if self.lam is None else self.lam, self.groups_))
+        back = None
+        if getattr(self, "standardize", None) is not None:
+            standardisation = standardised(self.standardize, problem)
+            problem, back = standardisation.problem, standardisation.back
+        if self.lam is None:
+            problem = problem.with_lam(relative_strength(problem, self.ratio))
+        result = solve(problem, tol=self.tol, max_iter=self.max_iter, throw=False)
+        return result if back is None else back(result)
+
+    def _adopt(self, result: Result) -> Self:
+        """Attributes from a solution; ConvergenceWarning where it fell short."""
+        self.status_, self.dual_gap_, self.lam_ = result.status, result.gap, result.lam
+        self.n_iter_ = max(result.n_iter, 1)
+        self.coef_, self.intercept_ = result.w.T, result.intercept
+        rows = result.w if self.groups_.columns is None else result.latent
+        self.active_groups_ = self.groups_.active(rows)
+        if result.status is not Status.CONVERGED:
+            warnings.warn(f"{result.status.name}: {result.status.advice}", ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _linear(self, X: Any) -> np.ndarray:
+        """X coef_' + intercept_, [n] or [n, T]."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False)
+        return X @ self.coef_.T + self.intercept_
+
+
+def standardised(standardize: str, problem: Problem) -> GroupStandardisation:
+    """The standardisation named; ValueError for another name than "group"."""
+    if standardize != "group":
+        raise ValueError(f'standardize is {standardize!r}: allowed are None and "group"')
+    return GroupStandardisation(problem)
+
+
+def relative_strength(problem: Problem, ratio: float) -> float:
+    """ratio * lambda_max, or 1 where the gradient at 0 vanishes, so that 0 is the solution for every strength."""
+    if not ratio > 0:
+        raise ValueError(f"ratio is {ratio!r}: it is lam relative to lambda_max, a positive number")
+    if not np.any(problem.gradient_at_zero):
+        return 1.0
+    return float(ratio) * lambda_max(problem)

@@ -1,0 +1,47 @@
+"""The choice of lam by cross-validation, for the estimators that end in CV."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn.base import is_classifier
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import check_cv
+
+from ..problem import Problem
+from ..selection import cross_validate
+from ..solve import Result
+
+
+class CrossValidated:
+    """Mixin: needs lams, n_lambdas, ratio, cv, one_standard_error, n_jobs and what `GroupEstimator` needs."""
+
+    def _held_out(self, X: Any, y: np.ndarray, sample_groups: Any) -> list[np.ndarray]:
+        """Indices of the samples held out in every fold; ValueError where a fold trains on other than all the rest."""
+        me: Any = self
+        splits = list(check_cv(me.cv, y, classifier=is_classifier(me)).split(X, y, sample_groups))
+        for training, test in splits:
+            if len(training) + len(test) != X.shape[0] or np.intersect1d(training, test).size:
+                raise ValueError(
+                    "cv leaves samples out of a fold or repeats them: each fold must train on all samples that are not "
+                    "held out, as KFold, StratifiedKFold and GroupKFold do"
+                )
+        return [test for _, test in splits]
+
+    def _validated_choice(self, X: Any, datafit: Any, folds: list[np.ndarray]) -> Result:
+        """The solution for all samples at the lam chosen; the path and the losses become attributes."""
+        me: Any = self
+        problem = Problem(X, datafit, me._penalty(1.0, me.groups_))
+        lams = me.lams
+        if lams is None and not np.any(problem.gradient_at_zero):
+            lams = [1.0]  # 0 is the solution for every strength
+        options = {"tol": me.tol, "max_iter": me.max_iter, "standardize": me.standardize}
+        grid = {"n_lambdas": me.n_lambdas, "ratio": me.ratio, "lams": lams}
+        found = cross_validate(problem, folds, n_jobs=me.n_jobs, throw=False, **grid, **options)
+        self.lams_, self.cv_losses_, self.path_ = found.lams, found.losses, found.path.coefficients
+        if found.path.short:
+            text = ", ".join(f"{lam:.6g}" for lam in found.path.short)
+            warnings.warn(f"solutions fell short of tol at lam = {text}", ConvergenceWarning, stacklevel=3)
+        return found.result_one_standard_error if me.one_standard_error else found.result
