@@ -1,4 +1,6 @@
 // Norms and radial prox of the blocks of a matrix: tiles outside (OpenMP), the leaf kernels of the chosen instruction set inside.
+// A pipeline over the tiles: while a tile is read and summed, the one before it is scaled, still in the L2 cache, and one
+// further on is fetched into that cache. Memory is never idle, and every entry comes from it once.
 // This unit is compiled for the baseline, so everything but the leaf kernels is the same code on every machine.
 #include "../block.h"
 #include "../radial.h"
@@ -14,11 +16,12 @@
 
 namespace {
 
-const int64_t tile_bytes = 512 << 10;      // a tile is read twice: the second time from the L2 cache
+const int64_t tile_bytes = 64 << 10;       // four tiles fit into the L2 cache
+const int64_t row_bytes = 2 << 10;         // of a tile, at most: 4 KiB on, a load looks like the store before it and waits
+const int64_t tiles_ahead = 2;             // how far ahead a tile is fetched
 const int64_t tile_blocks = 256;           // accumulators on the stack
 const int64_t stream_bytes = 4 << 20;      // a larger `out` is written past the cache
 const int64_t parallel_elements = 1 << 15; // below this a second thread costs more than it saves
-const int64_t steps_together = 4;          // of SO_STREAMS rows each, where the rows of a tile are not one stream
 
 #ifdef SO_MULTI_ISA
 const so_isa& choose() { return so_isa_level() >= 4 ? so_isa_v4 : so_isa_level() >= 3 ? so_isa_v3 : so_isa_baseline; }
@@ -66,11 +69,11 @@ struct tile {
 
 struct tiling {
   int64_t across, count, width, block_cols;
-  explicit tiling(const so_blocks& b, int64_t itemsize) {
+  tiling(const so_blocks& b, int64_t itemsize) {
     block_cols = b.cols / b.bc;
-    width = tile_bytes / (b.br * b.bc * itemsize);
+    const int64_t row = tile_bytes / b.br < row_bytes ? tile_bytes / b.br : row_bytes;
+    width = row / (b.bc * itemsize);
     width = width < 1 ? 1 : width > tile_blocks ? tile_blocks : width;
-    width = width > block_cols ? block_cols : width;
     across = (block_cols + width - 1) / width;
     count = across * (b.rows / b.br);
   }
@@ -80,12 +83,8 @@ struct tiling {
   }
 };
 
-template <class T> void tile_norms(const T* w, const so_blocks& b, int64_t nb, double* norms) {
-  T lanes[tile_blocks * SO_LANES], sums[tile_blocks];
-  memset(lanes, 0, nb * SO_LANES * sizeof(T));
-  const int64_t gap = (b.br + SO_STREAMS - 1) / SO_STREAMS, step = nb * b.bc == b.ld ? 1 : steps_together;
-  for (int64_t i = 0; i < gap; i += step)
-    kernels<T>().add_squares(w, b.ld, {b.br, gap, i, i + step < gap ? step : gap - i}, nb, b.bc, lanes);
+template <class T> void norms_of(const T* lanes, const T* w, const so_blocks& b, int64_t nb, double* norms) {
+  T sums[tile_blocks];
   kernels<T>().fold(lanes, nb, sums);
   for (int64_t k = 0; k < nb; ++k) norms[k] = sqrt((double)sums[k]);  // a loop of its own: in vectors
   for (int64_t k = 0; k < nb; ++k)
@@ -108,41 +107,59 @@ template <class T> void scales(const so_prox& prox, const double* v, int64_t blo
   }
 }
 
-template <class T> void tile_prox(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, const tile& t) {
-  const int64_t block = t.block_row * (b.cols / b.bc) + t.first;
-  const bool stream = w != out && b.rows * b.cols * (int64_t)sizeof(T) >= stream_bytes;
-  double v[tile_blocks];
-  T scale[tile_blocks];
-  w += t.block_row * b.br * b.ld + t.first * b.bc;
-  out += t.block_row * b.br * b.ld_out + t.first * b.bc;
-  tile_norms(w, b, t.nb, v);
-  scales(prox, v, block, t.nb, scale);
-  for (int64_t k = 0; norms && k < t.nb; ++k) norms[block + k] = (T)v[k];
-  for (int64_t i = 0; i < b.br; ++i) kernels<T>().scale(w + i * b.ld, out + i * b.ld_out, t.nb, b.bc, scale, stream);
-}
+// One pass over the matrix. prox and out are null where only norms are asked for; norms may be null otherwise.
+template <class T> struct pass {
+  const T* w;
+  T *out, *norms;
+  const so_blocks& b;
+  const so_prox* prox;
+  tiling tiles;
+  bool stream;
 
-int thread_count(const so_blocks& b, int threads) {
-  if (b.rows * b.cols < parallel_elements) return 1;
-  return threads > 0 ? threads : so_threads();
-}
+  pass(const T* w, T* out, T* norms, const so_blocks& b, const so_prox* prox)
+      : w(w), out(out), norms(norms), b(b), prox(prox), tiles(b, sizeof(T)),
+        stream(w != out && b.rows * b.cols * (int64_t)sizeof(T) >= stream_bytes) {}
+
+  const T* start(const tile& t) const { return w + t.block_row * b.br * b.ld + t.first * b.bc; }
+
+  // The pipeline over the tiles last - 1, ..., first: the end of the matrix is what the pass before this one left in the cache.
+  void run(int64_t first, int64_t last) const {
+    T lanes[tile_blocks * SO_LANES], scale[tile_blocks];
+    double v[tile_blocks];
+    so_writing<T> writing = {};
+    for (int64_t i = last - 1; i >= first; --i) {
+      const tile t = tiles[i], ahead = tiles[i - tiles_ahead >= first ? i - tiles_ahead : i];
+      const so_reading<T> reading = {start(t), b.ld, t.nb, lanes, start(ahead)};
+      memset(lanes, 0, t.nb * SO_LANES * sizeof(T));
+      kernels<T>().sweep(reading, writing, b.br, b.bc);
+      const int64_t block = t.block_row * tiles.block_cols + t.first;
+      norms_of(lanes, reading.w, b, t.nb, v);
+      for (int64_t k = 0; norms && k < t.nb; ++k) norms[block + k] = (T)v[k];
+      if (!prox) continue;
+      scales(*prox, v, block, t.nb, scale);
+      T* target = out + t.block_row * b.br * b.ld_out + t.first * b.bc;
+      writing = {reading.w, target, b.ld, b.ld_out, t.nb, scale, stream};
+    }
+    kernels<T>().sweep({}, writing, b.br, b.bc);
+  }
+
+  // Every thread has a pipeline of its own, over neighbouring tiles.
+  void run_on(int threads) const {
+    if (b.rows * b.cols < parallel_elements) return run(0, tiles.count);
+    const int64_t n = threads > 0 ? threads : so_threads();
+#pragma omp parallel for schedule(static, 1) num_threads(n)
+    for (int64_t i = 0; i < n; ++i) run(i * tiles.count / n, (i + 1) * tiles.count / n);
+  }
+};
 
 }  // namespace
 
 template <class T> void so_block_norms(const T* w, T* norms, const so_blocks& b, int threads) {
-  const tiling tiles(b, sizeof(T));
-#pragma omp parallel for schedule(static) num_threads(thread_count(b, threads))
-  for (int64_t i = 0; i < tiles.count; ++i) {
-    const tile t = tiles[i];
-    double v[tile_blocks];
-    tile_norms(w + t.block_row * b.br * b.ld + t.first * b.bc, b, t.nb, v);
-    for (int64_t k = 0; k < t.nb; ++k) norms[t.block_row * tiles.block_cols + t.first + k] = (T)v[k];
-  }
+  pass<T>(w, nullptr, norms, b, nullptr).run_on(threads);
 }
 
 template <class T> void so_block_prox(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, int threads) {
-  const tiling tiles(b, sizeof(T));
-#pragma omp parallel for schedule(static) num_threads(thread_count(b, threads))
-  for (int64_t i = 0; i < tiles.count; ++i) tile_prox(w, out, norms, b, prox, tiles[i]);
+  pass<T>(w, out, norms, b, &prox).run_on(threads);
 }
 
 template void so_block_norms(const float*, float*, const so_blocks&, int);

@@ -1,25 +1,34 @@
 // The leaf kernels, one table per instruction set. Lane l of a block's accumulator holds the sum of squares of its columns
-// j with j % SO_LANES == l. Rows are taken in the order 0, gap, 2 gap, 3 gap, 1, 1 + gap, ...: four streams of memory side by
-// side. Order and lanes are fixed: the same numbers whatever the instruction set, the tiling and the number of threads.
+// j with j % SO_LANES == l, taken row by row. Order and lanes are fixed: the same numbers whatever the instruction set, the
+// tiling and the number of threads.
 #pragma once
 #include <stdint.h>
 
 #define SO_LANES 16
 
-#define SO_STREAMS 4
+// nb neighbouring blocks, rows ld apart, to be read: lanes [nb, SO_LANES] += squares. ahead: where a tile starts that is
+// fetched into the cache on the way; any address.
+template <class T> struct so_reading {
+  const T* w;
+  int64_t ld, nb;
+  T* lanes;
+  const T* ahead;
+};
 
-// Rows first, first + gap, ... then first + 1, first + 1 + gap, ... up to first + n - 1, all below `rows`.
-struct so_row_order {
-  int64_t rows, gap, first, n;
+// nb neighbouring blocks to be written: out = w times scale [nb]; a zero scale writes zeros; stream: bypass the cache.
+template <class T> struct so_writing {
+  const T* w;
+  T* out;
+  int64_t ld, ld_out, nb;
+  const T* scale;
+  bool stream;
 };
 
 template <class T> struct so_row_kernels {
-  // lanes [nb, SO_LANES] += squares of some rows of nb neighbouring blocks
-  void (*add_squares)(const T* w, int64_t ld, so_row_order order, int64_t nb, int64_t bc, T* lanes);
+  // row by row and block by block of size br x bc: a row of one to read, a row of one to write; either nb may be 0
+  void (*sweep)(const so_reading<T>& reading, const so_writing<T>& writing, int64_t br, int64_t bc);
   // sums [nb] of the lanes [nb, SO_LANES], halving: 8 + 8, 4 + 4, 2 + 2, 1 + 1
   void (*fold)(const T* lanes, int64_t nb, T* sums);
-  // one row of nb blocks times scale [nb]; a zero scale writes zeros; stream: bypass the cache
-  void (*scale)(const T* w, T* out, int64_t nb, int64_t bc, const T* scale, bool stream);
 };
 
 struct so_isa {
