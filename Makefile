@@ -22,7 +22,7 @@ reproduce: setup ## verify the theorems, run the experiments, draw the figures, 
 
 test: setup ## the fast tests, no GPU and no network
 	@echo "==> fast tests"
-	@$(PYTEST) -m "not slow and not gpu" --junitxml=out/tests/fast.xml
+	@$(PYTEST) -n auto -m "not slow and not gpu" --junitxml=out/tests/fast.xml
 	@echo "wrote out/tests/fast.xml"
 
 test-slow: setup ## the slow tests: all seeds, builds, fresh clones

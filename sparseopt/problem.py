@@ -41,6 +41,7 @@ class Problem:
             raise ValueError(f"X has {p} columns, but the groups cover {groups.n_columns} coefficients")
         self.X = groups.expand(self.X)
         self.kept: dict[str, Any] = {}  # what solvers learn of X and reuse: problems made by with_penalty share it
+        self._check_finite()
 
     @classmethod
     def quadratic(cls, H: Any, b: Any, penalty: Any) -> Problem:
@@ -103,6 +104,17 @@ class Problem:
     def with_lam(self, lam: float) -> Problem:
         """The same problem at another strength of the penalty."""
         return self.with_penalty(self.penalty.with_lam(lam))
+
+    def _check_finite(self) -> None:
+        """One pass over X for two purposes: the gradient at 0 is kept, and every NaN or infinite entry shows in it."""
+        by_columns = isinstance(self.X, np.ndarray) and self.X.strides[0] == self.X.itemsize
+        if not by_columns:  # other products may skip the rows where the gradient of the loss is 0
+            check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
+            return
+        with np.errstate(all="ignore"):
+            finite = np.isfinite(self.gradient_at_zero).all()
+        if not finite:
+            check_finite(self.X, "X")
 
     def check_coefficients(self, w: Any, name: str = "w") -> np.ndarray:
         """w as float64 of the shape `w_shape`; ValueError for another shape or dtype, NaN or infinite entries."""
@@ -198,8 +210,9 @@ class Problem:
 
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:
-        """Gradient [p] of the datafit at w = 0; kept, also for problems made by `with_penalty` afterwards."""
-        return self.gradient(np.zeros(self.w_shape))
+        """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for problems made by `with_penalty` afterwards."""
+        shape = (self.X.shape[0], *self.w_shape[1:])
+        return self.X.T @ self.datafit.gradient(np.zeros(shape))
 
     @cached_property
     def smoothness(self) -> float:
@@ -240,13 +253,12 @@ class Problem:
 
 def _design(X: Any) -> Any:
     if not sparse.issparse(X):
-        return as_float(X, "X", ndim=2)
+        return as_float(X, "X", ndim=2, finite=False)  # NaN and inf are looked for in `_check_finite`
     if 0 in X.shape:
         raise ValueError(f"X is empty, shape {X.shape}: at least one row and one column are needed")
     if X.dtype.kind not in "iub" and X.dtype not in (np.float32, np.float64):
         raise ValueError(f"X has dtype {X.dtype}: give real numbers (float32, float64, integer or bool)")
     X = X.tocsr() if X.format not in ("csr", "csc") else X
-    check_finite(X.data, "X.data")
     return X if X.dtype.kind == "f" else X.astype(np.float64)
 
 

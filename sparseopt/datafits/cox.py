@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
 
 from .._array import as_float
 from .one_dimensional import best_multiple, increasing_root
 from .risk_sets import RiskSets
 from .samples import checked_offset, checked_weights
+from .special import xlogy
 
 DOMAIN = 1e-10
 """Rounding allowance at the ends of the domain of the conjugate, relative to the mass of the events."""

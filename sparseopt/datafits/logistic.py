@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import expit, xlogy
 
 from .._array import as_float
 from .pointwise import Pointwise
+from .special import expit, xlogy
 
 UNATTAINED = 40.0
 """exp(-40) is below the rounding error of 1: the loss at this margin is its infimum in float64."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import xlogy
 
 from .._array import as_float
 from .logistic import DOMAIN, UNATTAINED
 from .one_dimensional import best_multiple
 from .pointwise import BALANCE
 from .samples import checked_offset, checked_weights, ratio
+from .special import xlogy
 
 MAX_NEWTON = 100
 """Newton or scaling steps for the intercepts."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from scipy.special import logsumexp, xlogy
 
 from .._array import as_float
 from .logistic import UNATTAINED
 from .pointwise import Pointwise
+from .special import logsumexp, xlogy
 
 
 class Poisson(Pointwise):

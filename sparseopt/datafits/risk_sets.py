@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import xlogy
+
+from .special import xlogy
 
 MAX_PAIRS = 5_000_000
 """Pairs of a row and a death in it that are listed at most."""

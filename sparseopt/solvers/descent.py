@@ -57,21 +57,23 @@ class GroupDescent:
         norms = np.sqrt(np.add.reduceat((by_position**2).sum(axis=1), self.store.offsets[:-1]))
         penalty = float(np.sum(at_strength.value(self.problem.penalty.rho, norms, self.strength)))
         value = self.problem.datafit.value(z) + penalty
-        if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
+        if np.isfinite(limit) and not value <= limit + 4 * np.finfo(float).eps * (abs(limit) + self.frame.terms(z)):
             return False
         self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
         self.force = -self.problem.datafit.gradient(z)
         return True
 
-    def working_gap(self) -> float:
-        """Relative duality gap over the working set alone, whose scores are renewed; inf for nonconvex problems."""
+    def working_error(self) -> float:
+        """Error over the working set alone, whose scores are renewed: relative duality gap, or relative violation."""
         need = np.zeros(self.groups.n_groups, dtype=np.uint8)
         need[self.working] = 1
         norms = np.zeros(self.groups.n_groups)
-        self.inner.gradient(padded(self.force), need, np.empty_like(self.by_position), norms, 1, self.ask)
+        pull = np.zeros_like(self.by_position)
+        self.inner.gradient(padded(self.force), need, pull, norms, 1, self.ask)
         self.scores[self.working] = self._score(norms)[self.working]
         if not self.problem.convex:
-            return np.inf
+            violation = self.problem.penalty.violation(self._by_column(self.by_position), -self._by_column(pull))
+            return float(violation[self.working].max(initial=0.0)) / (self.violation_scale or 1.0)
         penalised = self.working[self.strength[self.working] > 0]
         largest = self.scores[penalised].max(initial=0.0)
         dual = self.problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)

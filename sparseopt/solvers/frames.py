@@ -20,7 +20,10 @@ MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
 
 EPOCHS_PER_MODEL = 6
-"""Sweeps on one quadratic model of the loss: one cycle, since an accurate minimum of a wrong model is worth little."""
+"""Sweeps on the first quadratic models: one cycle, since an accurate minimum of a wrong model is worth little."""
+
+SLOW = 0.7
+"""A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
 
 MAX_MODELS = 20
 """Quadratic models of one round at most."""
@@ -47,6 +50,10 @@ class LeastSquaresFrame:
         self.store, cache = kept_columns(problem)
         self.inner = _descent(problem, self.store, cache, share=share, target=padded(datafit.target))
 
+    def terms(self, z: np.ndarray) -> float:
+        """0: every move of this frame is taken."""
+        return 0.0
+
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
@@ -72,15 +79,27 @@ class NewtonFrame:
         self.store, cache = kept_columns(problem)
         share = np.full(self.store.n, 1.0 / self.store.n)
         self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
+        self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
+        self.epochs, last = EPOCHS_PER_MODEL, np.inf
         for _ in range(MAX_MODELS):
             if run.ask() or not self._step(run):
                 return
-            if run.working_gap() <= target:
+            left = run.working_error()
+            if left <= target:
                 return
+            if left > SLOW * last:
+                self.epochs = min(2 * self.epochs, MAX_EPOCHS)
+            last = left
+
+    def terms(self, z: np.ndarray) -> float:
+        """Size of the terms that cancel in the loss at z [n] or [n, T], of which its rounding error is a few eps."""
+        if isinstance(self.datafit, Multinomial | Cox):
+            return float(np.abs(z).max())
+        return float(np.abs(self.datafit.gradient(z) * z).sum())
 
     def _step(self, run: GroupDescent) -> bool:
         """One model, lowered, and a step towards its minimum; False when the objective does not go down.
@@ -91,13 +110,13 @@ class NewtonFrame:
             self._set_model(run.z, steepness)
             self.inner.r[:] = padded(run.force)
             before, z = run.by_position, run.z
-            epochs = EPOCHS_PER_MODEL if steepness is None else 1
+            epochs = self.epochs if steepness is None else 1
             self.inner.run(
                 run.working,
                 run.scores.copy(),
                 scored=True,
                 max_epochs=epochs,
-                epochs_per_cycle=epochs,
+                epochs_per_cycle=min(epochs, EPOCHS_PER_MODEL),
                 anderson=run.options.anderson if steepness is None else 0,
                 ask=run.ask,
             )

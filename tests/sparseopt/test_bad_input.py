@@ -161,7 +161,7 @@ def test_ragged_lists():
     refuses(lambda: so.LeastSquares(None), "y has (dtype object|shape)")
 
 
-BAD_SCALARS = [0, 0.0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1j, [1.0, 2.0], [], object()]
+BAD_SCALARS = [0, 0.0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1j, [1.0, 2.0], [], object]
 
 
 @pytest.mark.parametrize("lam", BAD_SCALARS, ids=repr)

@@ -203,7 +203,7 @@ def test_every_loss_converges_at_a_small_lambda(name):
 def test_every_loss_with_a_nonconvex_penalty(name):
     problem = glm_problem(name, 3, intercept=True, ratio=0.2)
     problem = problem.with_penalty(so.GroupMCP(problem.penalty.lam, problem.penalty.groups, gamma=5.0))
-    tol = 1e-4 if name == "multinomial" else 1e-6  # one number stands for the curvature of all its classes: slow
+    tol = {"multinomial": 1e-4, "logistic": 1e-5}.get(name, 1e-6)  # nearly separable, and flat penalties: slow
     result = so.solve(problem, BCD(), tol=tol)
     scale = np.max(problem.penalty.groups.norms(problem.gradient_at_zero))
     assert problem.violation(result.w) <= tol * scale

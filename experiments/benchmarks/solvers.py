@@ -1,0 +1,114 @@
+"""sparseopt against its peers: CPU seconds of one thread at a relative gap of 1e-6 that is recomputed for everybody.
+
+    python -m experiments.benchmarks.solvers [--instances A10,A100] [--solvers adelie,skglm] [--repeats 5]
+
+The peers live in .venv-peers, made here from pinned packages, since one of them needs an older NumPy.  On each instance
+ours runs before and after the peers, every solver in a process of its own, and the minimum counts.  Prints the ratio best
+peer / ours, and appends the raw rows to out/bench/solvers.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import numpy as np
+
+import sparseopt
+
+from .block_prox import revision
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = Path(__file__).with_name("solver_worker.py")
+PEERS = ROOT / ".venv-peers"
+PACKAGES = ["numpy<2", "scipy", "skglm==0.5", "celer==0.7.4", "adelie==1.1.52", "scikit-learn==1.9.1"]
+OUT = Path("out/bench/solvers.jsonl")
+BARS = {"A10": 3, "A100": 8, "C10": 3, "C100": 3, "S10": 8, "L10": 4.5, "M10": 4}
+DEFAULT = "A10,A100,B10,B100,C10,C100,D10,D100,E10,S10,S100,V10,L10,L30,K10,M10,M30,N10"
+TIMEOUT = 900  # seconds of one worker
+
+
+def peers_for(name: str) -> list[str]:
+    """The solvers that treat an instance."""
+    letter = name[0]
+    if letter in "MN":
+        return ["skglm", "sklearn", "adelie"]
+    if "path" in name:
+        return ["adelie", "adelie-cov"] if letter in "CDT" else ["adelie"]
+    return ["adelie", "skglm"] if letter in "LKSV" else ["adelie", "skglm", "celer"]
+
+
+def peers_python() -> Path:
+    """Interpreter of the environment of the peers, made at the first call."""
+    python = PEERS / "bin" / "python"
+    if not python.exists():
+        print(f"==> making {PEERS.name}: {', '.join(PACKAGES)}", flush=True)
+        venv.EnvBuilder(with_pip=True).create(PEERS)
+        subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+    return python
+
+
+def run(solver: str, instance: str, repeats: int) -> dict[str, object]:
+    """One worker process; a row with an error where it fails or takes too long."""
+    python = sys.executable if solver == "sparseopt" else str(peers_python())
+    command = [python, str(WORKER), solver, instance, str(repeats)]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        return json.loads(result.stdout.splitlines()[-1])
+    except subprocess.TimeoutExpired:
+        return {"solver": solver, "instance": instance, "error": f"more than {TIMEOUT} seconds"}
+    except subprocess.CalledProcessError as error:
+        last = (error.stderr.strip().splitlines() or ["no message"])[-1]
+        return {"solver": solver, "instance": instance, "error": last[:200]}
+
+
+def contest(instance: str, solvers: list[str], repeats: int) -> list[dict[str, object]]:
+    """Ours, the peers, ours again; a slow solver's failure does not stop the others."""
+    rows = [run("sparseopt", instance, repeats)]
+    rows += [run(solver, instance, repeats) for solver in solvers]
+    return [*rows, run("sparseopt", instance, repeats)]
+
+
+def best(rows: list[dict[str, object]], ours: bool) -> tuple[float, str, float]:
+    """Smallest CPU seconds among rows that reached the gap, the solver, and its gap; inf where there is none."""
+    reached = [r for r in rows if (r["solver"] == "sparseopt") == ours and "error" not in r and r["gap"] <= 1e-6]
+    if not reached:
+        return np.inf, "none", np.nan
+    row = min(reached, key=lambda r: min(r["seconds"]))  # type: ignore[arg-type]
+    return min(row["seconds"]), str(row["solver"]), float(row["gap"])  # type: ignore[arg-type]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--instances", default=DEFAULT)
+    parser.add_argument("--solvers", default="")
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    stamp = {"revision": revision(), "version": sparseopt.__version__, "machine": platform.processor() or "cpu"}
+    print(f"{'instance':10} {'ours s':>9} {'gap':>8}  {'best peer':10} {'s':>9} {'gap':>8} {'ratio':>6} {'bar':>5}")
+    for instance in arguments.instances.split(","):
+        solvers = arguments.solvers.split(",") if arguments.solvers else peers_for(instance)
+        rows = contest(instance, solvers, arguments.repeats)
+        with OUT.open("a") as file:
+            file.writelines(json.dumps(row | stamp) + "\n" for row in rows)
+        (mine, _, my_gap), (theirs, peer, gap) = best(rows, ours=True), best(rows, ours=False)
+        ratio, bar = theirs / mine, BARS.get(instance, "")
+        verdict = "" if bar == "" else ("" if ratio >= bar else " missed")
+        print(
+            f"{instance:10} {mine:9.4f} {my_gap:8.1e}  {peer:10} {theirs:9.4f} {gap:8.1e} {ratio:6.2f} {bar:>5}{verdict}",
+            flush=True,
+        )
+        for row in rows:
+            if "error" in row:
+                print(f"    {row['solver']}: {row['error']}")
+    print(f"appended to {OUT}")
+
+
+if __name__ == "__main__":
+    main()

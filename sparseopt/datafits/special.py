@@ -1,0 +1,28 @@
+"""Special functions of SciPy that losses need, imported when first called: `scipy.special` doubles the import time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def expit(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) [...], relative error a few ulp."""
+    from scipy.special import expit as function
+
+    return function(x)
+
+
+def xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """x log y [...], 0 where x is 0."""
+    from scipy.special import xlogy as function
+
+    return function(x, y)
+
+
+def logsumexp(a: np.ndarray, b: Any = None) -> float:
+    """log sum_i b_i exp(a_i) over all entries of a [...], without overflow."""
+    from scipy.special import logsumexp as function
+
+    return float(function(a, b=b))
