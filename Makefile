@@ -4,7 +4,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 PYTEST = $(PY) -m pytest -q
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-gpu lint bench bench-gpu clean
+.PHONY: help setup reproduce test test-slow test-gpu lint bench bench-solvers bench-gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,9 +44,12 @@ lint: setup ## ruff format, ruff check, mypy
 bench: setup ## compiled block prox against torch; prints the bars
 	@$(PY) -m experiments.benchmarks.block_prox
 
+bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers
+	@$(PY) -m experiments.benchmarks.solvers
+
 bench-gpu: setup ## the same on a CUDA device
 	@$(PY) -m experiments.benchmarks.block_prox --device cuda
 
 clean: ## remove .venv, build and out
-	rm -rf .venv .venv-kernels build out dist
+	rm -rf .venv .venv-kernels .venv-peers build out dist
 	@echo "removed .venv .venv-kernels build out dist"

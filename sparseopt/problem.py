@@ -210,7 +210,7 @@ class Problem:
 
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:
-        """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for problems made by `with_penalty` afterwards."""
+        """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for what `with_penalty` makes."""
         shape = (self.X.shape[0], *self.w_shape[1:])
         return self.X.T @ self.datafit.gradient(np.zeros(shape))
 

@@ -1,19 +1,15 @@
-"""One solver on one instance, in a process of its own: python solver_worker.py SOLVER INSTANCE REPEATS -> one JSON line.
+"""One solver on one instance, in its own process: python solver_worker.py SOLVER INSTANCE REPEATS -> one JSON line.
 
 The loosest tolerance of the solver's grid that reaches the target gap is found first, which also compiles what compiles
-at first use; then the timed runs.  CPU seconds of the process, one thread.
+at first use; then the timed runs.  CPU seconds of the process; the caller limits it to one thread.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 import warnings
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
 
 import numpy as np
 from solver_instances import Instance, build, relative_gap

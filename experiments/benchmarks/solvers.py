@@ -3,14 +3,15 @@
     python -m experiments.benchmarks.solvers [--instances A10,A100] [--solvers adelie,skglm] [--repeats 5]
 
 The peers live in .venv-peers, made here from pinned packages, since one of them needs an older NumPy.  On each instance
-ours runs before and after the peers, every solver in a process of its own, and the minimum counts.  Prints the ratio best
-peer / ours, and appends the raw rows to out/bench/solvers.jsonl.
+ours runs before and after the peers, every solver in a process of its own, and the minimum counts.  Prints the ratio
+best peer / ours, and appends the raw rows to out/bench/solvers.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import subprocess
 import sys
@@ -30,6 +31,7 @@ PACKAGES = ["numpy<2", "scipy", "skglm==0.5", "celer==0.7.4", "adelie==1.1.52", 
 OUT = Path("out/bench/solvers.jsonl")
 BARS = {"A10": 3, "A100": 8, "C10": 3, "C100": 3, "S10": 8, "L10": 4.5, "M10": 4}
 DEFAULT = "A10,A100,B10,B100,C10,C100,D10,D100,E10,S10,S100,V10,L10,L30,K10,M10,M30,N10"
+ONE_THREAD = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
 TIMEOUT = 900  # seconds of one worker
 
 
@@ -58,7 +60,7 @@ def run(solver: str, instance: str, repeats: int) -> dict[str, object]:
     python = sys.executable if solver == "sparseopt" else str(peers_python())
     command = [python, str(WORKER), solver, instance, str(repeats)]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True, env=ONE_THREAD)
         return json.loads(result.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
         return {"solver": solver, "instance": instance, "error": f"more than {TIMEOUT} seconds"}
@@ -100,10 +102,8 @@ def main() -> None:
         (mine, _, my_gap), (theirs, peer, gap) = best(rows, ours=True), best(rows, ours=False)
         ratio, bar = theirs / mine, BARS.get(instance, "")
         verdict = "" if bar == "" else ("" if ratio >= bar else " missed")
-        print(
-            f"{instance:10} {mine:9.4f} {my_gap:8.1e}  {peer:10} {theirs:9.4f} {gap:8.1e} {ratio:6.2f} {bar:>5}{verdict}",
-            flush=True,
-        )
+        figures = f"{mine:9.4f} {my_gap:8.1e}  {peer:10} {theirs:9.4f} {gap:8.1e} {ratio:6.2f}"
+        print(f"{instance:10} {figures} {bar:>5}{verdict}", flush=True)
         for row in rows:
             if "error" in row:
                 print(f"    {row['solver']}: {row['error']}")

@@ -14,7 +14,7 @@ def expit(x: np.ndarray) -> np.ndarray:
     return function(x)
 
 
-def xlogy(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def xlogy(x: Any, y: Any) -> Any:
     """x log y [...], 0 where x is 0."""
     from scipy.special import xlogy as function
 

@@ -17,6 +17,7 @@ from ..solve import Result, Status, solve
 from ..standardise import GroupStandardisation
 from .columns import resolve_groups
 
+
 class GroupEstimator(BaseEstimator):
     """Linear models with grouped coefficients.  Subclasses give `_penalty(lam, groups)` and `_fit`.
 
@@ -33,9 +34,7 @@ class GroupEstimator(BaseEstimator):
 
     def _validated(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> tuple[Any, Any, Any]:
         """X in float32 or float64, y and the weights [n] or None, checked by scikit-learn's rules."""
-        X, y = validate_data(
-            self, X, y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], **options
-        )
+        X, y = validate_data(self, X, y, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], **options)
         self.groups_ = resolve_groups(self.groups, X.shape[1], getattr(self, "feature_names_in_", None))
         if sample_weight is not None:
             sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)

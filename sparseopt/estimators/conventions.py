@@ -50,7 +50,9 @@ def from_group_lasso(group_reg: float, l1_reg: float = 0.0, scale_reg: str | Non
     """
     scales = {"group_size": "sqrt", "none": "none"}
     if str(scale_reg).lower() not in scales:
-        raise ValueError(f'scale_reg is {scale_reg!r}: allowed are "group_size", "none" and None; give weights directly')
+        raise ValueError(
+            f'scale_reg is {scale_reg!r}: allowed are "group_size", "none" and None; give weights directly'
+        )
     total = float(group_reg) + float(l1_reg)
     if not total > 0 or min(group_reg, l1_reg) < 0:
         raise ValueError(f"group_reg is {group_reg!r} and l1_reg {l1_reg!r}: not negative, and one must be positive")

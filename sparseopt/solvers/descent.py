@@ -57,7 +57,7 @@ class GroupDescent:
         norms = np.sqrt(np.add.reduceat((by_position**2).sum(axis=1), self.store.offsets[:-1]))
         penalty = float(np.sum(at_strength.value(self.problem.penalty.rho, norms, self.strength)))
         value = self.problem.datafit.value(z) + penalty
-        if np.isfinite(limit) and not value <= limit + 4 * np.finfo(float).eps * (abs(limit) + self.frame.terms(z)):
+        if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
             return False
         self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
         self.force = -self.problem.datafit.gradient(z)

@@ -50,10 +50,6 @@ class LeastSquaresFrame:
         self.store, cache = kept_columns(problem)
         self.inner = _descent(problem, self.store, cache, share=share, target=padded(datafit.target))
 
-    def terms(self, z: np.ndarray) -> float:
-        """0: every move of this frame is taken."""
-        return 0.0
-
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
@@ -94,12 +90,6 @@ class NewtonFrame:
             if left > SLOW * last:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
             last = left
-
-    def terms(self, z: np.ndarray) -> float:
-        """Size of the terms that cancel in the loss at z [n] or [n, T], of which its rounding error is a few eps."""
-        if isinstance(self.datafit, Multinomial | Cox):
-            return float(np.abs(z).max())
-        return float(np.abs(self.datafit.gradient(z) * z).sum())
 
     def _step(self, run: GroupDescent) -> bool:
         """One model, lowered, and a step towards its minimum; False when the objective does not go down.
