@@ -13,6 +13,7 @@ from sklearn.model_selection import check_cv
 from ..problem import Problem
 from ..selection import cross_validate
 from ..solve import Result
+from .base import accurate_solver, gradient_vanishes
 
 
 class CrossValidated:
@@ -35,9 +36,14 @@ class CrossValidated:
         me: Any = self
         problem = Problem(X, datafit, me._penalty(1.0, me.groups_))
         lams = me.lams
-        if lams is None and not np.any(problem.gradient_at_zero):
+        if lams is None and gradient_vanishes(problem):
             lams = [1.0]  # 0 is the solution for every strength
-        options = {"tol": me.tol, "max_iter": me.max_iter, "standardize": me.standardize}
+        options = {
+            "solver": accurate_solver(problem),
+            "tol": me.tol,
+            "max_iter": me.max_iter,
+            "standardize": me.standardize,
+        }
         grid = {"n_lambdas": me.n_lambdas, "ratio": me.ratio, "lams": lams}
         found = cross_validate(problem, folds, n_jobs=me.n_jobs, throw=False, **grid, **options)
         self.lams_, self.cv_losses_, self.path_ = found.lams, found.losses, found.path.coefficients
