@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..datafits import LeastSquares, Quadratic
-from ..penalties import Linear
+from ..penalties import GroupLasso, GroupPenalty, Linear
 from ..problem import Problem
 from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
 from .ball import UNIT, Ball
@@ -16,6 +16,9 @@ from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
 from .enclosure import Enclosure, enclose
 from .evaluation import Evaluation, evaluate
 from .penalty_terms import PenaltyTerms
+
+LARGEST_SCALE = 1e300
+"""Beyond this the objective may leave the range of float64."""
 
 LEVELS: dict[str, Any] = {"float": FloatArithmetic, "ball": BallArithmetic, "exact": RationalArithmetic}
 
@@ -44,7 +47,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
             f"{problem.penalty!r} has no certificate: allowed are GroupLasso, SparseGroupLasso and GroupElasticNet"
         )
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
-    squares = isinstance(problem.datafit, LeastSquares | Quadratic)
+    squares = type(problem.datafit) in (LeastSquares, Quadratic)
     bounds: GapBounds | Enclosure
     if level == "float" and squares and is_group_lasso(problem.penalty):
         bounds = GapBounds.at(problem, w)
@@ -55,6 +58,10 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
                 bounds = enclose(problem, w, arithmetic)
         except (Undecided, ZeroDivisionError) as reason:
             return Certificate(UNDECIDED, 0.0, np.inf, 0.0, tol, f"{reason}")
+    if not bounds.scale < LARGEST_SCALE:
+        return Certificate(
+            UNDECIDED, bounds.lower, bounds.upper, bounds.scale, tol, "the objective overflows: rescale y"
+        )
     verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale)
     return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, _reason(verdict, bounds))
 
@@ -96,11 +103,11 @@ class GapBounds:
 
 
 def is_group_lasso(penalty: Any) -> bool:
-    """Whether this is the plain group LASSO: no sign constraint, weights positive and finite."""
-    if type(getattr(penalty, "rho", None)) is not Linear or getattr(penalty, "positive", False):
+    """Whether this is the plain group LASSO: the class itself, no sign constraint, weights positive and finite."""
+    plain = type(penalty) is GroupLasso or (type(penalty) is GroupPenalty and type(penalty.rho) is Linear)
+    if not plain or getattr(penalty, "positive", False):
         return False
-    strength = getattr(penalty, "strength", np.zeros(1))
-    return bool(((strength > 0) & (strength < np.inf)).all())
+    return bool(((penalty.strength > 0) & (penalty.strength < np.inf)).all())
 
 
 def feasible_multiple(norms: Ball, strength: Ball) -> float:

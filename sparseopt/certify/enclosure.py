@@ -40,7 +40,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     terms = PenaltyTerms(problem.penalty, arithmetic)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0)
-    if isinstance(problem.datafit, Quadratic):
+    if type(problem.datafit) is Quadratic:
         return _of_quadratic(problem, w, terms)
     return _Fit(problem, terms, loss_of(problem.datafit, arithmetic)).enclose(w)
 

@@ -63,9 +63,9 @@ class Evaluation(Protocol):
 
 def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
     """Enclosures at w [p] for the datafits that have them, else ValueError."""
-    if isinstance(problem.datafit, LeastSquares):
+    if type(problem.datafit) is LeastSquares:
         return LeastSquaresEvaluation.at(problem.X, problem.datafit, w)
-    if isinstance(problem.datafit, Quadratic):
+    if type(problem.datafit) is Quadratic:
         return QuadraticEvaluation.at(problem.datafit, w)
     raise ValueError(f"{type(problem.datafit).__name__} has no certificate: allowed are LeastSquares and Quadratic")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..penalties import GroupElasticNet, Linear, SparseGroupLasso
+from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
 from .arithmetic import Numbers
 from .ball import UNIT
 
@@ -40,10 +40,10 @@ class PenaltyTerms:
 
     @staticmethod
     def fit(penalty: Any) -> bool:
-        """Whether these formulas are those of the penalty."""
-        if isinstance(penalty, SparseGroupLasso | GroupElasticNet):
-            return True
-        return type(getattr(penalty, "rho", None)) is Linear and hasattr(penalty, "strength")
+        """Whether these formulas are those of the penalty: of exactly these classes, since a subclass may differ."""
+        if type(penalty) is GroupPenalty:
+            return type(penalty.rho) is Linear
+        return type(penalty) in (GroupLasso, SparseGroupLasso, GroupElasticNet)
 
     def outside(self, w: np.ndarray) -> bool:
         """Whether the penalty is infinite at w [p] or [p, T]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,20 @@ CONCAVE_BY_FORMULA = (Linear, Log, Power, Ratio)
 
 MAX_BOXES = 20_000
 
+SAMPLES = 257
+"""Points of [0, radius] at which the enclosures of a penalty are compared with its own values."""
+
 
 def subadditivity(rho: Any, radius: float) -> Certificate:
     """Show q(0) = 0, q strictly increasing and q(a + b) <= q(a) + q(b) for all a, b >= 0 with a + b <= radius.
 
     By formula for Linear, Log, Power and Ratio (concave with value 0 at 0).  Otherwise by branch and bound over the
     triangle, for a rho with a method enclose(low, high) that returns rigorous enclosures ((value_low, value_high),
-    (slope_low, slope_high), (curvature_low, curvature_high)) over [low, high]; a trait that is merely declared counts
-    for nothing.
+    (slope_low, slope_high), (curvature_low, curvature_high)) over [low, high]: of the values, of all difference
+    quotients, and of the difference quotients of the slopes, so that slope_high and curvature_high are inf over an
+    interval with a jump.  The proof is as good as these bounds, which are the caller's word; they are compared with
+    value() and inverse() at SAMPLES points and with each other, and a contradiction ends it undecided.  A trait that is
+    merely declared, or a subclass of a known formula, counts for nothing.
 
     Returns a Certificate: "proved", "refuted" (a point with q(a) + q(b) < q(a + b), named in the reason) or
     "undecided"; lower and upper bound the negative part -min(q(a) + q(b) - q(a + b), 0).
@@ -36,15 +43,17 @@ def subadditivity(rho: Any, radius: float) -> Certificate:
 
 
 def _branch_and_bound(rho: Any, radius: float) -> Certificate:
+    contradiction = _contradiction(rho, radius)
+    if contradiction is not None:
+        return _certificate(UNDECIDED, 0.0, np.inf, contradiction)
     if tuple(rho.enclose(0.0, 0.0)[0]) != (0.0, 0.0):
         return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be 0 at 0")
-    increasing, _, _ = _increasing(rho, radius)
-    if not increasing:
+    if not _increasing(rho, radius):
         return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be strictly increasing")
     boxes = [(0.0, radius, 0.0, radius)]
     for count in range(MAX_BOXES):
         if not boxes:
-            return _certificate(PROVED, 0.0, 0.0, f"branch and bound over a + b <= {radius:g}: {count} boxes")
+            return _certificate(PROVED, 0.0, 0.0, _reason_of_boxes(rho, radius, count))
         box = boxes.pop()
         a, _, b, _ = box
         if a > box[3] or a + b > radius or _holds(rho, box, radius):
@@ -68,20 +77,48 @@ def _holds(rho: Any, box: tuple[float, float, float, float], radius: float) -> b
     return bool(rho.enclose(0.0, a2)[1][0] >= rho.enclose(b1, max(top, b1))[1][1])
 
 
-def _increasing(rho: Any, radius: float) -> tuple[bool, float, float]:
+def _increasing(rho: Any, radius: float) -> bool:
     """Whether the slope is shown to be positive on (0, radius], by bisection of the interval."""
     pieces = [(0.0, radius)]
     for _ in range(MAX_BOXES):
         if not pieces:
-            return True, 0.0, radius
+            return True
         low, high = pieces.pop()
         if rho.enclose(low, high)[1][0] > 0:
             continue
         middle = (low + high) / 2
         if not low < middle < high:
-            return False, low, high
+            return False
         pieces += [(low, middle), (middle, high)]
-    return False, 0.0, radius
+    return False
+
+
+def _contradiction(rho: Any, radius: float) -> str | None:
+    """The sentence on where the enclosures of rho disagree with its values, its inverse or each other, or None."""
+    points = np.linspace(0.0, radius, SAMPLES)
+    wrong = np.zeros(SAMPLES, dtype=bool)
+    if callable(getattr(rho, "value", None)):
+        values = rho.value(points)
+        bounds = np.array([rho.enclose(float(t), float(t))[0] for t in points])
+        slack = 64 * np.finfo(float).eps * np.abs(values)
+        wrong |= (bounds[:, 0] > values + slack) | (values - slack > bounds[:, 1])
+        if callable(getattr(rho, "inverse", None)):
+            wrong |= np.abs(rho.inverse(values) - points) > 1e-6 * points
+    if wrong.any():
+        return f"enclose() of {rho!r} contradicts its value or inverse at {points[np.argmax(wrong)]:g}"
+    for a, b in pairwise(points):
+        (_, _), (slope, steep), _ = rho.enclose(float(a), float(b))
+        rise = _low(rho, float(b)) - _high(rho, float(a)), _high(rho, float(b)) - _low(rho, float(a))
+        if rise[0] > steep * (b - a) * (1 + 1e-12) or rise[1] < slope * (b - a) * (1 - 1e-12):
+            return (
+                f"{rho!r} rises over [{a:g}, {b:g}] as its enclosed slopes do not allow: a jump needs slope_high = inf"
+            )
+    return None
+
+
+def _reason_of_boxes(rho: Any, radius: float, count: int) -> str:
+    bounds = f"the bounds that {type(rho).__name__}.enclose gives"
+    return f"branch and bound over a + b <= {radius:g} in {count} boxes, from {bounds}"
 
 
 def _halves(box: tuple[float, float, float, float]) -> list[tuple[float, float, float, float]]:
