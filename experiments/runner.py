@@ -12,20 +12,19 @@ import hashlib
 import json
 import os
 import platform
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sparseopt import provenance
+from sparseopt.provenance import versions
+
 ROOT = Path(__file__).resolve().parents[1]
-LIBRARIES = ("numpy", "scipy", "scikit-learn")
-SOURCES = (*(f"sparseopt/**/*.{suffix}" for suffix in ("py", "cpp", "cu", "h", "inc")), "experiments/*.py")
 
 
 @dataclass(frozen=True)
@@ -146,32 +145,12 @@ def _parse(path: Path, data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def source_digest(study: ModuleType) -> str:
-    """Hash of the sources of sparseopt, of the experiments and of the study, wherever it lies."""
-    files = {path for pattern in SOURCES for path in ROOT.glob(pattern)} | {Path(str(study.__file__)).resolve()}
-    hashed = hashlib.sha256()
-    for path in sorted(files):
-        hashed.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return hashed.hexdigest()
+    """Hash of the sources of sparseopt, Python and compiled, of the experiments and of the study, wherever it lies."""
+    return provenance.source_digest(
+        ROOT / "sparseopt", *(ROOT / "experiments").glob("*.py"), Path(str(study.__file__)).resolve()
+    )
 
 
 def revision() -> str:
-    """The commit of the checkout, with "-dirty" after it where files differ; "unknown" outside git."""
-    try:
-        commit, changes = (
-            subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
-            for words in (["rev-parse", "--short=12", "HEAD"], ["status", "--porcelain"])
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return f"{commit}-dirty" if changes else commit
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python, sparseopt and the libraries that the numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in ("sparseopt", *LIBRARIES):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "unknown"
-    return found
+    """The commit of the checkout, as `sparseopt.provenance.revision` gives it."""
+    return provenance.revision(ROOT)

@@ -20,6 +20,7 @@ ALLOWED = {
     "_array": set(),
     "_native": set(),
     "groups": {"_array"},
+    "provenance": set(),
     **{part: BASE | {part} for part in FORMULAS},
     "unpenalised": BASE | FORMULAS,
     "problem": BASE | FORMULAS | {"unpenalised"},

@@ -9,18 +9,15 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import sparseopt
+from sparseopt import provenance
 
 from .check import FixedOutcome, Report, Separation
 from .theorem import Columns, Theorem
-
-LIBRARIES = ("numpy", "scipy", "array-api-compat", "scikit-learn")
 
 
 def row(report: Report, level: str) -> dict[str, Any]:
@@ -138,8 +135,8 @@ def write_json(path: Path, value: Any) -> None:
 class Cache:
     """Finished results in a folder, one JSON file each.
 
-    A key is a hash of the request, of every Python source of sparseopt and theory, and of the library versions, so a
-    result is used again only where running again would give the same.
+    A key is a hash of the request, of every source of sparseopt and theory, Python and compiled, and of the library
+    versions, so a result is used again only where running again would give the same.
     """
 
     folder: Path
@@ -165,17 +162,5 @@ class Cache:
 
 
 def _state() -> str:
-    digest = hashlib.sha256()
-    for root in (Path(sparseopt.__file__).parent, Path(__file__).parent):
-        for path in sorted(root.rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode())
-            digest.update(path.read_bytes())
-    digest.update(json.dumps([_version(library) for library in LIBRARIES]).encode())
-    return digest.hexdigest()
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "not installed"
+    sources = provenance.source_digest(provenance.ROOT / "sparseopt", Path(__file__).parent)
+    return json.dumps([sources, provenance.versions()])

@@ -127,15 +127,16 @@ def test_going_back_to_an_older_config_needs_no_computation_but_makes_it_the_las
     assert len(values(path)) == 8
 
 
-def test_a_changed_source_of_sparseopt_changes_the_digest(tmp_path, path, monkeypatch):
+@pytest.mark.parametrize("name", ["solve.py", "_native/csrc/cpu/block.cpp", "_native/CMakeLists.txt"])
+def test_a_changed_source_of_sparseopt_changes_the_digest(name, tmp_path, path, monkeypatch):
     study = toy_study(tmp_path, [])
     before = Run(study, Config(), path).digest
-    copy = tmp_path / "checkout"
-    (copy / "sparseopt").mkdir(parents=True)
-    (copy / "sparseopt" / "solve.py").write_text("one")
-    monkeypatch.setattr(runner, "ROOT", copy)
+    source = tmp_path / "checkout" / "sparseopt" / name
+    source.parent.mkdir(parents=True)
+    source.write_text("one")
+    monkeypatch.setattr(runner, "ROOT", tmp_path / "checkout")
     first = Run(study, Config(), path).digest
-    (copy / "sparseopt" / "solve.py").write_text("two")
+    source.write_text("two")
     assert len({before, first, Run(study, Config(), path).digest}) == 3
 
 
