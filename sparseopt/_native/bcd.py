@@ -173,6 +173,7 @@ class Descent:
         max_epochs: int,
         gap_target: float = -1.0,
         violation_target: float = 0.0,
+        settled: float = 0.0,
         epochs_per_cycle: int = 6,
         anderson: int = 5,
         ask: Callable[[], bool] = never,
@@ -196,6 +197,7 @@ class Descent:
             anderson,
             float(gap_target),
             float(violation_target),
+            float(settled),
             self.workspace.ctypes.data,
             ask,
         )

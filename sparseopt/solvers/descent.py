@@ -29,6 +29,8 @@ class GroupDescent:
         self.frame = frame_of(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
         self.strength = problem.penalty.strength
+        self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf))
+        self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
         self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
         self.start = time.perf_counter()
         self.passes = 0.0

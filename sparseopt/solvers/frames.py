@@ -25,6 +25,9 @@ EPOCHS_PER_MODEL = 6
 SLOW = 0.7
 """A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
 
+SETTLED = 0.3
+"""Sweeps that move no block gradient by more than this part of the wanted gap, times the strengths, end a cycle."""
+
 MAX_MODELS = 20
 """Quadratic models of one round at most."""
 
@@ -61,6 +64,7 @@ class LeastSquaresFrame:
             max_epochs=MAX_EPOCHS,
             gap_target=target if convex else -1.0,
             violation_target=0.0 if convex else target * run.violation_scale,
+            settled=SETTLED * target * run.smallest_strength if convex else 0.0,
             anderson=run.options.anderson,
             ask=run.ask,
         )

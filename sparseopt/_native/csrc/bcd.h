@@ -58,6 +58,7 @@ struct so_bcd_options {
   int64_t max_epochs, epochs_per_cycle, anderson;
   double gap_target;        // relative duality gap of the working set at which the call ends; < 0: run max_epochs
   double violation_target;  // the same for nonconvex penalties, absolute
+  double settled;           // a cycle ends early when no block gradient moved by more in a sweep
 };
 
 struct so_bcd_report {

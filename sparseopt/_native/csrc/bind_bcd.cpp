@@ -57,9 +57,10 @@ struct question {
 using answer = std::tuple<int64_t, int64_t, int64_t, double, double, bool>;
 
 answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scores, bool scored, int64_t max_epochs,
-             int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, uintptr_t workspace, nb::object ask) {
+             int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, double settled, uintptr_t workspace,
+             nb::object ask) {
   const so_problem p = problem_of(d);
-  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target};
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled};
   question q{ask, false};
   so_bcd_report r;
   {
@@ -88,7 +89,7 @@ void so_define_bcd(nb::module_& m) {
   m.def("bcd_inner", inner, nb::arg("problem").noconvert(), nb::arg("working").noconvert(), nb::arg("count").noconvert(),
         nb::arg("scores").noconvert(), nb::arg("scored").noconvert(), nb::arg("max_epochs").noconvert(),
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
-        nb::arg("violation_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
+        nb::arg("violation_target").noconvert(), nb::arg("settled").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("bcd_gradient", gradient, nb::arg("problem").noconvert(), nb::arg("v").noconvert(), nb::arg("need").noconvert(),
         nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
   m.def("bcd_workspace", [](const nb::dict& d, int64_t coefficients, int64_t anderson) {
