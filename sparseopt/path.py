@@ -122,7 +122,8 @@ def lambda_grid(
 ) -> np.ndarray:
     """lambda_max(problem) * ratio^(k / (n_lambdas - 1)) for k = 0, ..., n_lambdas - 1.
 
-    n_lambdas: integer >= 1.  ratio: in (0, 1).  standardize: as for `solve_path`.  Raises ValueError for others, and where `lambda_max` does.
+    n_lambdas: integer >= 1.  ratio: in (0, 1).  standardize: as for `solve_path`.
+    Raises ValueError for others, and where `lambda_max` does.
     """
     if not isinstance(n_lambdas, int | np.integer) or n_lambdas < 1:
         raise ValueError(f"n_lambdas is {n_lambdas!r}: give an integer >= 1")
