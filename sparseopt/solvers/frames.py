@@ -25,7 +25,7 @@ EPOCHS_PER_MODEL = 6
 SLOW = 0.7
 """A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
 
-SETTLED = 0.3
+SETTLED = 1.0
 """Sweeps that move no block gradient by more than this part of the wanted gap, times the strengths, end a cycle."""
 
 MAX_MODELS = 20
