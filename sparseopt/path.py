@@ -93,19 +93,15 @@ def solve_path(
     None, the whole path.  standardize: "group" solves in orthonormalised groups (`GroupStandardisation`) and maps the
     coefficients back.  solver, tol, max_iter: as for `solve`, for each lam.  time_limit: seconds for the whole path.
 
-    The working set of a solution starts with the groups active in the one before, and the columns and blocks of X are
-    kept, so a path costs little more than its last solutions.  Every Result carries its own certificate; nonconvex
-    problems give a path of stationary points.
+    The working set starts with the groups active before, and what is known of X is kept, so a path costs little more
+    than its last solutions.  Every Result has its own gap; nonconvex problems give a path of stationary points.
     Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
     ValueError for bad arguments, and where no lambda_max is known and lams are not given.
     """
     standardisation = _standardisation(standardize, problem)
     problem = problem if standardisation is None else standardisation.problem
     strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
-    if max_deviance is not None and not 0 < max_deviance <= 1:
-        raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
-    if time_limit is not None and not time_limit > 0:
-        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    _check_limits(max_deviance, time_limit)
     options = {"solver": solver, "tol": tol, "max_iter": max_iter}
     results = list(_until_explained(problem, _solutions(problem, strengths, time_limit, options), max_deviance))
     if standardisation is not None:
@@ -115,6 +111,13 @@ def solve_path(
     if throw and path.short:
         raise PathNotConverged(path)
     return path
+
+
+def _check_limits(max_deviance: float | None, time_limit: float | None) -> None:
+    if max_deviance is not None and not 0 < max_deviance <= 1:
+        raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
+    if time_limit is not None and not time_limit > 0:
+        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
 
 
 def lambda_grid(
