@@ -8,7 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from .._array import positive_scalar
-from ..penalties import GroupLasso
+from ..penalties import GroupLasso, GroupPenalty
+from ..penalties import strength as at_strength
+from ..penalties.scalar import ScalarPenalty
 from ..problem import Problem
 from ..solve import State, solve
 
@@ -46,8 +48,7 @@ class ReweightedGroupLasso:
     def init(self, problem: Problem, w0: np.ndarray) -> ReweightedState:
         """State at w0 [p] or [p, T]; ValueError for penalties that are not concave functions of the norms."""
         penalty = problem.penalty
-        concave = hasattr(penalty, "slope_at") and not getattr(penalty, "positive", False)
-        if not concave or not _declared_concave(penalty):
+        if not isinstance(penalty, GroupPenalty) or getattr(penalty, "positive", False) or not _concave(penalty.rho):
             raise ValueError(
                 f"ReweightedGroupLasso needs a penalty concave in each norm, such as GroupLogSum or GroupMCP, "
                 f"not {penalty!r}: use ProximalGradient()"
@@ -64,13 +65,12 @@ class ReweightedGroupLasso:
 
     def _state(self, problem: Problem, w: np.ndarray, z: np.ndarray, passes: float) -> ReweightedState:
         penalty = problem.penalty
-        slopes = np.asarray(penalty.slope_at(penalty.groups.norms(w)))
+        slopes = np.asarray(at_strength.slope(penalty.rho, penalty.groups.norms(w), penalty.strength))
         objective = problem.datafit.value(z) + float(penalty.value(w))
         return ReweightedState(w=w, z=z, passes=passes, slopes=slopes, objective=objective)
 
 
-def _declared_concave(penalty: object) -> bool:
-    """Whether slopes fall on a grid from 0, and the slope at 0 is positive."""
-    norms = np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 61)])
-    slopes = np.asarray(penalty.rho.slope(norms))  # type: ignore[attr-defined]
-    return bool(slopes[0] > 0 and (np.diff(slopes[1:]) <= 1e-15).all() and slopes[1] <= slopes[0] and slopes[1] > 0)
+def _concave(rho: ScalarPenalty) -> bool:
+    """Whether the slopes fall on a grid, from a positive one next to 0 (an infinite one at 0 is allowed)."""
+    slopes = np.asarray(rho.slope(np.concatenate([[0.0], np.geomspace(1e-3, 1e3, 61)])))
+    return bool(slopes[1] > 0 and slopes[0] >= slopes[1] and (np.diff(slopes[1:]) <= 1e-15 * slopes[1:-1]).all())
