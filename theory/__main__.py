@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from . import THEOREMS, Theorem, check
-from .record import Cache, curve_rows, row, write_curve, write_json
+from .check import FAILS
+from .record import Cache, curve_rows, row, verdict_text, write_curve, write_json
 
 CACHE = Path("out/theory/cache")
 LEVELS = ("quick", "standard", "full")
@@ -43,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--n", type=_positive, default=None, help="instances of each theorem (default: by level)")
     verify.add_argument("--json", type=Path, metavar="FILE", help="write the rows there")
     verify.add_argument("--curves", type=Path, metavar="DIR", help="write the figure data there")
+    verify.add_argument("--allow-missing", action="store_true", help="accept checks that need a library not installed")
     verify.add_argument("--cache", type=Path, metavar="DIR", default=CACHE, help=f"finished results (default: {CACHE})")
     verify.add_argument("--workers", type=_positive, default=None, help="processes (default: quick 1, else all cores)")
     return parser
@@ -83,15 +85,14 @@ def _verify(options: argparse.Namespace) -> int:
     rows, written, reused = [], [], []
     for theorem in theorems:
         print(f"checking {theorem.name}", file=sys.stderr, flush=True)
-        found, stored = cache.get(theorem.name, _request(options, theorem), lambda t=theorem: _run(options, t))
-        rows.append(found)
+        request = _request(options, theorem)
+        found, stored = cache.get(theorem.name, request, lambda t=theorem: _run(options, t), lambda r: r["ok"])
         reused += [theorem.name] * stored
         if options.curves:
-            request = {"curves": options.seed}
-            curves, _ = cache.get(f"{theorem.name}.curves", request, lambda t=theorem: curve_rows(t, options.seed))
-            for curve, columns in curves.items():
-                written.append(options.curves / f"{theorem.name}.{curve}.csv")
-                write_curve(written[-1], columns)
+            paths, problem = _write_curves(options, theorem, cache)
+            written += paths
+            found |= {"verdict": FAILS, "ok": False, "failure": found["failure"] or problem} if problem else {}
+        rows.append(found)
     if options.json:
         written.append(options.json)
         write_json(options.json, rows)
@@ -99,8 +100,24 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if all(r["ok"] for r in rows) else 1
 
 
+def _write_curves(options: argparse.Namespace, theorem: Theorem, cache: Cache) -> tuple[list[Path], str]:
+    """Write the figure data in the place of older ones; their paths, and what went wrong."""
+    for old in options.curves.glob(f"{theorem.name}.*.csv"):
+        old.unlink()
+    try:
+        request = {"curves": options.seed}
+        curves, _ = cache.get(f"{theorem.name}.curves", request, lambda: curve_rows(theorem, options.seed))
+    except Exception as error:
+        return [], f"the figure data cannot be made: {type(error).__name__}: {error}"
+    paths = [options.curves / f"{theorem.name}.{curve}.csv" for curve in curves]
+    for path, columns in zip(paths, curves.values(), strict=True):
+        write_curve(path, columns)
+    return paths, ""
+
+
 def _request(options: argparse.Namespace, theorem: Theorem) -> dict[str, Any]:
-    return {"seed": options.seed, "n": _instances(options, theorem), "level": options.level}
+    numbers = {"seed": options.seed, "n": _instances(options, theorem)}
+    return numbers | {"level": options.level, "allow_missing": options.allow_missing}
 
 
 def _instances(options: argparse.Namespace, theorem: Theorem) -> int:
@@ -109,8 +126,8 @@ def _instances(options: argparse.Namespace, theorem: Theorem) -> int:
 
 def _run(options: argparse.Namespace, theorem: Theorem) -> dict[str, Any]:
     workers = options.workers or (1 if options.level == "quick" else os.cpu_count() or 1)
-    n = _instances(options, theorem)
-    return row(check(theorem, n, options.seed, workers=workers, progress=sys.stderr.isatty()), options.level)
+    choices = {"workers": workers, "progress": sys.stderr.isatty(), "allow_missing": options.allow_missing}
+    return row(check(theorem, _instances(options, theorem), options.seed, **choices), options.level)
 
 
 def _selected(names: Sequence[str]) -> list[Theorem]:
@@ -139,14 +156,16 @@ def _check_writable(options: argparse.Namespace) -> None:
 def _summary(rows: list[dict[str, Any]], reused: list[str], written: list[Path], cache: Path) -> None:
     header = ["theorem", "verdict", "kind", "instances", "rejected", "worst margin", "tolerance", "seed", "seconds"]
     keys = ["name", "verdict", "kind", "instances", "rejected", "worst_margin", "tolerance", "worst_seed", "seconds"]
-    _table(header, [[_cell(r[key]) for key in keys] for r in rows])
+    _table(header, [[_cell(r[key]) for key in keys] for r in (r | {"verdict": verdict_text(r)} for r in rows)])
     for r in rows:
         if r["certificates"]:
             print(f"{r['name']}: {r['certificates']['proved']} of {r['certificates']['asked']} certificates proved")
         if r["attacks"]:
             print(f"{r['name']}: {r['attacks']['tried']} competitors tried, {r['attacks']['below']} below")
         if not r["ok"]:
-            print(f"{r['name']}: {r['verdict']}, expected {r['expected']}; worst claim: {r['worst_claim']}")
+            print(
+                f"{r['name']}: {verdict_text(r)}, expected {r['expected']}" + f"; {r['failure']}" * bool(r["failure"])
+            )
         for case in r["fixed"]:
             if not case["passed"]:
                 print(f"{r['name']}: {case['name']}: {case['evidence']}")

@@ -23,7 +23,8 @@ from .theorem import Columns, Theorem
 def row(report: Report, level: str) -> dict[str, Any]:
     """The JSON row of a report; numbers that are not finite become None.
 
-    worst_margin, tolerance, worst_seed and worst_claim belong to the same evidence.
+    worst_margin, tolerance, worst_seed and worst_claim belong to the same evidence.  failure: the first item that keeps
+    the verdict from being "holds".  not_run: fixed checks that could not run.
     """
     theorem, worst = report.theorem, report.worst
     evidence = worst.evidence[0] if worst else None
@@ -37,6 +38,8 @@ def row(report: Report, level: str) -> dict[str, Any]:
         "verdict": report.verdict,
         "expected": theorem.expected,
         "ok": report.ok,
+        "failure": report.failure,
+        "not_run": list(report.not_run),
         "instances": len(report.accepted),
         "rejected": len(report.trials) - len(report.accepted),
         "worst_margin": number(evidence.margin) if evidence else None,
@@ -55,7 +58,14 @@ def row(report: Report, level: str) -> dict[str, Any]:
         "fixed": [_fixed_row(outcome) for outcome in report.fixed],
         "attacks": _attack_row(report),
         "certificates": _certificate_row(report),
+        "revision": provenance.revision(),
+        "versions": provenance.versions(),
     }
+
+
+def verdict_text(row: Mapping[str, Any]) -> str:
+    """The verdict of a row, with what was not run."""
+    return row["verdict"] + (f", not run: {', '.join(row['not_run'])}" if row["not_run"] else "")
 
 
 def _counterexample_row(separation: Separation) -> dict[str, Any]:
@@ -147,8 +157,14 @@ class Cache:
         """The cache in `folder` for the sources and libraries as they are now."""
         return cls(folder, _state())
 
-    def get(self, name: str, request: Mapping[str, Any], compute: Callable[[], Any]) -> tuple[Any, bool]:
-        """The stored result of `request`, or compute() stored; and whether it was stored."""
+    def get(
+        self,
+        name: str,
+        request: Mapping[str, Any],
+        compute: Callable[[], Any],
+        keep: Callable[[Any], bool] = lambda result: True,
+    ) -> tuple[Any, bool]:
+        """The stored result of `request`, or compute(), stored if keep(result); and whether it was stored before."""
         key = hashlib.sha256(json.dumps([self.state, name, dict(request)]).encode()).hexdigest()[:20]
         path = self.folder / f"{name}-{key}.json"
         if path.is_file():
@@ -157,7 +173,8 @@ class Cache:
             except ValueError:
                 pass  # not a result: compute it again
         result = compute()
-        write_json(path, result)
+        if keep(result):
+            write_json(path, result)
         return result, False
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 import theory.__main__ as command
-from theory import THEOREMS
+from theory import THEOREMS, Counterexample, Evidence, Fixed
 
 NAMES = [t.name for t in THEOREMS]
 
@@ -81,6 +81,62 @@ def test_unexpected_verdict_gives_exit_status_1(verify, capsys, monkeypatch):
     monkeypatch.setattr(command, "THEOREMS", (wrong, *THEOREMS[1:]))
     assert verify(wrong.name) == 1
     assert f"{wrong.name}: holds, expected fails" in capsys.readouterr().out
+
+
+def _unable(*_):
+    raise RuntimeError("out of order")
+
+
+BROKEN = {
+    "draw": ("draw", "instance seed "),
+    "conclusion": ("conclusion", "instance seed "),
+    "fixed": ("fixed", "fixed check broken: "),
+    "counterexample": ("counterexamples", "counterexample 'broken': "),
+    "curves": ("curves", "the figure data cannot be made: "),
+}
+
+
+@pytest.mark.parametrize("part", BROKEN)
+def test_an_error_in_one_theorem_fails_it_and_the_others_go_on(part, verify, tmp_path, capsys, monkeypatch):
+    field, sentence = BROKEN[part]
+    values = {
+        "fixed": (Fixed("broken", "an error", _unable),),
+        "counterexamples": (*THEOREMS[0].counterexamples, Counterexample("inverse", "broken", "an error", _unable)),
+    }
+    broken = replace(THEOREMS[0], **{field: values.get(field, _unable)})
+    monkeypatch.setattr(command, "THEOREMS", (broken, THEOREMS[2]))
+    rows, curves = tmp_path / "rows.json", tmp_path / "curves"
+    curves.mkdir()
+    (curves / f"{broken.name}.old.csv").write_text("a stale curve")
+    assert verify("--json", str(rows), "--curves", str(curves)) == 1
+    first, second = json.loads(rows.read_text())
+    assert (first["verdict"], first["ok"], second["ok"]) == ("fails", False, True)
+    assert first["failure"].startswith(sentence)
+    assert "RuntimeError: out of order" in first["failure"]
+    assert f"{broken.name}: fails, expected holds; {first['failure']}" in capsys.readouterr().out
+    assert not (curves / f"{broken.name}.old.csv").exists()
+    assert verify("--curves", str(curves)) == 1  # a failure is not kept
+
+
+def test_a_failure_names_what_fails(verify, tmp_path, capsys, monkeypatch):
+    false = Fixed("two below one", "a false claim", lambda: (Evidence("1 <= 2", 1, 2), Evidence("2 <= 1", 2, 1)))
+    monkeypatch.setattr(command, "THEOREMS", (replace(THEOREMS[0], fixed=(false,)),))
+    assert verify() == 1
+    assert "expected holds; fixed check two below one: 2 <= 1 (margin -1, tolerance 0)" in capsys.readouterr().out
+
+
+def test_checks_that_could_not_run_are_not_passed_in_silence(verify, tmp_path, capsys, monkeypatch):
+    def missing():
+        raise ImportError("scikit-learn is not installed")
+
+    rows = tmp_path / "rows.json"
+    lacking = replace(THEOREMS[0], fixed=(Fixed("diabetes", "real data", missing),))
+    monkeypatch.setattr(command, "THEOREMS", (lacking,))
+    for allowed in (False, True):
+        assert verify("--json", str(rows), *["--allow-missing"] * allowed) == (not allowed)
+        (row,) = json.loads(rows.read_text())
+        assert (row["verdict"], row["ok"], row["not_run"]) == ("holds", allowed, ["diabetes"])
+        assert "holds, not run: diabetes" in capsys.readouterr().out
 
 
 def test_unknown_name_suggests_the_nearest(verify, capsys):

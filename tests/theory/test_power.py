@@ -70,6 +70,17 @@ def test_lam_outside_the_window(monkeypatch):
     assert verdict(WINDOW) == "fails"
 
 
+def test_a_window_twice_as_wide(monkeypatch):
+    shown = so.certify.lambda_window
+
+    def too_wide(problem):
+        window = shown(problem)
+        return replace(window, lower=max(2 * window.lower - window.upper, 0.01 * window.upper))
+
+    monkeypatch.setattr(so.certify, "lambda_window", too_wide)
+    assert verdict(WINDOW, n=30) == "fails"
+
+
 def test_window_from_the_gradient_of_another_group(monkeypatch):
     shown = so.certify.lambda_window
     monkeypatch.setattr(so.certify, "lambda_window", lambda problem: replace(shown(problem), group=0))

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import sparseopt as so
 import theory
 from theory import THEOREMS, check
 from theory.check import run_trial
@@ -17,6 +18,12 @@ from theory.record import row
 from theory.sequential_attention import one_group_global_optimum
 from theory.sequential_attention.inverse_sum_dominates import exp_mask_defect
 from theory.sequential_attention.sandwich import ExactSandwich
+from theory.sequential_attention.scalar_functions import (
+    SUBADDITIVE_BY_FORMULA,
+    Tanh,
+    float_value,
+    subadditivity_margin,
+)
 
 by_name = pytest.mark.parametrize("theorem", THEOREMS, ids=lambda t: t.name)
 
@@ -118,3 +125,23 @@ def test_worst_margin_is_a_number(reports):
         found = row(reports[theorem.name], "quick")
         assert math.isfinite(found["worst_margin"])
         assert found["worst_margin"] >= -found["tolerance"]
+
+
+def test_subadditivity_counts_only_where_it_is_shown():
+    """A q with the values of sqrt, which no grid could tell from it, but without a formula or an enclosure."""
+
+    class Unknown:
+        def value(self, t):
+            return np.sqrt(t)
+
+    assert subadditivity_margin(Unknown(), 4.0) < 0
+    assert subadditivity_margin(so.penalties.ExpMask(), 4.0) < 0
+    shown = (so.penalties.Power(0.5), Tanh(), *(make() for make in SUBADDITIVE_BY_FORMULA))
+    assert all(subadditivity_margin(q, 4.0) > 0 for q in shown)
+
+
+@pytest.mark.parametrize("make", SUBADDITIVE_BY_FORMULA)
+def test_what_is_subadditive_by_formula_is_so_on_a_grid(make):
+    a, b = np.meshgrid(np.arange(1, 65) / 16, np.arange(1, 65) / 16)
+    q = make()
+    assert np.all(float_value(q, a + b) <= float_value(q, a) + float_value(q, b) + 1e-12)

@@ -196,7 +196,7 @@ HYPOTHESES = (
     Hypothesis("zero at zero", "q(0) = 0", lambda i: zero_margin(i.q)),
     Hypothesis(
         "subadditive",
-        "q(a + b) <= q(a) + q(b)",
+        "q(a + b) <= q(a) + q(b), shown by formula or by branch and bound",
         lambda i: subadditivity_margin(i.q, 2 * float(sum(i.norms))),
     ),
     Hypothesis("inverse", "q^-(y) = inf{t: q(t) >= y}, +inf where q stays below y", inverse_margin),
