@@ -10,7 +10,9 @@ from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, InverseSum
 from ..problem import Problem
 from ..solve import solve
+from ..solvers.relaxation import why_not
 from .ball import INFLATION, Ball
+from .branching import gap_by_branching
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import GapBounds, checked_tolerance, duality_gap
 from .evaluation import strong_convexity
@@ -27,7 +29,8 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     w has at most one active group; the gap is at most tol * scale; and every other group is strictly dual feasible at
     the minimiser, |gradient_h| + sqrt(2 gap * trace_h) < lam, so that the convex minimiser has at most one active group
     and is unique (its fit is unique, and w_g = c X_g' r with c >= 0 fixed by the fit: ledger D6).
-    A convex penalty is handed to `duality_gap`.
+    A convex penalty is handed to `duality_gap`.  GroupL0, GroupMCP and GroupSCAD with least squares or a quadratic, of
+    some tens of groups, are decided by branch and bound (`solvers.BranchAndBound`).
 
     w: [p].  Returns a Certificate; `distance` bounds |w - minimiser|_2 where strong convexity is shown.  "refuted"
     means that a better point was found and evaluated rigorously.  Raises ValueError for a wrong shape, NaN, or tol < 0.
@@ -36,6 +39,8 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     if problem.convex:
         return duality_gap(problem, w, tol=tol)
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
+    if why_not(problem) is None:
+        return gap_by_branching(problem, w, tol)
     reason = None
     if type(problem.penalty) is not InverseSum:
         reason = f"no sandwich by a convex problem is known for {type(problem.penalty).__name__}: use InverseSum"

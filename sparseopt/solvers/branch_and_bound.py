@@ -58,7 +58,8 @@ class BranchAndBound:
     when for each number j of further paid groups one of j + 1 disjoint sets of groups, all small, is too expensive.
 
     node_limit: relaxations, > 0.  time_limit: wall-clock seconds or None.  tol: relative gap, objective - lower <=
-    tol * max(|objective|, |objective - objective(0)|).  `prove(problem)` returns an `Optimum`; in `solve` the search
+    tol * max(|objective|, |objective - objective(0)|, smallest full penalty of a group).
+    `prove(problem)` returns an `Optimum`; in `solve` the search
     is run by `init`, and the state's `optimum` tells whether the point is proved (the status speaks of stationarity).
     The work is exponential in the worst case; where columns outnumber samples, so do the nodes.
     Source: leaps and bounds of Furnival and Wilson (1974) for the projections; the set argument is our own.
@@ -107,7 +108,7 @@ class _Search:
     def cut(self) -> float:
         """Boxes whose bound reaches it are closed."""
         best = self.incumbent.value
-        scale = max(abs(best), abs(best - self.model.c), 1e-300)
+        scale = max(abs(best), abs(best - self.model.c), self.model.smallest_full)
         return best - self.options.tol * scale
 
     def run(self) -> Optimum:

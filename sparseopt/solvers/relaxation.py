@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..penalties import L0, MCP, SCAD
+from ..datafits import LeastSquares, Quadratic
+from ..penalties import L0, MCP, SCAD, GroupL0, GroupMCP, GroupPenalty, GroupSCAD
 from ..penalties import strength as at_strength
 from ..problem import Problem
 
@@ -75,6 +76,7 @@ class ConcaveModel:
         self.members = [self.groups.members(g) for g in range(self.groups.n_groups)]
         self.flat = flat_from(self.penalty)
         self.full = self.value(np.where(np.isfinite(self.flat), self.flat + 1.0, 0.0))
+        self.smallest_full = float(self.full[self.full > 0].min(initial=np.inf)) if (self.full > 0).any() else 1e-300
 
     def value(self, t: np.ndarray) -> np.ndarray:
         """rho_g(t_g) [G]."""
@@ -142,14 +144,11 @@ class ConcaveModel:
 
 
 def why_not(problem: Problem) -> str | None:
-    """Why a problem has no branch and bound, None where it has."""
-    from ..datafits import LeastSquares, Quadratic
-
-    if not isinstance(problem.datafit, LeastSquares | Quadratic):
+    """Why a problem has no branch and bound, None where it has; only these classes, whose formulas are known."""
+    if type(problem.datafit) not in (LeastSquares, Quadratic):
         return f"{type(problem.datafit).__name__} is neither LeastSquares nor a quadratic"
-    if not isinstance(getattr(problem.penalty, "rho", None), L0 | MCP | SCAD) or not hasattr(
-        problem.penalty, "strength"
-    ):
+    radial = type(problem.penalty) in (GroupPenalty, GroupL0, GroupMCP, GroupSCAD)
+    if not radial or type(problem.penalty.rho) not in (L0, MCP, SCAD):
         return f"{type(problem.penalty).__name__} is none of GroupL0, GroupMCP and GroupSCAD"
     return None
 
