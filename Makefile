@@ -13,12 +13,14 @@ setup: ## create or update .venv and the compiled core (PYTHON=python3.x chooses
 	@$(PYTHON) .ci/bootstrap.py --venv $(VENV)
 
 reproduce: setup ## verify the theorems, run the experiments, draw the figures, write out/report.html
-	@echo "==> theorems (out/theory)"
-	@$(PY) -m theory verify --json out/theory/verdicts.json --curves out/theory/curves
-	@echo "==> one-group window on real data (out/experiments)"
-	@$(PY) -m experiments run one_group_window
-	@echo "==> figures and report (out/figures, out/report.html)"
-	@$(PY) -m paper_figures
+	@rm -f out/report.html out/theory/verdicts.json # no older result can stand in for a step that fails
+	@echo "==> theorems (out/theory)"; \
+	$(PY) -m theory verify --json out/theory/verdicts.json --curves out/theory/curves; verified=$$?; \
+	echo "==> one-group window on real data (out/experiments)"; \
+	$(PY) -m experiments run one_group_window || exit 1; \
+	echo "==> figures and report (out/figures, out/report.html)"; \
+	$(PY) -m paper_figures || exit 1; \
+	exit $$verified
 
 test: setup ## the fast tests, no GPU and no network
 	@echo "==> fast tests"

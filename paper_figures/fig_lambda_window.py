@@ -45,6 +45,7 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     left, right = below.subplots(1, 2, width_ratios=[1.6, 1])
     _random_path(left, recorded.curve(NAME, "active_groups"), f"({LETTERS[2 * len(names)]}) a random instance")
     _widths(right, recorded.curve(NAME, "widths"), f"({LETTERS[2 * len(names) + 1]}) random instances")
+    below.legend(handles=right.get_lines()[:2], loc="outside lower right", ncols=2, handletextpad=0.1)
     return figure
 
 
@@ -93,7 +94,6 @@ def _widths(axes: Any, curve: dict[str, np.ndarray], title: str) -> None:
     ends = np.array([min(curve["strong_convexity"].min(), observed.min()), observed.max()])
     axes.plot(ends, ends, "-", color=BLACK, linewidth=0.8)
     axes.set(xscale="log", yscale="log", xlabel="guaranteed width", ylabel="observed width", title=title)
-    axes.legend(loc="lower right", handletextpad=0.1)
     light_grid(axes)
 
 

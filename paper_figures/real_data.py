@@ -129,4 +129,4 @@ def _attacks(recorded: Recorded) -> list[tuple[str, ...]]:
 def _refused(recorded: Recorded) -> str:
     reasons = {row["reason"] for row in recorded.window_rows("certificate") if row["rho"] in UNCOVERED}
     listed = "; ".join(html.escape(reason) for reason in sorted(reasons))
-    return f"<p>Why the exp mask gets no certificate: <i>{listed}</i>.</p>"
+    return f"{prose('refused.html')}<p>What the program says: <i>{listed}</i>.</p>"

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.runner import revision, versions
+from experiments.runner import revision
 
 from .page import badge, facts, inline_figure, page, table
 from .real_data import section as real_data_section
 from .real_data import summary as real_data_summary
-from .recorded import Recorded, prose
+from .recorded import VERIFY, Recorded, prose
 from .typeset import number, plain, sentence
 
 TITLE = "What was claimed, and what was checked"
@@ -30,15 +30,20 @@ VERDICTS = {
 
 KINDS = {
     "closed form": "both sides are formulas, evaluated in floating point or in exact arithmetic",
-    "certified": "bounds that include every rounding error; a proof for the instance at hand",
+    "certified": "bounds that include every rounding error, a proof for the instance at hand; competitors and the "
+    "worst margin beside them are compared in floating point, within the tolerance",
     "sampled": "evaluated at sampled points; evidence, not proof",
 }
+
+
+NO_FIGURE = "<p>There is no figure: its data are missing.</p>"
 
 
 def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> Path:
     """Write the page to `path`; the figures are read from out/figures, drawn before.  Returns the path.
 
-    figures: theorem name -> figure module, with its TITLE and caption.  Raises ValueError when a file is missing.
+    figures: theorem name -> figure module, with its TITLE and caption; a theorem without one is shown without figure.
+    Raises ValueError when a file is missing.
     """
     folder = recorded.folder / "figures"
     inlined = {
@@ -48,14 +53,13 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
     sections = [
         _summary(recorded),
         prose("terms.html") + _glossary(),
-        *(_theorem(row, inlined.get(row["name"], "")) for row in recorded.verdicts),
+        *(_theorem(row, inlined.get(row["name"], NO_FIGURE)) for row in recorded.verdicts),
         real_data_section(recorded),
         _reproduce(recorded),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    header = (
-        f'<p class="kicker">sparseopt · revision {html.escape(revision())}</p>\n<h1>{TITLE}</h1>\n{prose("lead.html")}'
-    )
+    kicker = f'<p class="kicker">sparseopt · page made at revision {html.escape(revision())}</p>'
+    header = f"{kicker}\n<h1>{TITLE}</h1>\n{prose('lead.html')}"
     path.write_text(page(f"sparseopt: {TITLE.lower()}", header, sections, _footer()), encoding="utf-8")
     return path
 
@@ -63,8 +67,13 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
 def verdict_badge(row: Mapping[str, Any]) -> str:
     """The verdict of a theorem, in green only when it is the one expected."""
     kind = "good" if row["ok"] else "bad"
-    text = row["verdict"] if row["ok"] else f"{row['verdict']}, expected {row['expected']}"
+    text = verdict_text(row) if row["ok"] else f"{verdict_text(row)}, expected {row['expected']}"
     return badge(text, kind)
+
+
+def verdict_text(row: Mapping[str, Any]) -> str:
+    """The verdict of a theorem, with the checks that could not run."""
+    return row["verdict"] + (f", not run: {', '.join(row['not_run'])}" if row["not_run"] else "")
 
 
 def _summary(recorded: Recorded) -> str:
@@ -79,7 +88,7 @@ def _summary(recorded: Recorded) -> str:
         )
         for row in recorded.verdicts
     ]
-    heads = ("Claim", "Evidence", "#Instances", "#Hypotheses needed", "Worst margin", "Verdict")
+    heads = ("Claim", "Evidence", "#Instances", "#Hypotheses needed", "Worst margin (floating point)", "Verdict")
     return '<h2 id="summary">Summary</h2>\n' + table(heads, [*rows, real_data_summary(recorded)])
 
 
@@ -115,7 +124,10 @@ def _theorem(row: Mapping[str, Any], figure: str) -> str:
             "<h3>Special and real instances</h3>",
             table(("Instance", "What is checked", "Worst margin", "Shown"), _fixed(row)),
         ]
-    command = f"python -m theory verify {name} --level {html.escape(row['level'])} --seed {row['seed']}"
+    command = (
+        f"python -m theory verify {name} --level {html.escape(row['level'])} --n {row['n']} --seed {row['seed']} "
+        f"--json out/again/{name}.json --curves out/again/curves"
+    )
     return "\n".join([*parts, figure, f"<h3>Run it again</h3>\n<pre>{command}</pre>"])
 
 
@@ -126,8 +138,10 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
             "Instances",
             f"{row['instances']:,} meet the hypotheses; drawn, but left out: {row['rejected']:,}",
         ),
-        ("Worst margin", f"{_worst(row)}, at instance seed {row['worst_seed']}"),
+        ("Worst margin", f"{_worst(row)}, at instance seed {row['worst_seed']}; a comparison in floating point"),
     ]
+    if row.get("failure"):
+        found.insert(0, ("What is wrong", plain(row["failure"])))
     if row.get("worst_claim"):
         found.append(("Its claim", plain(row["worst_claim"])))
     if row.get("certificates"):
@@ -139,7 +153,18 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
             ("Attack", f"{attacks['tried']:,} competitors tried, {attacks['below']:,} below the claimed minimum")
         )
     found.append(("Run", f"seed {row['seed']}, level {plain(row['level'])}, {row['seconds']:.1f} s"))
+    found.append(("Revision", _made_at(row["revision"])))
     return found
+
+
+def _made_at(recorded: str) -> str:
+    """A recorded revision, and the present one where it is another."""
+    now = revision()
+    return html.escape(recorded if recorded == now else f"{recorded} (the checkout is now at {now})")
+
+
+def _listed(found: Mapping[str, str]) -> str:
+    return html.escape(", ".join(f"{name} {version}" for name, version in found.items()))
 
 
 def _hypotheses(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
@@ -189,14 +214,22 @@ def _fixed_row(case: Mapping[str, Any]) -> tuple[str, str, str, str]:
 def _reproduce(recorded: Recorded) -> str:
     study = recorded.window[0]
     commands = (
-        "make reproduce                                # everything on this page\n"
-        "python -m theory verify                       # the theorems: verdicts and curves\n"
-        "python -m experiments run one_group_window    # the study on real data\n"
-        "python -m paper_figures                       # figures and this page"
+        "# everything on this page\n"
+        "make reproduce\n"
+        "# the theorems: verdicts and curves\n"
+        f"{VERIFY}\n"
+        "# the study on real data\n"
+        "python -m experiments run one_group_window\n"
+        "# figures and this page\n"
+        "python -m paper_figures"
     )
+    theorems = list(dict.fromkeys(_made_at(row["revision"]) for row in recorded.verdicts))
+    libraries = list(dict.fromkeys(_listed(row["versions"]) for row in recorded.verdicts))
     pairs = [
-        ("Revision", f"{html.escape(revision())} (page), {html.escape(study['revision'])} (study)"),
-        ("Versions", html.escape(", ".join(f"{name} {version}" for name, version in versions().items()))),
+        ("Revision of the theorems", "; ".join(theorems)),
+        ("Versions of the theorems", "; ".join(libraries)),
+        ("Revision of the study", _made_at(study["revision"])),
+        ("Versions of the study", _listed(study["versions"])),
         ("Device of the study", html.escape(study["device"])),
     ]
     return f'<h2 id="reproduce">Reproduce</h2>\n<pre>{commands}</pre>\n{facts(pairs)}'

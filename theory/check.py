@@ -91,8 +91,8 @@ class Report:
     @property
     def verdict(self) -> str:
         """ "fails" if any evidence fails or could not be evaluated; "vacuous" if fewer than half of the draws
-        (or none) satisfy the hypotheses; "powerless" if a necessary hypothesis has no counterexample or one does not separate;
-        else "holds".
+        (or none) satisfy the hypotheses; "powerless" if a necessary hypothesis has no counterexample or one does not
+        separate; else "holds".
         """
         return next(self._failures(), (HOLDS, ""))[0]
 

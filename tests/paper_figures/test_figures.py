@@ -72,3 +72,13 @@ def test_damaged_data_are_named(folder):
     (folder / "theory" / "verdicts.json").write_text("[]")
     with pytest.raises(MissingDataError, match="lambda_window is not in"):
         Recorded(folder).verdict("lambda_window")
+
+
+def test_the_legend_of_the_widths_hides_no_mark_and_looks_like_none(recorded):
+    with house_style() as plt:
+        figure = FIGURES["lambda_window"].draw(recorded, plt)
+        figure.canvas.draw()
+        panel = figure.axes[-1]
+        (legend,) = [found for part in figure.subfigs for found in part.legends]
+        assert panel.get_legend() is None
+        assert not panel.get_window_extent().overlaps(legend.get_window_extent())

@@ -9,9 +9,11 @@ from html.parser import HTMLParser
 import pytest
 from small_recordings import study_rows, verdict_row, write_study
 
+import sparseopt as so
+from paper_figures import report as report_module
 from paper_figures.__main__ import FIGURES, main
 from paper_figures.real_data import problems
-from paper_figures.recorded import Recorded
+from paper_figures.recorded import Recorded, prose
 from paper_figures.report import write_report
 
 FRAME = '<?xml version="1.0"?><svg viewBox="0 0 1 1"><g id="a"></g></svg>'
@@ -96,7 +98,7 @@ def test_it_says_what_was_claimed_and_what_came_out(report):
     for name in FIGURES:
         assert f"Title of {name}" in text
         assert f'id="figure-{name}"' in report
-        assert f"python -m theory verify {name} --level standard --seed 7" in text
+        assert f"python -m theory verify {name} --level standard --n 1239 --seed 7 --json out/again/{name}.json" in text
     assert "L + λ ∑g ‖ug‖ ≥ 0" in text
     assert "1,234 meet the hypotheses" in text
     assert "at instance seed 987654321" in text
@@ -107,8 +109,59 @@ def test_it_says_what_was_claimed_and_what_came_out(report):
     assert "q(a + b) ≤ q(a) + q(b)" in text
     assert "not necessary" in text
     assert "not run: no scikit-learn" in text
-    assert "0123456789ab (study)" in text
+    assert "python -m theory verify --json out/theory/verdicts.json --curves out/theory/curves" in text
+    assert "python 3.11.1, numpy 2.1" in text
+    assert "not subadditive, q(1/2) + q(1/2) < q(1)" in text
     assert "numpy" in text
+
+
+def test_recorded_revisions_are_shown_and_the_present_one_where_it_differs(folder, monkeypatch):
+    monkeypatch.setattr(report_module, "revision", lambda: "0123456789ab")
+    text = words(write(folder))
+    assert "ba9876543210 (the checkout is now at 0123456789ab)" in text
+    assert "0123456789ab (the checkout" not in text
+
+
+@pytest.mark.parametrize("where", ["verdict", "not run", "study"])
+def test_a_contradiction_gives_exit_status_1_and_a_new_report(where, folder, capsys):
+    (folder / "report.html").write_text("an old report, all green")
+    rows = [verdict_row(name) for name in FIGURES]
+    if where == "verdict":
+        rows[0] |= {"verdict": "fails", "ok": False, "failure": "instance seed 3: 1 <= 0"}
+        (folder / "theory" / "curves" / f"{rows[0]['name']}.contour.csv").unlink()
+    if where == "not run":
+        rows[0] |= {"ok": False, "not_run": ["diabetes"]}
+    if where == "study":
+        write_study(folder, [r | ({"verdict": "undecided"} if r["type"] == "active" else {}) for r in study_rows()])
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    assert main(["--out", str(folder)]) == 1
+    found = capsys.readouterr()
+    assert f"wrote {folder / 'report.html'}" in found.out
+    assert found.err.startswith("contradicted: ")
+    badge = {"verdict": "fails, expected holds", "not run": "holds, not run: diabetes", "study": "contradicted"}[where]
+    text = (folder / "report.html").read_text(encoding="utf-8")
+    assert f'<span class="badge bad">{badge}' in text
+    assert ("There is no figure" in text) == (where == "verdict")
+    assert (">What is wrong<" in text) == (where == "verdict")
+
+
+def test_narrow_screens_cut_nothing_off(report):
+    assert "white-space: pre-wrap" in report
+    assert not re.search(r"\.plate[^}]*(min-width|overflow-x)", report)
+
+
+def test_the_text_on_the_ten_digits_is_true():
+    def width(digit):
+        data = so.datasets.digits(digit)
+        lasso = so.GroupLasso(1.0, data.groups, weights="none")
+        window = so.certify.lambda_window(so.Problem(data.X, so.LeastSquares(data.y), lasso))
+        return 1 - window.lower / window.upper
+
+    widths = [width(digit) for digit in range(10)]
+    assert max(range(10), key=widths.__getitem__) == 7
+    assert f"{100 * widths[7]:.2g} %, {100 * widths[0]:.1g} %" == "17 %, 0.3 %"
+    assert "17 %" in prose("real_data.html")
+    assert "0.3 %" in prose("real_data.html")
 
 
 def test_counterexamples_that_do_not_separate_and_wrong_verdicts_are_shown(folder):
