@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib.metadata
 import importlib.util
 import os
@@ -58,7 +59,8 @@ def report() -> list[tuple[str, str]]:
 
 
 def main() -> None:
-    """Print the report."""
+    """Print the report.  There are no arguments: any is refused with exit status 2."""
+    argparse.ArgumentParser(prog="python -m sparseopt", description="What was built, and what is here.").parse_args()
     for what, value in report():
         print(f"{what:18} {value}")
 
