@@ -136,6 +136,50 @@ def test_the_report_of_the_build():
     assert "torch" in first_words
 
 
+def test_the_report_of_the_build_takes_no_arguments():
+    command = [sys.executable, "-m", "sparseopt", "foo"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert result.returncode == 2
+    assert "unrecognized arguments: foo" in result.stderr
+    assert result.stdout == ""
+
+
+STEP = """#!/bin/sh
+echo "step $2"
+case "$FAILING" in *$2*) failed=1;; esac
+[ "$2" = theory ] && [ "$FAILING" != "theory crashes" ] && echo new > out/theory/verdicts.json
+[ "$2" = paper_figures ] && { cp out/theory/verdicts.json out/report.html || exit 1; }
+exit ${failed:-0}
+"""
+"""Stands for Python in the steps of `make reproduce`: the report is a copy of the verdicts."""
+
+
+@pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.parametrize(
+    ("failing", "report"),
+    [
+        ("", "new\n"),
+        ("theory", "new\n"),
+        ("paper_figures", "new\n"),
+        ("theory crashes", None),
+        ("experiments", None),
+    ],
+)
+def test_a_failing_step_of_reproduce_fails_and_leaves_no_old_report(failing, report, tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    (tmp_path / "step").write_text(STEP)
+    (tmp_path / "step").chmod(0o755)
+    (tmp_path / "out" / "theory").mkdir(parents=True)
+    for old in ("report.html", "theory/verdicts.json"):
+        (tmp_path / "out" / old).write_text("old")
+    command = ["make", "reproduce", "PYTHON=true", "PY=./step"]
+    env = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")} | {"FAILING": failing}
+    result = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False, env=env)
+    assert (result.returncode != 0) == bool(failing), result.stdout + result.stderr
+    found = tmp_path / "out" / "report.html"
+    assert (found.read_text() if found.exists() else None) == report
+
+
 def test_the_report_without_the_core():
     env = os.environ | {"SPARSEOPT_DISABLE_NATIVE": "1"}
     command = [sys.executable, "-m", "sparseopt"]
@@ -190,12 +234,20 @@ assert not any(name.endswith((".cpp", ".cu", ".so")) for name in zipfile.ZipFile
 """
 
 
+INSIDE = "SPARSEOPT_TESTS_OF_A_CLONE"
+"""Set for the commands in a fresh clone, so that its tests make no clone of their own."""
+
+HALF_AN_HOUR = 1800
+
+
 def make(checkout, *targets):
     """(seconds, output) of make in a checkout, with the interpreter behind this environment."""
     base = getattr(sys, "_base_executable", sys.executable)
     start = time.time()
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTEST"))} | {INSIDE: "1"}
+    command = ["make", f"PYTHON={base}", *targets]
     result = subprocess.run(
-        ["make", f"PYTHON={base}", *targets], cwd=checkout, capture_output=True, text=True, check=False
+        command, cwd=checkout, capture_output=True, text=True, check=False, env=env, timeout=HALF_AN_HOUR
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return time.time() - start, result.stdout
@@ -203,6 +255,7 @@ def make(checkout, *targets):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
+@pytest.mark.skipif(INSIDE in os.environ, reason="these are the tests of a fresh clone already")
 def test_the_commands_in_a_fresh_clone(tmp_path):
     checkout = clone(tmp_path / "checkout")
     make(checkout, "setup")
@@ -212,7 +265,7 @@ def test_the_commands_in_a_fresh_clone(tmp_path):
     _, output = make(checkout, "reproduce")
     assert "out/report.html" in output.strip().splitlines()[-1]
     assert (checkout / "out" / "report.html").stat().st_size > 0
-    _, output = make(checkout, "test", "PYTEST=.venv/bin/python -m pytest -q tests/native tests/test_layers.py")
+    _, output = make(checkout, "test")
     assert "wrote out/tests/fast.xml" in output
     status = subprocess.run(["git", "status", "--porcelain"], cwd=checkout, capture_output=True, text=True, check=True)
     assert status.stdout == ""
