@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array, size
+from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array
 
 Array = Any
 """An array of NumPy, torch or any other library that follows the array API standard; shapes are in the docstrings."""
@@ -19,6 +19,22 @@ def namespace(*arrays: Array) -> Any:
 def is_numpy(xp: Any) -> bool:
     """Whether `xp` is the NumPy namespace, where in-place output and compiled code can be used."""
     return is_numpy_namespace(xp)
+
+
+def floating(x: Array) -> Array:
+    """x [...] itself if it is a real floating array, as float64 if it holds integers or booleans; numbers as they are.
+
+    Formulas would keep the dtype, and round a norm to an integer.  Raises ValueError for any other dtype.
+    """
+    dtype = getattr(x, "dtype", None)
+    if dtype is None or getattr(dtype, "kind", "") == "f" or getattr(dtype, "is_floating_point", False):
+        return x
+    xp = namespace(x)
+    if xp.isdtype(dtype, "real floating"):
+        return x
+    if not xp.isdtype(dtype, ("bool", "integral")):
+        raise ValueError(f"an array has dtype {dtype}: give real numbers (floating, integer or bool)")
+    return xp.astype(x, xp.float64)
 
 
 def safe_divide(numerator: Array, denominator: Array, fallback: float = 0.0) -> Array:
@@ -38,6 +54,8 @@ def write(result: Array, out: Array | None) -> Array:
         return result
     if tuple(out.shape) != tuple(result.shape):
         raise ValueError(f"out has shape {tuple(out.shape)}, but the result has shape {tuple(result.shape)}")
+    if out.dtype != result.dtype:
+        raise ValueError(f"out has dtype {out.dtype}, but the result has dtype {result.dtype}: give one of that dtype")
     if is_torch_array(out):
         out.copy_(result)
     else:
@@ -80,14 +98,40 @@ def check_finite(array: np.ndarray, name: str) -> None:
     raise ValueError(f"{name}{list(first)} is {array[first]}: all entries must be finite; drop or impute them first")
 
 
+def real_number(value: Any) -> float:
+    """`value`, a real number of Python or NumPy (or an array [] of one), as a float; NaN for all else, also bools."""
+    try:
+        kind = np.asarray(value).dtype.kind
+        return float(value) if kind in "iufO" and np.ndim(value) == 0 else np.nan
+    except (TypeError, ValueError, OverflowError, RuntimeError):
+        return np.nan
+
+
 def positive_scalar(value: Any, name: str) -> float:
     """`value` as a float; ValueError unless it is a real number with 0 < value < inf."""
-    try:
-        if isinstance(value, str | bytes | complex) or size(np.asarray(value)) != 1:
-            raise TypeError
-        number = float(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"{name} is {value!r}: one positive, finite number is needed") from None
-    if not 0 < number < float("inf"):
-        raise ValueError(f"{name} is {number}: it must be positive and finite")
+    number = real_number(value)
+    if not 0 < number < np.inf:
+        raise ValueError(f"{name} is {value!r}: give one positive, finite number")
     return number
+
+
+def checked_tolerance(tol: Any) -> float:
+    """tol as a float; ValueError unless it is a real number with 0 <= tol < inf."""
+    number = real_number(tol)
+    if not 0 <= number < np.inf:
+        raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
+    return number
+
+
+def described(value: Any) -> str:
+    """What `value` is, for error messages: a class, a string or None as written, else the name of its type."""
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    return repr(value) if value is None or isinstance(value, str) else f"of type {type(value).__name__}"
+
+
+def checked_flag(value: Any, name: str) -> bool:
+    """`value` as a bool; ValueError unless it is one, of Python or NumPy."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name} is {value!r}: give True or False")
+    return bool(value)

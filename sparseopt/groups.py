@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, is_numpy, namespace
+from ._array import Array, described, floating, is_numpy, namespace
 
 
 class Groups:
@@ -61,7 +61,7 @@ class Groups:
     @classmethod
     def uniform(cls, n_groups: int, size: int) -> Groups:
         """`n_groups` consecutive groups of `size` coefficients each; both positive integers, else ValueError."""
-        n_groups, size = (int(_integers([v], name)[0]) for v, name in ((n_groups, "n_groups"), (size, "size")))
+        n_groups, size = _integer(n_groups, "n_groups"), _integer(size, "size")
         if n_groups < 1 or size < 1:
             raise ValueError(f"n_groups is {n_groups} and size is {size}: both must be at least 1")
         return cls.from_sizes([size] * n_groups)
@@ -73,12 +73,15 @@ class Groups:
         labels: [p], the group of each coefficient: integers, strings or anything that sorts.
         Raises ValueError when labels is empty, not one-dimensional, or contains NaN.
         """
-        array = np.asarray(labels if isinstance(labels, np.ndarray) else list(labels))
+        array = _array_of(labels, "labels")
         if array.ndim != 1 or array.size == 0:
             raise ValueError(f"labels has shape {array.shape}: give one label for each coefficient, shape [p]")
         if array.dtype.kind == "f" and np.isnan(array).any():
             raise ValueError("labels contains NaN: give every coefficient a group")
-        names, inverse = np.unique(array, return_inverse=True)
+        try:
+            names, inverse = np.unique(array, return_inverse=True)
+        except TypeError as error:
+            raise ValueError(f"labels cannot be sorted ({error}): give integers or strings, None is no label") from None
         return cls(inverse, names.tolist())
 
     @classmethod
@@ -97,10 +100,11 @@ class Groups:
         """
         if overlap not in ("error", "latent"):
             raise ValueError(f'overlap is {overlap!r}: allowed are "error" and "latent"')
-        members = [_integers(indices, f"lists[{g}]") for g, indices in enumerate(lists)]
+        members = [_integers(indices, f"lists[{g}]") for g, indices in enumerate(_listed(lists, "lists"))]
         if not members:
             raise ValueError("lists is empty: at least one group is needed")
-        p = int(max(m.max() for m in members)) + 1 if n_features is None else int(n_features)
+        p = int(max(m.max() for m in members)) + 1 if n_features is None else _integer(n_features, "n_features")
+        _check_enough(members, p)
         labels = np.full(p, -1, dtype=np.int64)
         for g, indices in enumerate(members):
             _claim(labels, g, indices, overlap == "latent")
@@ -142,12 +146,13 @@ class Groups:
     def norms(self, w: Array) -> Array:
         """Euclidean norms |w_g|_2 of the groups (Frobenius norms of their rows when w has two axes).
 
-        w: [p] or [p, T], any array library.  Returns [G] in the dtype of w.  Relative error of a few ulp for NumPy
-        arrays, over the whole range of the dtype; other libraries may overflow beyond sqrt(max).
+        w: [p] or [p, T], any array library.  Returns [G] in the dtype of w, float64 for integers.  Relative error of
+        a few ulp for NumPy arrays, over the whole range of the dtype; other libraries may overflow beyond sqrt(max).
         Differentiable; the derivative at a zero group is 0.  Raises ValueError when w does not have p rows.
         """
-        xp = namespace(w)
         self._check_rows(w)
+        w = floating(w)
+        xp = namespace(w)
         if is_numpy(xp):
             with np.errstate(over="ignore", under="ignore"):
                 return self._guarded_norms(w)
@@ -162,12 +167,12 @@ class Groups:
 
     def scale(self, w: Array, s: Array) -> Array:
         """Each group of w [p] or [p, T] times its own factor s [G]; same shape as w."""
-        factors = self.spread(s)
+        w, factors = floating(w), self.spread(floating(s))
         return w * (factors if w.ndim == 1 else factors[:, None])
 
     def divide(self, w: Array, s: Array) -> Array:
         """Each group of w [p] or [p, T] divided by its own s [G] > 0: with its norm, the unit vector, at any scale."""
-        divisors = self.spread(s)
+        w, divisors = floating(w), self.spread(floating(s))
         return w / (divisors if w.ndim == 1 else divisors[:, None])
 
     def active(self, w: Array) -> np.ndarray:
@@ -243,13 +248,48 @@ def _index(xp: Any, index: np.ndarray, like: Array) -> Array:
     return xp.asarray(index.copy(), device=getattr(like, "device", None))
 
 
+def _listed(values: Any, name: str) -> list[Any]:
+    try:
+        return list(values)
+    except TypeError:
+        raise ValueError(f"{name} is {described(values)}: give a list") from None
+
+
+def _array_of(values: Any, name: str) -> np.ndarray:
+    entries = values if isinstance(values, np.ndarray) else _listed(values, name)
+    try:
+        return np.asarray(entries)
+    except ValueError as error:
+        raise ValueError(f"{name} cannot be made an array ({error})") from None
+
+
+def _integer(value: Any, name: str) -> int:
+    array = np.asarray(value)
+    if array.ndim != 0 or array.dtype.kind not in "iu":
+        raise ValueError(f"{name} is {value!r}: integers are needed")
+    return int(array)
+
+
 def _integers(values: Iterable[Any], name: str) -> np.ndarray:
-    array = np.asarray(values if isinstance(values, np.ndarray) else list(values))
+    array = _array_of(values, name)
     if array.ndim != 1 or array.size == 0:
         raise ValueError(f"{name} has shape {array.shape}: give a non-empty list of integers")
     if array.dtype.kind not in "iu":
         raise ValueError(f"{name} has dtype {array.dtype}: integers are needed")
     return array.astype(np.int64)
+
+
+def _check_enough(members: list[np.ndarray], p: int) -> None:
+    """ValueError where fewer than p indices are listed, naming the first that is missing; nothing of size p is made."""
+    listed = np.unique(np.concatenate(members))
+    listed = listed[(listed >= 0) & (listed < p)]
+    if sum(len(indices) for indices in members) < p:
+        gaps = np.flatnonzero(listed != np.arange(len(listed)))
+        missing = int(gaps[0]) if len(gaps) else len(listed)
+        raise ValueError(
+            f"coefficient {missing} is in no group: add it to one, or give it one of its own, so that 0 to {p - 1} are "
+            "all listed"
+        )
 
 
 def _claim(labels: np.ndarray, g: int, indices: np.ndarray, overlap: bool) -> None:

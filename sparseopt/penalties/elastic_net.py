@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, namespace, positive_scalar, write
+from .._array import Array, floating, namespace, positive_scalar, write
 from ..groups import Groups
 from .group_lasso import GroupLasso
 
@@ -55,6 +55,7 @@ class GroupElasticNet:
 
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
+        w = floating(w)
         return self.lasso.value(w) + self.l2 / 2 * namespace(w).sum(w * w)
 
     def prox(self, v: Array, step: float = 1.0, out: Array | None = None) -> Array:
@@ -62,19 +63,23 @@ class GroupElasticNet:
 
         v: [p] or [p, T].  step: > 0, a number.  Returns the shape and dtype of v.  Error a few ulp of |v_g|.
         """
+        v = floating(v)
         return write(self.lasso.prox(v, step) / (1 + step * self.l2), out)
 
     def violation(self, w: Array, gradient: Array) -> Array:
         """Distance [G] of -gradient_g to the subdifferential at w [p] or [p, T]; the ridge joins the gradient."""
+        w, gradient = floating(w), floating(gradient)
         return self.lasso.violation(w, gradient + self.l2 * w)
 
     def conjugate(self, c: Array) -> float:
         """sup over w of <c, w> - penalty(w) = sum_g max(|c_g| - strength_g, 0)^2 / (2 l2), for c [p] or [p, T]."""
+        c = floating(c)
         norms = np.asarray(self.groups.norms(c), dtype=np.float64)
         return float((np.maximum(norms - self.strength, 0) ** 2).sum() / (2 * self.l2))
 
     def critical_lam(self, c: Array) -> float:
         """Smallest lam at which 0 is optimal for the gradient -c [p] or [p, T]: max_g |c_g| / weights[g]."""
+        c = floating(c)
         return self.lasso.critical_lam(c)
 
     def dual_limit(self, c: Array) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import Array, namespace, write
+from .._array import Array, floating, namespace, write
 from .scalar import as_steps
 
 BISECTIONS = 24
@@ -31,11 +31,13 @@ class ExpMask:
 
     def value(self, t: Array) -> Array:
         """rho(t) for t [...] >= 0.  Relative error a few ulp."""
+        t = floating(t)
         square = _mask_root(t) ** 2
         return square * (square + 1)
 
     def slope(self, t: Array) -> Array:
         """rho'(t) = W(2 t^2) / t = 2 s e^(-s^2) for t [...] >= 0."""
+        t = floating(t)
         s = _mask_root(t)
         return 2 * s * namespace(t).exp(-(s**2))
 
@@ -46,6 +48,7 @@ class ExpMask:
         sqrt 3)) = 10.547 there can be three; the outer two are compared by value.  No dead zone: prox(v) ~
         v / (1 + 2 step) as v -> 0 (ledger D7).  Relative error a few ulp times (1 + log step).
         """
+        v = floating(v)
         xp = namespace(v)
         step = as_steps(xp, v, step) + 0 * v
         positive = v > 0
@@ -63,6 +66,7 @@ class ExpMask:
 
     def inverse(self, y: Array) -> Array:
         """s e^(s^2) with s^2 = 2 y / (1 + sqrt(1 + 4 y)), for y [...] >= 0; 0 for negative y."""
+        y = floating(y)
         xp = namespace(y)
         y = xp.clip(y, min=0)
         square = 2 * y / (1 + xp.sqrt(1 + 4 * y))

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._array import Array, as_float, is_numpy, namespace, positive_scalar, safe_divide, write
+from .._array import Array, as_float, floating, is_numpy, namespace, positive_scalar, safe_divide, write
 from ..groups import Groups
 from . import strength as at_strength
 from .exp_mask import ExpMask
@@ -15,7 +15,7 @@ from .log import Log
 from .mcp import MCP
 from .power import Power
 from .scad import SCAD
-from .scalar import ScalarPenalty
+from .scalar import ScalarPenalty, checked_rho
 
 
 class GroupPenalty:
@@ -26,11 +26,11 @@ class GroupPenalty:
     coefficients in the group's rows), "none" (all 1) or an array [G] of numbers >= 0: 0 leaves a group unpenalised, inf
     forces it out (penalty 0 at 0, inf elsewhere).
 
-    strength: [G] = lam * weights.  Immutable.  Raises ValueError for another lam or weights.
+    strength: [G] = lam * weights.  Immutable.  Raises ValueError for another rho, lam or weights.
     """
 
     def __init__(self, rho: ScalarPenalty, lam: float, groups: Groups, weights: Any = "sqrt") -> None:
-        self.rho = rho
+        self.rho = checked_rho(rho, "value", "slope", "prox")
         self.lam = positive_scalar(lam, "lam")
         self.groups = _checked_groups(groups)
         self.weights = _resolve_weights(weights, groups)
@@ -78,14 +78,17 @@ class GroupPenalty:
 
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
+        w = floating(w)
         return namespace(w).sum(at_strength.value(self.rho, self.groups.norms(w), self._strengths(w)))
 
     def prox(self, v: Array, step: float = 1.0, out: Array | None = None) -> Array:
         """argmin over w of |w - v|^2 / 2 + step * penalty(w), a global minimiser also where rho is not convex.
 
-        v: [p] or [p, T].  step: > 0, a number.  Returns the shape and dtype of v.  Each group keeps its direction:
-        w_g = v_g * rho.prox(|v_g|, step * strength_g) / |v_g|.  Error a few ulp of |v_g|.
+        v: [p] or [p, T].  step: >= 0, a number.  Returns the shape and dtype of v, float64 for integers.  Each group
+        keeps its direction: w_g = v_g * rho.prox(|v_g|, step * strength_g) / |v_g|.  Error a few ulp of |v_g|.
+        Raises ValueError for step < 0 and for an `out` of another shape or dtype.
         """
+        v = floating(v)
         norms = self.groups.norms(v)
         shrunk = at_strength.prox(self.rho, norms, self._strengths(v), step)
         return write(self.groups.scale(v, safe_divide(shrunk, norms)) + 0.0, out)  # + 0.0 turns -0.0 into 0.0
@@ -97,6 +100,7 @@ class GroupPenalty:
         0 at a zero group whose slope is infinite, where every gradient is a subgradient; inf at a group that is forced
         out and is not zero.
         """
+        w, gradient = floating(w), floating(gradient)
         xp = namespace(w, gradient)
         strengths, norms = self._strengths(w), self.groups.norms(w)
         zero = norms == 0
@@ -116,6 +120,7 @@ class GroupPenalty:
         c: [p] or [p, T].  Unpenalised groups count as inf unless c_g = 0.  For convex penalties this is the dual norm
         (gauge) of the penalty with lam = 1.  Relative error a few ulp.  Raises ValueError when rho'(0+) is 0 or inf.
         """
+        c = floating(c)
         slope = float(self.rho.slope0)
         if not 0 < slope < np.inf:
             reason = "0 is never a solution" if slope == 0 else "0 is stationary for every lam"

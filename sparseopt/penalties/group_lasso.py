@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .._array import Array, namespace
+from .._array import Array, checked_flag, floating, namespace
 from ..groups import Groups
 from .group import GroupPenalty
 from .linear import Linear
@@ -18,10 +18,11 @@ class GroupLasso(GroupPenalty):
 
     def __init__(self, lam: float, groups: Groups, weights: Any = "sqrt", positive: bool = False) -> None:
         super().__init__(Linear(), lam, groups, weights)
-        self.positive = bool(positive)
+        self.positive = checked_flag(positive, "positive")
 
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; inf for a negative entry where positive=True."""
+        w = floating(w)
         xp, total = namespace(w), super().value(w)
         if not self.positive:
             return total
@@ -32,6 +33,7 @@ class GroupLasso(GroupPenalty):
 
         With the constraint: the minimiser is 0 where v_j <= 0, and there the remaining problem does not see v_j.
         """
+        v = floating(v)
         return super().prox(namespace(v).clip(v, min=0) if self.positive else v, step, out)
 
     def violation(self, w: Array, gradient: Array) -> Array:
@@ -39,6 +41,7 @@ class GroupLasso(GroupPenalty):
 
         With the constraint a zero coordinate has the subgradients (-inf, 0], so a positive gradient counts for nothing.
         """
+        w, gradient = floating(w), floating(gradient)
         if not self.positive:
             return super().violation(w, gradient)
         xp = namespace(w, gradient)
@@ -48,4 +51,5 @@ class GroupLasso(GroupPenalty):
 
     def critical_lam(self, c: Array) -> float:
         """Smallest lam at which 0 is optimal for the gradient -c: max_g |c_g| / weights[g], of (c)_+ if positive."""
+        c = floating(c)
         return super().critical_lam(namespace(c).clip(c, min=0) if self.positive else c)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .._array import Array, namespace, positive_scalar
+from .._array import Array, floating, namespace, positive_scalar
 from ..groups import Groups
 from .group import _checked_groups
 from .group_lasso import GroupLasso
-from .scalar import ScalarPenalty
+from .scalar import ScalarPenalty, checked_rho
 
 
 class InverseSum:
@@ -29,7 +27,7 @@ class InverseSum:
     def __init__(self, lam: float, groups: Groups, rho: ScalarPenalty) -> None:
         self.lam = positive_scalar(lam, "lam")
         self.groups = _checked_groups(groups)
-        self.rho = _checked_rho(rho)
+        self.rho = checked_rho(rho, "value", "slope", "inverse")
 
     @property
     def companion(self) -> GroupLasso:
@@ -42,6 +40,7 @@ class InverseSum:
 
     def value(self, w: Array) -> Array:
         """R(w) for w [p] or [p, T]; +inf where q does not reach the sum.  Exactly lam |w_g| with one active group."""
+        w = floating(w)
         xp = namespace(w)
         norms = self.groups.norms(w)
         total = xp.sum(self.rho.value(norms))
@@ -55,6 +54,7 @@ class InverseSum:
 
         lam * q'(|w_g|) / q'(r) * w_g / |w_g| with r = R(w) / lam.  Raises ValueError where R(w) is +inf.
         """
+        w = floating(w)
         xp = namespace(w)
         norms = self.groups.norms(w)
         active = norms > 0
@@ -72,16 +72,10 @@ class InverseSum:
         Along a single group R is lam |w_g|, and no direction is cheaper where rho is subadditive near 0, as it is for
         rho'(0+) > 0.  Raises ValueError for rho'(0+) = 0.
         """
+        c = floating(c)
         if not self.rho.slope0 > 0:
             raise ValueError(f"{self.rho!r} has slope 0 at 0 and is not subadditive there: choose lam directly")
         return self.companion.critical_lam(c)
 
     def __repr__(self) -> str:
         return f"InverseSum(lam={self.lam:g}, rho={self.rho!r}, {self.groups!r})"
-
-
-def _checked_rho(rho: Any) -> ScalarPenalty:
-    missing = [name for name in ("value", "slope", "inverse") if not callable(getattr(rho, name, None))]
-    if missing:
-        raise ValueError(f"rho is {rho!r}, without {' and '.join(missing)}: give a scalar penalty, e.g. Power(0.5)")
-    return rho

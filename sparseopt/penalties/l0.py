@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace, write
+from .._array import Array, floating, namespace, write
 from .scalar import as_steps
 
 
@@ -22,10 +22,12 @@ class L0:
 
     def value(self, t: Array) -> Array:
         """1 where t [...] > 0, else 0."""
+        t = floating(t)
         return namespace(t).astype(t > 0, t.dtype)
 
     def slope(self, t: Array) -> Array:
         """0 for t [...] > 0, inf at 0."""
+        t = floating(t)
         xp = namespace(t)
         return xp.where(t > 0, xp.zeros_like(t), xp.full_like(t, math.inf))
 
@@ -34,11 +36,13 @@ class L0:
 
         v: [...] >= 0.  step: >= 0, a number or [...].  Exact but for the rounding of the threshold.
         """
+        v = floating(v)
         xp = namespace(v)
         s = as_steps(xp, v, step)
         return write(xp.where(v > xp.sqrt(2 * s), v, xp.zeros_like(v)), out)
 
     def inverse(self, y: Array) -> Array:
         """inf{t: rho(t) >= y} for y [...]: 0 up to y = 1, +inf beyond."""
+        y = floating(y)
         xp = namespace(y)
         return xp.where(y <= 1, xp.zeros_like(y), xp.full_like(y, math.inf))

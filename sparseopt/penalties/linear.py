@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array import Array, namespace, write
+from .._array import Array, floating, namespace, write
 from .scalar import as_steps
 
 
@@ -18,17 +18,21 @@ class Linear:
 
     def value(self, t: Array) -> Array:
         """t [...], exactly."""
+        t = floating(t)
         return +t
 
     def slope(self, t: Array) -> Array:
         """1 for every t [...]."""
+        t = floating(t)
         return namespace(t).ones_like(t)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
         """max(v - step, 0) for v [...] >= 0 and step >= 0 (a number or [...]); soft thresholding, error half an ulp."""
+        v = floating(v)
         xp = namespace(v)
         return write(xp.clip(v - as_steps(xp, v, step), min=0), out)
 
     def inverse(self, y: Array) -> Array:
         """y [...], exactly; 0 for negative y."""
+        y = floating(y)
         return namespace(y).clip(y, min=0)

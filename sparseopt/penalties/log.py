@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array import Array, namespace, positive_scalar, write
+from .._array import Array, floating, namespace, positive_scalar, write
 from .scalar import as_steps, better_of_zero_and
 
 
@@ -34,10 +34,12 @@ class Log:
 
     def value(self, t: Array) -> Array:
         """log(1 + t / eps) for t [...] >= 0."""
+        t = floating(t)
         return namespace(t).log1p(t / self.eps)
 
     def slope(self, t: Array) -> Array:
         """1 / (eps + t) for t [...] >= 0."""
+        t = floating(t)
         return 1 / (self.eps + t)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
@@ -45,6 +47,7 @@ class Log:
 
         The larger root of r^2 + (eps - v) r + step - eps v, compared with 0 (ledger D7).  Error a few ulp of v.
         """
+        v = floating(v)
         xp = namespace(v)
         s, eps = as_steps(xp, v, step), self.eps
         # sqrt of the discriminant (v + eps)^2 - 4 step, in factors: no cancellation, no overflow
@@ -55,5 +58,6 @@ class Log:
 
     def inverse(self, y: Array) -> Array:
         """eps (e^y - 1) for y [...] >= 0; 0 for negative y."""
+        y = floating(y)
         xp = namespace(y)
         return self.eps * xp.expm1(xp.clip(y, min=0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace, positive_scalar, write
+from .._array import Array, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 
@@ -34,11 +34,13 @@ class MCP:
 
     def value(self, t: Array) -> Array:
         """rho(t) for t [...] >= 0."""
+        t = floating(t)
         t = namespace(t).clip(t, max=self.gamma)
         return t * (1 - t / (2 * self.gamma))
 
     def slope(self, t: Array) -> Array:
         """max(1 - t / gamma, 0) for t [...] >= 0."""
+        t = floating(t)
         return namespace(t).clip(1 - t / self.gamma, min=0)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
@@ -47,6 +49,7 @@ class MCP:
         step < gamma: v from gamma on, below it (v - step) / (1 - step / gamma), the firm threshold.  step >= gamma: the
         problem is concave on [0, gamma], so only 0 and v remain: v above sqrt(step gamma) (ledger D7).  Error: few ulp.
         """
+        v = floating(v)
         xp, gamma = namespace(v), self.gamma
         s = as_steps(xp, v, step) + xp.zeros_like(v)
         unique = s < gamma
@@ -58,6 +61,7 @@ class MCP:
 
     def inverse(self, y: Array) -> Array:
         """inf{t: rho(t) >= y} = 2 y / (1 + sqrt(1 - 2 y / gamma)) up to y = gamma / 2, then +inf; 0 for negative y."""
+        y = floating(y)
         xp = namespace(y)
         reached = y <= self.gamma / 2
         y = xp.where(reached, xp.clip(y, min=0), xp.zeros_like(y))

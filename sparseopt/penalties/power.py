@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import Array, namespace, positive_scalar, write
+from .._array import Array, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 NEWTON_STEPS = 12
@@ -31,10 +31,12 @@ class Power:
 
     def value(self, t: Array) -> Array:
         """t^q for t [...] >= 0."""
+        t = floating(t)
         return t**self.q
 
     def slope(self, t: Array) -> Array:
         """q t^(q - 1) for t [...] > 0, inf at 0."""
+        t = floating(t)
         xp = namespace(t)
         positive = t > 0
         safe = xp.where(positive, t, xp.ones_like(t))
@@ -47,6 +49,7 @@ class Power:
         root r >= jump of the convex r - v + step q r^(q-1): in closed form for q = 1/2 and 2/3, else by Newton's
         method from r = v, which decreases monotonically.  Error a few ulp.
         """
+        v = floating(v)
         xp, q = namespace(v), self.q
         s = as_steps(xp, v, step)
         jump = (2 * (1 - q) * s) ** (1 / (2 - q))
@@ -59,6 +62,7 @@ class Power:
 
     def inverse(self, y: Array) -> Array:
         """y^(1/q) for y [...] >= 0; 0 for negative y."""
+        y = floating(y)
         return namespace(y).clip(y, min=0) ** (1 / self.q)
 
 

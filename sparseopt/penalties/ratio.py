@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace, write
+from .._array import Array, floating, namespace, write
 from .scalar import as_steps, better_of_zero_and
 
 
@@ -19,10 +19,12 @@ class Ratio:
 
     def value(self, t: Array) -> Array:
         """t / (1 + t) for finite t [...] >= 0."""
+        t = floating(t)
         return t / (1 + t)
 
     def slope(self, t: Array) -> Array:
         """1 / (1 + t)^2 for t [...] >= 0."""
+        t = floating(t)
         return (1 / (1 + t)) ** 2
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
@@ -31,6 +33,7 @@ class Ratio:
         With u = 1 + r stationarity is u^3 - (1 + v) u^2 + step = 0; its largest root (in closed form, then polished by
         Newton's method on r - v + step / (1 + r)^2) is compared with 0.  Error a few ulp of v.
         """
+        v = floating(v)
         xp = namespace(v)
         s = as_steps(xp, v, step)
         b = (1 + v) / 3
@@ -46,6 +49,7 @@ class Ratio:
 
     def inverse(self, y: Array) -> Array:
         """y / (1 - y) for 0 <= y < 1, +inf for y >= 1; 0 for negative y.  y: [...]."""
+        y = floating(y)
         xp = namespace(y)
         below = y < 1
         safe = xp.where(below, xp.clip(y, min=0), xp.zeros_like(y))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, namespace, positive_scalar, write
+from .._array import Array, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 
@@ -35,12 +35,14 @@ class SCAD:
 
     def value(self, t: Array) -> Array:
         """rho(t) for t [...] >= 0, as min(t, 1) + (u - 1) - (u - 1)^2 / (2 (a - 1)) with u = t clipped to [1, a]."""
+        t = floating(t)
         xp = namespace(t)
         beyond = xp.clip(t, min=1, max=self.a) - 1
         return xp.clip(t, max=1) + beyond * (1 - beyond / (2 * (self.a - 1)))
 
     def slope(self, t: Array) -> Array:
         """1 up to t = 1, max(a - t, 0) / (a - 1) beyond, for t [...] >= 0."""
+        t = floating(t)
         return namespace(t).clip((self.a - t) / (self.a - 1), min=0, max=1)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
@@ -50,6 +52,7 @@ class SCAD:
         Otherwise the problem is concave on [1, a], and the soft threshold, at most 1, is compared with v: both are as
         good at v = (a + 1 + step) / 2, or at sqrt(step (a + 1)) where the soft threshold is 0.  Error a few ulp.
         """
+        v = floating(v)
         xp, a = namespace(v), self.a
         s = as_steps(xp, v, step) + xp.zeros_like(v)
         soft = xp.clip(v - s, min=0)
@@ -63,6 +66,7 @@ class SCAD:
 
     def inverse(self, y: Array) -> Array:
         """inf{t: rho(t) >= y}: y up to 1, a - sqrt((a - 1) (a + 1 - 2 y)) up to (a + 1) / 2, then +inf; 0 for y < 0."""
+        y = floating(y)
         xp, a = namespace(y), self.a
         reached = y <= (a + 1) / 2
         y = xp.where(reached, xp.clip(y, min=0), xp.zeros_like(y))

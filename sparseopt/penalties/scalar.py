@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+
 from .._array import Array, namespace
 
 
@@ -12,7 +14,8 @@ from .._array import Array, namespace
 class ScalarPenalty(Protocol):
     """A function rho: [0, inf) -> [0, inf) with rho(0) = 0, increasing, at unit strength.
 
-    Methods take and return arrays [...] of any library that follows the array API standard and keep the dtype.
+    Methods take and return arrays [...] of any library that follows the array API standard and keep a floating dtype;
+    integers and booleans become float64.  prox raises ValueError for step < 0 and an `out` of another shape or dtype.
 
     slope0: rho'(0+), may be inf or 0.  weak_convexity: smallest kappa >= 0 such that rho + kappa t^2 / 2 is convex,
     inf when there is none.  convex: weak_convexity == 0.
@@ -47,8 +50,23 @@ class ScalarPenalty(Protocol):
 
 
 def as_steps(xp: Any, v: Array, step: float | Array) -> Array:
-    """`step` as an array of the dtype of v [...] that broadcasts with it."""
+    """`step` as an array of the dtype of v [...] that broadcasts with it.
+
+    Raises ValueError for a number or NumPy array that is not >= 0; a check of other libraries' would wait for a device.
+    """
+    if isinstance(step, int | float | np.number | np.ndarray) and not np.all(np.asarray(step) >= 0):
+        raise ValueError(f"step is {step!r}: give numbers >= 0")
     return xp.asarray(step, dtype=v.dtype) if isinstance(step, int | float) else xp.astype(xp.asarray(step), v.dtype)
+
+
+def checked_rho(rho: Any, *methods: str) -> ScalarPenalty:
+    """rho; ValueError unless it is an instance with these methods."""
+    missing = [name for name in methods if not callable(getattr(rho, name, None))]
+    if missing:
+        raise ValueError(f"rho is {rho!r}, without {' and '.join(missing)}: give a scalar penalty, e.g. Power(0.5)")
+    if isinstance(rho, type):
+        raise ValueError(f"rho is the class {rho.__name__}: give an instance, e.g. Power(0.5)")
+    return rho
 
 
 def better_of_zero_and(root: Array, v: Array, step: Array, value: Callable[[Array], Array]) -> Array:

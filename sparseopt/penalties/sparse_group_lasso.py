@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, namespace, positive_scalar
+from .._array import Array, floating, namespace, positive_scalar, real_number
 from ..groups import Groups
 from .group import _checked_groups, _resolve_weights
 from .group_lasso import GroupLasso
@@ -58,6 +58,7 @@ class SparseGroupLasso:
 
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array (a NumPy float for NumPy input)."""
+        w = floating(w)
         xp = namespace(w)
         return self.l1 * xp.sum(xp.abs(w)) + self.lasso.value(w)
 
@@ -67,6 +68,7 @@ class SparseGroupLasso:
         v: [p] or [p, T].  step: > 0, a number.  Returns the shape and dtype of v.  Error a few ulp of |v_g|.
         Source: the composition is exact, Friedman, Hastie and Tibshirani (arXiv 1001.0736) in its fixed points.
         """
+        v = floating(v)
         return self.lasso.prox(_soft(v, step * self.l1), step, out)
 
     def violation(self, w: Array, gradient: Array) -> Array:
@@ -75,6 +77,7 @@ class SparseGroupLasso:
         w, gradient: [p] or [p, T].  A coordinate at zero takes l1 off its gradient; for a zero group the
         subdifferential is the sum of a box and a ball, so that the soft-thresholded gradient has to fit into the ball.
         """
+        w, gradient = floating(w), floating(gradient)
         xp = namespace(w, gradient)
         rest = xp.where(w == 0, _soft(gradient, self.l1), gradient + self.l1 * xp.sign(w))
         return self.lasso.violation(w, rest)
@@ -87,6 +90,7 @@ class SparseGroupLasso:
         a few ulp.  Source: the epsilon-norm of Burdakov (1988); Ndiaye et al., GAP safe screening for the sparse-group
         lasso (2016).
         """
+        c = floating(c)
         c = np.abs(np.asarray(c, dtype=np.float64)).reshape(self.groups.n_features, -1)
         ball = self.lasso.weights
         roots = np.zeros(self.groups.n_groups)
@@ -106,7 +110,7 @@ class SparseGroupLasso:
 
 
 def _ratio(value: Any) -> float:
-    if isinstance(value, int | float | np.integer | np.floating) and 0 <= value <= 1:
+    if 0 <= real_number(value) <= 1:
         return float(value)
     raise ValueError(f"l1_ratio is {value!r}: give a number from 0 (group LASSO) to 1 (LASSO)")
 

@@ -207,3 +207,44 @@ def test_the_prox_of_a_weakly_convex_penalty_is_lipschitz(seed):
     v = u + 10.0 ** rng.uniform(-6, 0) * rng.standard_normal(7)
     bound = np.linalg.norm(u - v) / (1 - step * P.weak_convexity)
     assert np.linalg.norm(P.prox(u, step) - P.prox(v, step)) <= bound * (1 + 1e-9) + 1e-14
+
+
+EVERY_KIND = pytest.mark.parametrize(
+    "made",
+    [
+        so.GroupLasso(0.3, GROUPS),
+        so.GroupLasso(0.3, GROUPS, positive=True),
+        so.GroupLogSum(0.3, GROUPS),
+        so.GroupMCP(0.3, GROUPS),
+        so.SparseGroupLasso(0.3, GROUPS),
+        so.GroupElasticNet(0.3, GROUPS),
+    ],
+    ids=lambda made: type(made).__name__,
+)
+
+
+@EVERY_KIND
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_integers_and_booleans_count_as_float64(made, dtype, xp):
+    integers = np.array([1, 0, 1, 3, 0, 2, 1]).astype(dtype)
+    w, exact = xp.asarray(integers), integers.astype(np.float64)
+    for method, arguments in [("value", 1), ("prox", 1), ("violation", 2)]:
+        result = getattr(made, method)(*[w] * arguments)
+        assert result.dtype == xp.float64
+        assert np.allclose(np.asarray(result), getattr(made, method)(*[exact] * arguments), rtol=1e-14)
+    for method in ("critical_lam", "dual_limit"):
+        assert getattr(made, method)(w) == pytest.approx(getattr(made, method)(exact), rel=1e-14)
+    assert np.allclose(np.asarray(GROUPS.norms(w)), GROUPS.norms(exact), rtol=1e-14)
+    factors = xp.asarray(np.array([1, 2, 3]))
+    assert np.allclose(np.asarray(GROUPS.scale(w, factors)), GROUPS.scale(exact, np.array([1.0, 2, 3])))
+
+
+@EVERY_KIND
+def test_prox_refuses_negative_steps_and_other_dtypes(made):
+    for step in (-1, np.nan, np.float32(-1)):
+        with pytest.raises(ValueError, match=r"^step is .*: give numbers >= 0"):
+            made.prox(np.ones(7), step)
+    with pytest.raises(ValueError, match=r"^out has dtype float32, but the result has dtype float64"):
+        made.prox(np.ones(7), 1.0, out=np.empty(7, np.float32))
+    with pytest.raises(ValueError, match=r"^out has dtype int64"):
+        made.prox(np.ones(7, int), 1.0, out=np.empty(7, int))

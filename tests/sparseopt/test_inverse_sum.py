@@ -149,3 +149,12 @@ def test_dtype_is_kept(dtype):
 def test_rho_must_have_an_inverse():
     with pytest.raises(ValueError, match="without value and slope and inverse"):
         so.InverseSum(1.0, GROUPS, "sqrt")
+
+
+@pytest.mark.parametrize("rho", SCALAR_PENALTIES, ids=repr)
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+def test_integers_and_booleans_count_as_float64(rho, dtype, xp):
+    R, integers = so.InverseSum(0.3, GROUPS, rho), np.array([0, 0, 1, 0, 0, 1, 0]).astype(dtype)
+    w, exact = xp.asarray(integers), integers.astype(np.float64)
+    assert float(R.value(w)) == pytest.approx(float(R.value(exact)), rel=1e-14)
+    assert np.allclose(np.asarray(R.gradient(w)), R.gradient(exact), rtol=1e-14)

@@ -308,3 +308,26 @@ def test_power_refuses_other_exponents(q):
 def test_log_refuses_other_scales(eps):
     with pytest.raises(ValueError, match="eps is"):
         Log(eps)
+
+
+@EVERY
+@pytest.mark.parametrize("dtype", ["int64", "bool"])
+@pytest.mark.parametrize("method", ["value", "slope", "prox", "inverse"])
+def test_integers_and_booleans_count_as_float64(rho, method, dtype, xp):
+    t = np.array([0, 1, 2]).astype(dtype)
+    expected = getattr(rho, method)(t.astype(np.float64))
+    result = getattr(rho, method)(xp.asarray(t))
+    assert result.dtype == xp.float64
+    assert np.allclose(np.asarray(result), expected, rtol=1e-14)
+
+
+@EVERY
+def test_prox_refuses_negative_steps_and_other_dtypes(rho):
+    for step in (-1, -1e-300, math.nan, np.float32(-1), np.array([1.0, math.nan])):
+        with pytest.raises(ValueError, match=r"^step is .*: give numbers >= 0"):
+            rho.prox(np.ones(2), step)
+    for v, out in [(np.ones(2), np.ones(2, np.float32)), (np.ones(2, int), np.ones(2, int))]:
+        with pytest.raises(ValueError, match=r"^out has dtype"):
+            rho.prox(v, 1.0, out=out)
+    with pytest.raises(ValueError, match="dtype complex128: give real numbers"):
+        rho.value(np.ones(2, complex))
