@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._array import as_float
+from ._array import as_float, checked_flag
 from .datafits.samples import checked_weights
 from .problem import Problem
 
@@ -63,6 +63,7 @@ def accumulate_gram(
     by Dask's scheduler, where the data are.  intercept: centre the statistics, stably, for a fit with an intercept.
     Returns GramStatistics; `.problem(penalty)` is the problem.  Raises ValueError for no chunk, wrong shapes or NaN.
     """
+    checked_flag(intercept, "intercept")
     if y is not None:
         return _from_dask(chunks, y, sample_weight, intercept)
     statistics = (chunk_statistics(*chunk, intercept=intercept) for chunk in _checked_chunks(chunks))

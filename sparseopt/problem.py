@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._array import as_float, check_finite
+from ._array import as_float, check_finite, described
 from .datafits import Datafit, GramLeastSquares, Quadratic
+from .groups import Groups
 from .penalties import InverseSum
 from .unpenalised import refit, unpenalised_columns
 
@@ -26,13 +27,13 @@ class Problem:
     Overlapping groups (`Groups.from_lists(..., overlap="latent")`): X is given with its own columns, and the problem is
     one in the latent coefficients; its X is `groups.expand(X)`, a copy, and w stands for the latent coefficients
     everywhere here.  `collapse` maps them to the columns that were given, as `solve` does for Result.w.
-    Raises ValueError for wrong shapes, an empty X, NaN or infinite entries.
+    Raises ValueError for wrong shapes, an empty X, NaN or infinite entries, and what is no datafit or penalty.
     """
 
     def __init__(self, X: Any, datafit: Datafit, penalty: Any) -> None:
         self.X = _design(X)
-        self.datafit = datafit
-        self.penalty = penalty
+        self.datafit = _checked_datafit(datafit)
+        self.penalty = _checked_penalty(penalty)
         n, p = self.X.shape
         groups = penalty.groups
         if datafit.n_samples != n:
@@ -86,12 +87,13 @@ class Problem:
         """The same data under another penalty; what is known of X is kept."""
         other = Problem.__new__(Problem)
         other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "_unpenalised"} | {"penalty": penalty}
-        if penalty.groups.n_features != self.n_features:
+        if _checked_penalty(penalty).groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
         return other
 
     def with_datafit(self, datafit: Datafit) -> Problem:
         """The same design and penalty with another datafit of as many samples and outputs; X is not copied."""
+        _checked_datafit(datafit)
         if (datafit.n_samples, datafit.n_outputs) != (self.datafit.n_samples, self.datafit.n_outputs):
             raise ValueError(f"{type(datafit).__name__} has another number of samples or outputs than {self!r}")
         other = Problem.__new__(Problem)
@@ -249,6 +251,24 @@ class Problem:
     def __repr__(self) -> str:
         n, p = self.X.shape
         return f"Problem(X [{n}, {p}], {type(self.datafit).__name__}, {self.penalty!r})"
+
+
+def _checked_datafit(datafit: Any) -> Datafit:
+    if isinstance(datafit, type) or not hasattr(datafit, "n_samples"):
+        raise ValueError(
+            f"datafit is {described(datafit)}: give a datafit, e.g. Problem(X, sparseopt.LeastSquares(y), penalty)"
+        )
+    return datafit
+
+
+def _checked_penalty(penalty: Any) -> Any:
+    if isinstance(penalty, type) or not (
+        isinstance(getattr(penalty, "groups", None), Groups) and hasattr(penalty, "value")
+    ):
+        raise ValueError(
+            f"penalty is {described(penalty)}: give a penalty of groups, e.g. sparseopt.GroupLasso(0.1, groups)"
+        )
+    return penalty
 
 
 def _design(X: Any) -> Any:

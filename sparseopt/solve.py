@@ -10,10 +10,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ._array import checked_tolerance, described, real_number
 from .problem import Problem
 
 CHECK_EVERY = 10
 """Iterations between two stopping tests."""
+
+SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
+"""Size of the objective at 0 below which its differences lose digits to underflow."""
 
 MAX_ITER = 100_000
 """Iterations allowed where the caller sets no limit."""
@@ -120,7 +124,7 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
 
     Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
     """
-    solver = _default_solver(problem) if solver is None else solver
+    solver = _checked_solver(_checked_problem(problem), solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
     state = solver.init(problem, start)
     while True:
@@ -153,9 +157,9 @@ def solve(
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
-    monitor = _Monitor(problem, _tolerance(tol), time_limit)
+    monitor = _Monitor(_checked_problem(problem), checked_tolerance(tol), time_limit)
     status = Status.MAX_ITER
-    solver = _tuned(_default_solver(problem) if solver is None else solver, monitor.tol, time_limit)
+    solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
     every = getattr(solver, "check_every", CHECK_EVERY)
     for n_iter, state in enumerate(_with_progress(iterate(problem, solver, w0), verbose)):
         if callback is not None:
@@ -175,9 +179,10 @@ class _Monitor:
     """Measures states, remembers the best one and decides when a run ends."""
 
     def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
-        if time_limit is not None and not time_limit > 0:
+        if time_limit is not None and not real_number(time_limit) > 0:
             raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
+        _check_scale(problem)
         self.start = time.perf_counter()
         zero = np.zeros(problem.w_shape)
         z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
@@ -258,6 +263,38 @@ def _default_solver(problem: Problem) -> Solver:
     return FISTA() if problem.convex else ProximalGradient()
 
 
+def _checked_problem(problem: Any) -> Problem:
+    if not isinstance(problem, Problem):
+        raise ValueError(f"problem is {described(problem)}: give a sparseopt.Problem(X, datafit, penalty)")
+    return problem
+
+
+def _checked_solver(problem: Problem, solver: Any) -> Solver:
+    """The solver, by default the one for the problem; ValueError unless it is an instance with `init` and `step`."""
+    if solver is None:
+        return _default_solver(problem)
+    if isinstance(solver, type) or not all(callable(getattr(solver, name, None)) for name in ("init", "step")):
+        raise ValueError(f"solver is {described(solver)}: give an instance, e.g. sparseopt.solvers.FISTA(), or None")
+    return solver
+
+
+def _check_scale(problem: Problem) -> None:
+    """ValueError where the squares of the data, of which the objective and the gap are made, leave the range of floats.
+
+    The loss at 0, and the squared gradient over the curvature, its natural unit where the loss is measured from 0.
+    """
+    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
+    with np.errstate(all="ignore"):
+        slopes = datafit.gradient(zero)
+        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
+        size = max(abs(datafit.value(zero)), float(np.vdot(slopes, slopes)) / bend)
+    if slopes.any() and size < SMALLEST_OBJECTIVE:
+        raise ValueError(
+            f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
+            "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
+        )
+
+
 def _tuned(solver: Any, tol: float, time_limit: float | None) -> Any:
     """The solver with the accuracy and the time limit of this run, where it has such fields and they are not set."""
     wanted = {"accuracy": tol, "time_limit": time_limit}
@@ -271,12 +308,6 @@ def _with_progress(states: Iterator[Any], verbose: bool) -> Iterator[Any]:
     from tqdm import tqdm
 
     return iter(tqdm(states, unit=" iterations"))
-
-
-def _tolerance(tol: Any) -> float:
-    if isinstance(tol, int | float) and 0 <= tol < np.inf:
-        return float(tol)
-    raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
 
 
 def _positive_integer(value: Any, name: str, default: int) -> int:

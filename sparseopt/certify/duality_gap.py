@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, GroupPenalty, Linear
 from ..problem import Problem
@@ -38,7 +39,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     Returns a Certificate whose lower and upper enclose the absolute gap.  Raises ValueError for a nonconvex penalty, an
     unknown level or one that the datafit does not allow, a wrong shape, NaN, or tol < 0.
     """
-    if level not in LEVELS:
+    if not isinstance(level, str) or level not in LEVELS:
         raise ValueError(f"level is {level!r}: allowed are {', '.join(map(repr, LEVELS))}")
     if not problem.convex:
         raise ValueError(f"{problem.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
@@ -120,13 +121,6 @@ def infeasible_multiple(norms: Ball, strength: Ball) -> float:
     """A float above every such alpha."""
     ratios = np.where(norms.lower > 0, strength.upper / norms.lower, np.inf)
     return float(ratios.min()) * (1 + 4 * UNIT)
-
-
-def checked_tolerance(tol: Any) -> float:
-    """tol as a float; ValueError unless 0 <= tol < inf."""
-    if isinstance(tol, int | float) and 0 <= tol < np.inf:
-        return float(tol)
-    raise ValueError(f"tol is {tol!r}: give a finite number >= 0, e.g. 1e-6")
 
 
 def _reason(verdict: str, bounds: GapBounds | Enclosure) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, InverseSum
 from ..problem import Problem
@@ -14,7 +15,7 @@ from ..solvers.relaxation import why_not
 from .ball import INFLATION, Ball
 from .branching import gap_by_branching
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
-from .duality_gap import GapBounds, checked_tolerance, duality_gap
+from .duality_gap import GapBounds, duality_gap
 from .evaluation import strong_convexity
 from .subadditivity import subadditivity
 

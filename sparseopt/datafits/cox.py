@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float
+from .._array import as_float, checked_flag
 from .one_dimensional import best_multiple, increasing_root
 from .risk_sets import RiskSets
 from .samples import checked_offset, checked_weights
@@ -48,7 +48,7 @@ class Cox:
         offset: Any = None,
         intercept: bool = False,
     ) -> None:
-        if intercept:
+        if checked_flag(intercept, "intercept"):
             raise ValueError("intercept is True, but a constant cancels in the Cox model: use intercept=False")
         if ties not in ("breslow", "efron"):
             raise ValueError(f'ties is {ties!r}: allowed are "breslow" and "efron"')

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float
+from .._array import as_float, checked_flag
 from .pointwise import BALANCE
 from .samples import centred, checked_offset, checked_weights, ratio
 
@@ -27,7 +27,7 @@ class LeastSquares:
         self.n_samples = len(self.y)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
         self.offset = checked_offset(offset, (self.n_samples,))
-        self.fit_intercept = bool(intercept)
+        self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
         self.centre = 0.0
         self.target = self.y - self.offset

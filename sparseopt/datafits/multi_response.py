@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float
+from .._array import as_float, checked_flag
 from .pointwise import BALANCE
 from .samples import centred, checked_offset, checked_weights, ratio
 
@@ -26,7 +26,7 @@ class MultiResponse:
         self.n_samples, self.n_outputs = self.Y.shape
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
         self.offset = checked_offset(offset, self.Y.shape)
-        self.fit_intercept = bool(intercept)
+        self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
         self.centre = np.zeros(self.n_outputs)
         self.target = self.Y - self.offset

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float
+from .._array import as_float, checked_flag
 from .logistic import DOMAIN, UNATTAINED
 from .one_dimensional import best_multiple
 from .pointwise import BALANCE
@@ -44,7 +44,7 @@ class Multinomial:
         self.n_outputs = int(self.y.max()) + 1 if n_classes is None else int(n_classes)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
         self.offset = checked_offset(offset, (self.n_samples, self.n_outputs))
-        self.fit_intercept = bool(intercept)
+        self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
         self.one_hot = np.eye(self.n_outputs)[self.y]
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from .._array import checked_flag
 from .one_dimensional import best_multiple, increasing_root
 from .samples import checked_offset, checked_weights, ratio
 
@@ -30,7 +31,7 @@ class Pointwise:
         self.n_samples = len(y)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
         self.offset = checked_offset(offset, (self.n_samples,))
-        self.fit_intercept = bool(intercept)
+        self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
 
     def losses(self, eta: np.ndarray) -> np.ndarray:

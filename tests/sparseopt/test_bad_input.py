@@ -11,6 +11,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt.datafits import Quadratic
+from sparseopt.penalties import GroupPenalty
 from sparseopt.solvers import FISTA, ProximalGradient
 
 GROUPS = so.Groups.from_sizes([2, 3, 1, 2])
@@ -48,6 +49,13 @@ def with_entry(array, value):
         ([["a"], [1]], {}, r"lists\[0\] has dtype <U1: integers"),
         ([[True], [False]], {}, r"lists\[0\] has dtype bool: integers"),
         ([[[0, 1]], [2]], {}, "non-empty list of integers"),
+        (None, {}, "^lists is None: give a list"),
+        ([0, 1], {}, r"^lists\[0\] is of type int: give a list"),
+        ([[0, [1]]], {}, r"^lists\[0\] cannot be made an array"),
+        ([[0, 10**12]], {}, "coefficient 1 is in no group: .* 0 to 1000000000000 are all listed"),
+        ([[0, 1]], {"n_features": 10**12}, "coefficient 2 is in no group"),
+        ([[0, 1]], {"n_features": 2.7}, "^n_features is 2.7: integers are needed"),
+        ([[0, 1]], {"n_features": True}, "^n_features is True: integers are needed"),
     ],
 )
 def test_lists_that_are_no_partition(lists, arguments, message):
@@ -62,6 +70,8 @@ def test_lists_that_are_no_partition(lists, arguments, message):
         ([], "give a non-empty list of integers"),
         ([1.5], "dtype float64: integers are needed"),
         ([[1, 2]], "shape"),
+        (3, "^sizes is of type int: give a list"),
+        (None, "^sizes is None: give a list"),
     ],
 )
 def test_sizes(sizes, message):
@@ -76,6 +86,11 @@ def test_uniform_groups(n_groups, size):
 @pytest.mark.parametrize("labels", [[], [[0, 1]], [0.0, math.nan], 3])
 def test_labels(labels):
     refuses(lambda: so.Groups.from_labels(np.array(labels)), "labels (has shape|contains NaN)")
+
+
+def test_labels_that_do_not_sort():
+    refuses(lambda: so.Groups.from_labels([None, 1]), "^labels cannot be sorted .*None is no label")
+    refuses(lambda: so.Groups.from_labels(3), "^labels is of type int: give a list")
 
 
 BAD_NUMBERS = [
@@ -161,7 +176,7 @@ def test_ragged_lists():
     refuses(lambda: so.LeastSquares(None), "y has (dtype object|shape)")
 
 
-BAD_SCALARS = [0, 0.0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1j, [1.0, 2.0], [], object]
+BAD_SCALARS = [True, np.True_, 0, 0.0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1j, [1.0, 2.0], [], object]
 
 
 @pytest.mark.parametrize("lam", BAD_SCALARS, ids=repr)
@@ -180,7 +195,7 @@ def test_strengths(lam):
 
 
 def test_strengths_of_every_numeric_type_are_fine():
-    for lam in (1, True, np.float32(1), np.int8(1), np.array(1.0)):
+    for lam in (1, np.float32(1), np.int8(1), np.array(1.0)):
         assert so.GroupLasso(lam, GROUPS).lam == 1.0
 
 
@@ -225,7 +240,7 @@ def test_quadratics():
     refuses(lambda: Quadratic(np.ones((2, 3)), [1.0, 1]), "H must be")
 
 
-BAD_TOLERANCES = [-1e-3, math.nan, math.inf, "1e-6", None]
+BAD_TOLERANCES = [True, -1e-3, math.nan, math.inf, "1e-6", None]
 
 
 @pytest.mark.parametrize("tol", BAD_TOLERANCES)
@@ -242,7 +257,7 @@ def test_iteration_limits(max_iter):
     refuses(lambda: so.solve(problem(), max_iter=max_iter), "max_iter is .*give a positive integer")
 
 
-@pytest.mark.parametrize("time_limit", [0, -1.0, math.nan])
+@pytest.mark.parametrize("time_limit", [0, -1.0, math.nan, "1", True])
 def test_time_limits(time_limit):
     refuses(lambda: so.solve(problem(), time_limit=time_limit), "time_limit is .*positive seconds")
 
@@ -253,7 +268,7 @@ def test_step_sizes(solver, step_size):
     refuses(lambda: so.solve(problem(), solver(step_size=step_size)), "step_size is")
 
 
-@pytest.mark.parametrize("level", ["exactly", "Float", "", None, 1])
+@pytest.mark.parametrize("level", ["exactly", "Float", "", None, 1, ["float"]])
 def test_unknown_levels(level):
     refuses(lambda: so.certify.duality_gap(problem(), np.zeros(8), level=level), "level is .*allowed are.*'float'")
 
@@ -274,3 +289,64 @@ def test_a_path_without_a_gradient():
 def test_a_window_of_another_penalty():
     at = problem().with_penalty(so.GroupLq(0.1, GROUPS))
     refuses(lambda: so.certify.lambda_window(at), "is not the group LASSO")
+
+
+@pytest.mark.parametrize("tol", [np.float32(1e-3), np.float64(1e-3), np.array(1e-3), np.int8(0), 0])
+def test_tolerances_of_every_numeric_type_are_fine(tol):
+    so.solve(problem(), tol=tol, max_iter=np.int64(2), time_limit=np.float32(5), throw=False)
+    assert so.certify.duality_gap(problem(), np.zeros(8), tol=tol).tol == float(tol)
+
+
+def test_a_problem_of_other_things():
+    datafit, penalty = so.LeastSquares(Y), so.GroupLasso(0.1, GROUPS)
+    for wrong, kind in [(Y, "of type ndarray"), (None, "None"), (penalty, "of type GroupLasso")]:
+        refuses(lambda wrong=wrong: so.Problem(X, wrong, penalty), f"^datafit is {kind}: give a datafit")
+    refuses(lambda: so.Problem(X, so.LeastSquares, penalty), "^datafit is the class LeastSquares")
+    for wrong, kind in [(None, "None"), (datafit, "of type LeastSquares"), (so.GroupLasso, "the class GroupLasso")]:
+        refuses(lambda wrong=wrong: so.Problem(X, datafit, wrong), f"^penalty is {kind}: give a penalty")
+        refuses(lambda wrong=wrong: problem().with_penalty(wrong), f"^penalty is {kind}: give a penalty")
+    refuses(lambda: problem().with_datafit(Y), "^datafit is of type ndarray")
+    refuses(lambda: so.Problem(datafit, X, penalty), "X has dtype object")
+
+
+def test_solvers_must_be_instances():
+    for wrong, kind in [("fista", "'fista'"), (FISTA, "the class FISTA"), (problem(), "of type Problem")]:
+        refuses(lambda wrong=wrong: so.solve(problem(), wrong), f"^solver is {kind}: give an instance")
+        refuses(lambda wrong=wrong: next(so.iterate(problem(), wrong)), f"^solver is {kind}: give an instance")
+    refuses(lambda: so.solve(FISTA(), problem()), "^problem is of type FISTA: give a sparseopt.Problem")
+
+
+def test_scalar_penalties_must_be_instances():
+    refuses(lambda: so.InverseSum(1, GROUPS, so.penalties.Power), "^rho is the class Power: give an instance")
+    refuses(lambda: GroupPenalty(so.penalties.Linear, 1, GROUPS), "^rho is the class Linear: give an instance")
+    refuses(lambda: GroupPenalty("linear", 1, GROUPS), "^rho is 'linear', without value and slope and prox")
+
+
+@pytest.mark.parametrize("flag", ["no", None, 1, 0.0])
+def test_flags_must_be_booleans(flag):
+    classes = (Y > 0).astype(int)
+    makers = [
+        lambda: so.LeastSquares(Y, intercept=flag),
+        lambda: so.datafits.Logistic(classes, intercept=flag),
+        lambda: so.datafits.MultiResponse(Y[:, None], intercept=flag),
+        lambda: so.datafits.Multinomial(classes, intercept=flag),
+    ]
+    for make in makers:
+        refuses(make, "^intercept is .*: give True or False")
+    refuses(lambda: so.GroupLasso(1.0, GROUPS, positive=flag), "^positive is .*: give True or False")
+
+
+@pytest.mark.parametrize("solver", [None, FISTA()])
+@pytest.mark.parametrize("scale", [1e-150, 1e-160, 1e-200, 1e-300])
+def test_data_whose_squares_underflow(scale, solver):
+    """Each was reported as converged, at w = 0 where the solution has active groups."""
+    small = problem(y=scale * Y).with_lam(scale * 0.1)
+    refuses(lambda: so.solve(small, solver), "objective at 0 is of size .*multiply y")
+    quadratic = so.Problem.quadratic(X.T @ X, scale * X.T @ Y, small.penalty)
+    refuses(lambda: so.solve(quadratic, solver), "objective at 0 is of size .*multiply y")
+
+
+def test_data_that_vanish_are_fine():
+    assert not so.solve(problem(y=np.zeros(12))).w.any()
+    assert not so.solve(problem(y=np.ones(12), intercept=True)).w.any()
+    assert not so.solve(so.Problem.quadratic(np.eye(8), np.zeros(8), so.GroupLasso(0.1, GROUPS))).w.any()
