@@ -5,7 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 
 import numpy as np
 
@@ -80,8 +82,9 @@ class BranchAndBound:
 
         Raises ValueError for another loss or penalty.
         """
-        model = ConcaveModel(problem)
-        return _Search(model, Incumbent(model, w0), self).run()
+        with _one_thread():
+            model = ConcaveModel(problem)
+            return _Search(model, Incumbent(model, w0), self).run()
 
     def init(self, problem: Problem, w0: np.ndarray) -> ProvedState:
         """The outcome of the whole search; ValueError for another loss or penalty."""
@@ -91,6 +94,14 @@ class BranchAndBound:
     def step(self, problem: Problem, state: ProvedState) -> ProvedState:
         """Nothing is left to do."""
         return state
+
+
+def _one_thread() -> AbstractContextManager[object]:
+    """BLAS on one thread, where threadpoolctl is installed: for blocks of a hundred columns threads only wait."""
+    try:
+        return import_module("threadpoolctl").threadpool_limits(1)
+    except ImportError:
+        return nullcontext()
 
 
 class _Search:
