@@ -20,6 +20,7 @@ from theory.sequential_attention.inverse_sum_dominates import exp_mask_defect
 from theory.sequential_attention.sandwich import ExactSandwich
 from theory.sequential_attention.scalar_functions import (
     SUBADDITIVE_BY_FORMULA,
+    Jump,
     Tanh,
     float_value,
     subadditivity_margin,
@@ -137,7 +138,7 @@ def test_subadditivity_counts_only_where_it_is_shown():
     assert subadditivity_margin(Unknown(), 4.0) < 0
     assert subadditivity_margin(so.penalties.ExpMask(), 4.0) < 0
     shown = (so.penalties.Power(0.5), Tanh(), *(make() for make in SUBADDITIVE_BY_FORMULA))
-    assert all(subadditivity_margin(q, 4.0) > 0 for q in shown)
+    assert all(subadditivity_margin(q, radius) > 0 for q in (*shown, Jump()) for radius in (0.0, 4.0))
 
 
 @pytest.mark.parametrize("make", SUBADDITIVE_BY_FORMULA)

@@ -251,4 +251,5 @@ def subadditivity_margin(q: Any, radius: float) -> float:
     """1 where q is shown to be subadditive up to `radius`, by formula or by branch and bound; else -1."""
     if type(q) in SUBADDITIVE_BY_FORMULA:
         return 1.0
-    return 1.0 if so.certify.subadditivity(getattr(q, "twin", None) or q, radius).proved else -1.0
+    shown = so.certify.subadditivity(getattr(q, "twin", None) or q, max(radius, 1.0))  # all norms may be zero
+    return 1.0 if shown.proved else -1.0
