@@ -95,6 +95,8 @@ def _increasing(rho: Any, radius: float) -> bool:
 
 def _contradiction(rho: Any, radius: float) -> str | None:
     """The sentence on where the enclosures of rho disagree with its values, its inverse or each other, or None."""
+    if not radius > 0:
+        return None
     points = np.linspace(0.0, radius, SAMPLES)
     wrong = np.zeros(SAMPLES, dtype=bool)
     if callable(getattr(rho, "value", None)):
@@ -103,7 +105,7 @@ def _contradiction(rho: Any, radius: float) -> str | None:
         slack = 64 * np.finfo(float).eps * np.abs(values)
         wrong |= (bounds[:, 0] > values + slack) | (values - slack > bounds[:, 1])
         if callable(getattr(rho, "inverse", None)):
-            wrong |= np.abs(rho.inverse(values) - points) > 1e-6 * points
+            wrong |= np.abs(rho.inverse(values) - points) > 1e-6 * points + 1e-12 * radius
     if wrong.any():
         return f"enclose() of {rho!r} contradicts its value or inverse at {points[np.argmax(wrong)]:g}"
     for a, b in pairwise(points):

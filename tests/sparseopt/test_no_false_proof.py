@@ -36,7 +36,7 @@ def test_subclasses_of_datafits_are_refused():
             return 10 * super().gradient(z)
 
     w = so.solve(problem(), tol=1e-10).w
-    with pytest.raises(ValueError, match="no certificate|not a known|Louder"):
+    with pytest.raises(ValueError, match="Louder has no certificate"):
         so.certify.duality_gap(problem(Louder(DATA[1])), w)
 
 

@@ -82,7 +82,7 @@ def test_solve_agrees_with_cvxpy_on_the_latent_problem(kind):
     assert result.w.shape == (6,)
     assert result.latent.shape == (10,)
     assert np.array_equal(result.w, problem.collapse(result.latent))
-    assert problem.objective(result.latent) == result.objective
+    assert problem.objective(result.latent) == pytest.approx(result.objective, rel=1e-14)
     assert problem.gap(result.latent) <= 1e-9
     assert so.certify.duality_gap(problem, result.latent, tol=1e-8).proved
     fitted = np.zeros(6)
