@@ -187,7 +187,7 @@ class Environment:
         say(f"installing {wheel}")
         if self.pip("-c", "constraints.txt", wheel, quiet_failure=True):
             return None
-        index = ["--index-url", TORCH_CPU_INDEX, "--extra-index-url", "https://pypi.org/simple"]
+        index = ["--extra-index-url", TORCH_CPU_INDEX]
         if not self.pip(
             "-c", "constraints.txt", "--retries", "1", "--timeout", "20", *index, wheel, quiet_failure=True
         ):

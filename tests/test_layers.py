@@ -151,3 +151,7 @@ def test_import_is_cheap():
         baseline.append(float(run(timer.format("numpy, scipy.sparse"))))
         own.append(float(run(timer.format("sparseopt"))))
     assert min(own) <= 1.5 * min(baseline) + 0.1
+
+
+def test_the_package_is_marked_as_typed():
+    assert (ROOT / "sparseopt" / "py.typed").is_file()
