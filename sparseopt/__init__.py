@@ -1,6 +1,6 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
-from . import certify, datasets, penalties, selection, solvers
+from . import certify, datasets, penalties, selection, sets, solvers
 from .datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from .gram import GramStatistics, accumulate_gram
 from .groups import Groups
@@ -59,6 +59,7 @@ __all__ = [
     "lambda_max",
     "penalties",
     "selection",
+    "sets",
     "solve",
     "solve_path",
     "solvers",

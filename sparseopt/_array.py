@@ -37,6 +37,11 @@ def floating(x: Array) -> Array:
     return xp.astype(x, xp.float64)
 
 
+def host(x: Array) -> np.ndarray:
+    """x [...] as a NumPy array: of the same memory where that is in the host's, else a copy."""
+    return x.detach().cpu().numpy() if is_torch_array(x) else np.asarray(x)
+
+
 def safe_divide(numerator: Array, denominator: Array, fallback: float = 0.0) -> Array:
     """numerator / denominator where denominator != 0, else `fallback`; never divides by zero, also in gradients.
 
