@@ -12,6 +12,7 @@ from ._array import as_float, check_finite, described
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
 from .penalties import InverseSum
+from .sets.indicator import Indicator, is_set
 from .unpenalised import refit, unpenalised_columns
 
 DENSE_LIMIT = 1500
@@ -22,7 +23,8 @@ class Problem:
     """min over w of datafit(X @ w) + penalty(w).
 
     X: [n, p] dense or scipy.sparse, finite, float32 or float64 (integers and booleans are converted).
-    datafit: e.g. LeastSquares(y) with n samples.  penalty: e.g. GroupLasso(lam, groups) over p coefficients.
+    datafit: e.g. LeastSquares(y) with n samples.  penalty: e.g. GroupLasso(lam, groups) over p coefficients; or a set
+    they must be in, e.g. sets.TopGroups(k, groups), which is kept as `sets.Indicator` (0 in the set, inf elsewhere).
     Nothing is copied when X is a float array already; X, datafit and penalty are never modified.
     Overlapping groups (`Groups.from_lists(..., overlap="latent")`): X is given with its own columns, and the problem is
     one in the latent coefficients; its X is `groups.expand(X)`, a copy, and w stands for the latent coefficients
@@ -33,9 +35,9 @@ class Problem:
     def __init__(self, X: Any, datafit: Datafit, penalty: Any) -> None:
         self.X = _design(X)
         self.datafit = _checked_datafit(datafit)
-        self.penalty = _checked_penalty(penalty)
         n, p = self.X.shape
-        groups = penalty.groups
+        self.penalty = _checked_penalty(penalty, (p, *_outputs(datafit)))
+        groups = self.penalty.groups
         if datafit.n_samples != n:
             raise ValueError(f"X has {n} rows, but the datafit has {datafit.n_samples} samples")
         if groups.n_columns != p:
@@ -71,8 +73,7 @@ class Problem:
     @property
     def w_shape(self) -> tuple[int, ...]:
         """Shape of the coefficients: (p,), or (p, T) for a datafit with T outputs."""
-        outputs = self.datafit.n_outputs
-        return (self.n_features,) if outputs is None else (self.n_features, outputs)
+        return (self.n_features, *_outputs(self.datafit))
 
     @property
     def convex(self) -> bool:
@@ -84,10 +85,11 @@ class Problem:
         return self.penalty.groups.collapse(w)
 
     def with_penalty(self, penalty: Any) -> Problem:
-        """The same data under another penalty; what is known of X is kept."""
+        """The same data under another penalty, or on a set; what is known of X is kept."""
+        penalty = _checked_penalty(penalty, self.w_shape)
         other = Problem.__new__(Problem)
         other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "_unpenalised"} | {"penalty": penalty}
-        if _checked_penalty(penalty).groups.n_features != self.n_features:
+        if penalty.groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
         return other
 
@@ -127,6 +129,10 @@ class Problem:
                 wanted += f" for each of {self.w_shape[1]} outputs"
             raise ValueError(f"{name} has shape {array.shape}, but the problem has {wanted}: give {self.w_shape}")
         return array
+
+    def feasible(self, w: np.ndarray) -> np.ndarray:
+        """w [p] or [p, T], or its projection where the penalty is that of a set: a point to start from."""
+        return self.penalty.prox(w) if isinstance(self.penalty, Indicator) else w
 
     def objective(self, w: Any) -> float:
         """datafit(X w) + penalty(w) at w [p] or [p, T], an intercept minimised out.  Rounding error of order n eps."""
@@ -261,12 +267,21 @@ def _checked_datafit(datafit: Any) -> Datafit:
     return datafit
 
 
-def _checked_penalty(penalty: Any) -> Any:
+def _outputs(datafit: Datafit) -> tuple[int, ...]:
+    """(T,) for a datafit with T outputs, else ()."""
+    return () if datafit.n_outputs is None else (datafit.n_outputs,)
+
+
+def _checked_penalty(penalty: Any, shape: tuple[int, ...]) -> Any:
+    """The penalty itself, or that of a set, for coefficients of this shape."""
+    if is_set(penalty):
+        return Indicator(penalty, shape)
     if isinstance(penalty, type) or not (
         isinstance(getattr(penalty, "groups", None), Groups) and hasattr(penalty, "value")
     ):
         raise ValueError(
-            f"penalty is {described(penalty)}: give a penalty of groups, e.g. sparseopt.GroupLasso(0.1, groups)"
+            f"penalty is {described(penalty)}: give a penalty of groups, e.g. sparseopt.GroupLasso(0.1, groups), "
+            "or a set, e.g. sparseopt.sets.TopGroups(3, groups)"
         )
     return penalty
 

@@ -120,13 +120,13 @@ class NotConverged(RuntimeError):
 
 
 def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> Iterator[Any]:
-    """Yield the states of `solver`, endlessly, the first one at w0 [p] (default 0).
+    """Yield the states of `solver`, endlessly, the first one at w0 [p] (default 0), or at its projection onto a set.
 
     Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
     """
     solver = _checked_solver(_checked_problem(problem), solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
-    state = solver.init(problem, start)
+    state = solver.init(problem, problem.feasible(start))
     while True:
         yield state
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging iterate is reported as a status
@@ -187,7 +187,8 @@ class _Monitor:
         zero = np.zeros(problem.w_shape)
         z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
         with np.errstate(over="ignore", invalid="ignore"):
-            self.at_zero = problem.datafit.value(z) + float(problem.penalty.value(zero))
+            penalty = float(problem.penalty.value(zero))
+            self.at_zero = problem.datafit.value(z) + (penalty if penalty < np.inf else 0.0)  # 0 is not in every set
             self.violation_scale = float(problem.penalty.groups.norms(problem.gradient_at_zero).max())
         self.rows: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None

@@ -20,8 +20,9 @@ modified.  ValueError: an array that does not fit the set, that has no axis or n
 from .capped_simplex import CappedSimplex
 from .channels import Channels
 from .group_ball import GroupBall
+from .indicator import Indicator
 from .nm import NM
 from .pattern_library import PatternLibrary
 from .top_groups import TopGroups
 
-__all__ = ["NM", "CappedSimplex", "Channels", "GroupBall", "PatternLibrary", "TopGroups"]
+__all__ = ["NM", "CappedSimplex", "Channels", "GroupBall", "Indicator", "PatternLibrary", "TopGroups"]
