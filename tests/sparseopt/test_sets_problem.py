@@ -144,8 +144,8 @@ def test_a_set_of_ones_own():
         (lambda X, y: so.Problem(X, so.LeastSquares(y), TopGroups(1, GROUPS)).gap(np.zeros(10)), "not convex"),
         (lambda X, y: so.lambda_max(so.Problem(X, so.LeastSquares(y), TopGroups(1, GROUPS))), "critical_lam"),
         (
-            lambda X, y: so.certify.duality_gap(so.Problem(X, so.LeastSquares(y), GroupBall(1, GROUPS)), np.zeros(10)),
-            "",
+            lambda X, y: so.certify.duality_gap(so.Problem(X, so.LeastSquares(y), GroupBall(1, GROUPS)), y),
+            "no certificate",
         ),
         (lambda X, y: Indicator(3, (10,)), "give a set"),
     ],
