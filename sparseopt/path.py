@@ -10,7 +10,7 @@ import numpy as np
 
 from ._array import as_float
 from .datafits import Datafit
-from .problem import Problem
+from .problem import Problem, checked_problem
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import Result, Status, solve
 from .solvers import FISTA, GroupBCD
@@ -32,7 +32,7 @@ def lambda_max(problem: Problem) -> float:
     Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
     0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
     """
-    penalty = problem.penalty
+    penalty = checked_problem(problem).penalty
     gradient = _gradient_of_null_model(problem)
     if not (penalty.groups.norms(gradient) > 0).any():
         raise ValueError("the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X")
@@ -40,7 +40,10 @@ def lambda_max(problem: Problem) -> float:
         raise ValueError(f"{type(penalty).__name__} has no critical_lam, so no lam is known to be special: choose lam")
     lam = penalty.critical_lam(-gradient)
     if lam == 0:
-        raise ValueError("every group with a gradient at 0 is forced out, so there is no path: check the weights")
+        raise ValueError(
+            "0 solves the problem for every lam, so there is no path: every group with a gradient at 0 is forced out "
+            "(check the weights), or would become negative where only nonnegative coefficients are allowed"
+        )
     return lam
 
 
@@ -98,7 +101,7 @@ def solve_path(
     Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
     ValueError for bad arguments, and where no lambda_max is known and lams are not given.
     """
-    standardisation = _standardisation(standardize, problem)
+    standardisation = _standardisation(standardize, checked_problem(problem))
     problem = problem if standardisation is None else standardisation.problem
     strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
     _check_limits(max_deviance, time_limit)

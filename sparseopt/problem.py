@@ -259,6 +259,13 @@ class Problem:
         return f"Problem(X [{n}, {p}], {type(self.datafit).__name__}, {self.penalty!r})"
 
 
+def checked_problem(problem: Any) -> Problem:
+    """The problem itself; ValueError for what is none."""
+    if not isinstance(problem, Problem):
+        raise ValueError(f"problem is {described(problem)}: give a sparseopt.Problem(X, datafit, penalty)")
+    return problem
+
+
 def _checked_datafit(datafit: Any) -> Datafit:
     if isinstance(datafit, type) or not hasattr(datafit, "n_samples"):
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ._array import checked_tolerance, described, real_number
-from .problem import Problem
+from .problem import Problem, checked_problem
 
 CHECK_EVERY = 10
 """Iterations between two stopping tests."""
@@ -124,7 +124,7 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
 
     Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
     """
-    solver = _checked_solver(_checked_problem(problem), solver)
+    solver = _checked_solver(checked_problem(problem), solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
     state = solver.init(problem, problem.feasible(start))
     while True:
@@ -157,7 +157,7 @@ def solve(
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
-    monitor = _Monitor(_checked_problem(problem), checked_tolerance(tol), time_limit)
+    monitor = _Monitor(checked_problem(problem), checked_tolerance(tol), time_limit)
     status = Status.MAX_ITER
     solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
     every = getattr(solver, "check_every", CHECK_EVERY)
@@ -262,12 +262,6 @@ def _default_solver(problem: Problem) -> Solver:
     if GroupBCD.treats(problem):
         return GroupBCD()
     return FISTA() if problem.convex else ProximalGradient()
-
-
-def _checked_problem(problem: Any) -> Problem:
-    if not isinstance(problem, Problem):
-        raise ValueError(f"problem is {described(problem)}: give a sparseopt.Problem(X, datafit, penalty)")
-    return problem
 
 
 def _checked_solver(problem: Problem, solver: Any) -> Solver:

@@ -10,7 +10,7 @@ import numpy as np
 from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, GroupPenalty, Linear
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
 from .ball import UNIT, Ball
 from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
@@ -41,7 +41,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     """
     if not isinstance(level, str) or level not in LEVELS:
         raise ValueError(f"level is {level!r}: allowed are {', '.join(map(repr, LEVELS))}")
-    if not problem.convex:
+    if not checked_problem(problem).convex:
         raise ValueError(f"{problem.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
     if not PenaltyTerms.fit(problem.penalty):
         raise ValueError(

@@ -9,7 +9,7 @@ import numpy as np
 from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, InverseSum
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from ..solve import solve
 from ..solvers.relaxation import why_not
 from .ball import INFLATION, Ball
@@ -37,7 +37,7 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     means that a better point was found and evaluated rigorously.  Raises ValueError for a wrong shape, NaN, or tol < 0.
     Source: SequentialAttention++ (arXiv 2402.17902), Theorem 1.1; quantitative form: ledger A9.
     """
-    if problem.convex:
+    if checked_problem(problem).convex:
         return duality_gap(problem, w, tol=tol)
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
     if why_not(problem) is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from .ball import Ball
 from .duality_gap import is_group_lasso
 from .evaluation import Evaluation, block_eigenvalue, evaluate, spectral_norm
@@ -44,7 +44,7 @@ def lambda_window(problem: Problem) -> LambdaWindow:
     Raises ValueError for other penalties.  Source: ledger A11, S2'; it makes the remark after Theorem 1.1 of
     SequentialAttention++ (arXiv 2402.17902) explicit.
     """
-    penalty = problem.penalty
+    penalty = checked_problem(problem).penalty
     if not is_group_lasso(penalty):
         raise ValueError(f"{penalty!r} is not the group LASSO: use problem.with_penalty(penalty.companion)")
     at_zero = evaluate(problem, np.zeros(problem.n_features))

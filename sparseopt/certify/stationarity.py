@@ -8,7 +8,7 @@ import numpy as np
 
 from ..penalties import GroupPenalty
 from ..penalties import strength as at_strength
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from .arithmetic import FloatArithmetic
 from .ball import Ball
 from .certificate import Certificate, verdict_of
@@ -28,7 +28,7 @@ def stationarity(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     problem: LeastSquares or a quadratic with a group penalty.  w: [p].  Returns a Certificate of units of the gradient.
     Raises ValueError for other problems, a wrong shape, NaN, or tol < 0.
     """
-    penalty = problem.penalty
+    penalty = checked_problem(problem).penalty
     if not isinstance(penalty, GroupPenalty) or getattr(penalty, "positive", False):
         raise ValueError(f"{penalty!r} is not a radial group penalty: use duality_gap or global_gap")
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from .ball import INFLATION, Ball
 from .duality_gap import GapBounds, is_group_lasso
 from .evaluation import strong_convexity
@@ -33,7 +33,7 @@ def support(problem: Problem, w: Any) -> Support:
 
     problem: plain group LASSO with LeastSquares or a quadratic.  w: [p].  Raises ValueError for other problems.
     """
-    if not is_group_lasso(problem.penalty):
+    if not is_group_lasso(checked_problem(problem).penalty):
         raise ValueError(f"{problem.penalty!r} is not a plain group LASSO, for which alone support is certified")
     w = problem.check_coefficients(w)
     groups, penalty = problem.penalty.groups, problem.penalty

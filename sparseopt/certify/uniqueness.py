@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from .ball import INFLATION, Ball, length
 from .certificate import PROVED, UNDECIDED, Certificate
 from .duality_gap import GapBounds, is_group_lasso
@@ -24,7 +24,7 @@ def uniqueness(problem: Problem, w: Any) -> Certificate:
 
     problem: plain group LASSO with LeastSquares or a quadratic.  w: [p].  Raises ValueError for other problems.
     """
-    if not is_group_lasso(problem.penalty):
+    if not is_group_lasso(checked_problem(problem).penalty):
         raise ValueError(f"{problem.penalty!r} is not a plain group LASSO, for which alone uniqueness is certified")
     w = problem.check_coefficients(w)
     groups = problem.penalty.groups

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float, checked_flag
 from .pointwise import BALANCE
-from .samples import centred, checked_offset, checked_weights, ratio
+from .samples import centred, centred_difference, checked_offset, checked_weights, ratio
 
 
 class LeastSquares:
@@ -41,8 +41,7 @@ class LeastSquares:
 
     def residual(self, z: np.ndarray) -> np.ndarray:
         """y - offset - b - z [n] at the optimal b."""
-        r = self.target - z
-        return r - self.share @ r if self.fit_intercept else r
+        return centred_difference(self.target, z, self.share) if self.fit_intercept else self.target - z
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n], minimised over b."""

@@ -58,7 +58,27 @@ class Pointwise:
         """Optimal b at z [n], to rounding; 0 without intercept.  Large but finite where the infimum is not attained."""
         if not self.fit_intercept:
             return 0.0
+        centre, eta = self._around(z)
+        return self._balance(eta) - centre
+
+    def predictor(self, z: np.ndarray) -> np.ndarray:
+        """eta = z + offset + b [n] at the optimal b; 0 for samples of weight 0, which must not overflow."""
+        if self.fit_intercept:
+            _, eta = self._around(z)
+            eta = eta + self._balance(eta)
+        else:
+            eta = z + self.offset
+        return eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
+
+    def _around(self, z: np.ndarray) -> tuple[float, np.ndarray]:
+        """The weighted mean of z + offset, and the rest: b is found for the rest, which has no large constant to lose
+        digits to; 0 for samples of weight 0."""
         eta = z + self.offset if self.share.all() else np.where(self.share > 0, z + self.offset, 0.0)
+        centre = float(self.share @ eta)
+        return (centre, eta - centre) if np.isfinite(centre) else (0.0, eta)
+
+    def _balance(self, eta: np.ndarray) -> float:
+        """The b at which the slopes at eta + b sum to 0."""
         lower, upper = self.bracket(eta)
 
         def balance(b: float) -> tuple[float, float]:
@@ -66,11 +86,6 @@ class Pointwise:
             return float(self.share @ self.slopes(at)), float(self.share @ self.bends(at))
 
         return lower if lower == upper else increasing_root(balance, lower, upper)
-
-    def predictor(self, z: np.ndarray) -> np.ndarray:
-        """eta = z + offset + b [n] at the optimal b; 0 for samples of weight 0, which must not overflow."""
-        eta = z + self.offset + self.intercept(z)
-        return eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n], minimised over b."""

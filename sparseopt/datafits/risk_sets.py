@@ -67,7 +67,8 @@ class RiskSets:
         terms = eta + self.log_weight
         totals = _suffix(np.logaddexp.reduceat(terms, self.starts))
         dying = np.logaddexp.reduceat(np.where(self.dies, terms, -np.inf), self.starts)
-        part = np.exp(np.minimum(dying - totals, 0.0))
+        excess = np.subtract(dying, totals, out=np.zeros_like(totals), where=totals > -np.inf)  # empty sums stay empty
+        part = np.exp(np.minimum(excess, 0.0))
         return totals[self.blocks] + np.log1p(-self.fractions * part[self.blocks])
 
     def log_hazards(self, log_rates: np.ndarray) -> np.ndarray:

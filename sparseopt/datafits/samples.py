@@ -44,6 +44,16 @@ def ratio(u: np.ndarray, share: np.ndarray) -> np.ndarray:
     return np.where(share > 0, u / np.where(share > 0, share, 1.0), outside)
 
 
+def centred_difference(target: np.ndarray, z: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """target - z, [n] or [n, T], less its weighted means.
+
+    The means of z go first, which is exact to the size of the rest, and what their rounding leaves in common to all
+    samples goes last: columns of X far from 0 would multiply it.
+    """
+    rest = target - (z - share @ z)
+    return rest - share @ rest
+
+
 def centred(values: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """values [n] or [n, T] less their weighted means, and these means.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..path import Path, PathNotConverged, solve_path
-from ..problem import Problem
+from ..problem import Problem, checked_problem
 from ..solve import Result
 from .folds import checked_folds
 from .resampling import changed, in_parallel, weighted
@@ -89,7 +89,7 @@ def cross_validate(
     Raises PathNotConverged when solutions fell short, for all samples or else in a fold, unless throw=False;
     ValueError for bad arguments and datafits without samples.
     """
-    masks = checked_folds(folds, problem.datafit.n_samples, samples, rng)
+    masks = checked_folds(folds, checked_problem(problem).datafit.n_samples, samples, rng)
     masks = [mask for mask in masks if problem.datafit.sample_weight[mask].any()]  # type: ignore[attr-defined]
     path = solve_path(problem, n_lambdas, ratio, lams=lams, throw=throw, **options)
     tasks = [(problem, mask, path.lams, options) for mask in masks]

@@ -316,6 +316,15 @@ def test_solvers_must_be_instances():
     refuses(lambda: so.solve(FISTA(), problem()), "^problem is of type FISTA: give a sparseopt.Problem")
 
 
+def test_what_is_no_problem():
+    w = np.zeros(8)
+    calls = [so.solve, so.lambda_max, so.solve_path, so.selection.cross_validate, so.certify.lambda_window]
+    proofs = (so.certify.duality_gap, so.certify.global_gap, so.certify.stationarity)
+    calls += [lambda x, f=f: f(x, w) for f in (*proofs, so.certify.support, so.certify.uniqueness)]
+    for call in calls:
+        refuses(lambda call=call: call("x"), "^problem is 'x': give a sparseopt.Problem")
+
+
 def test_scalar_penalties_must_be_instances():
     refuses(lambda: so.InverseSum(1, GROUPS, so.penalties.Power), "^rho is the class Power: give an instance")
     refuses(lambda: GroupPenalty(so.penalties.Linear, 1, GROUPS), "^rho is the class Linear: give an instance")

@@ -43,6 +43,25 @@ def test_gradient_and_hessian_by_finite_differences(name, intercept):
         np.testing.assert_allclose(fit.hessian(z, d), bent, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.parametrize("ties", ["breslow", "efron"])
+def test_hessian_of_cox_along_a_direction_least_at_the_last_death(ties):
+    """Less its least entry such a direction vanishes on the last risk set."""
+    fit = so.Cox([1, 1, 2, 3, 4], [1, 1, 1, 0, 1], ties)
+    z, d, h = np.array([0.3, -0.2, 0.1, 0.5, -0.4]), np.array([0.5, 0.2, 0.1, 0.4, -1.0]), 1e-5
+    bent = (fit.gradient(z + h * d) - fit.gradient(z - h * d)) / (2 * h)
+    np.testing.assert_allclose(fit.hessian(z, d), bent, rtol=1e-5, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", [name for name in WITH_INTERCEPT if name != "Multinomial"])
+def test_a_large_constant_in_z_costs_no_balance(name):
+    """The constant of z is lost in the intercept; what matters is that the gradient still sums to 0."""
+    fit = datafit(name, intercept=True, plain=True)
+    z = np.round(points(fit, 0, 1)[0] * 2**20) / 2**20  # z + 1e9 is a float
+    slopes = fit.gradient(z + 1e9)
+    np.testing.assert_allclose(slopes, fit.gradient(z), rtol=1e-12, atol=1e-15)
+    assert np.abs(slopes.sum(axis=0)).max() <= 16 * len(slopes) * np.finfo(float).eps * np.abs(slopes).max()
+
+
 @EVERY
 def test_the_curvature_bound_dominates_the_hessian_everywhere(name, intercept):
     fit = datafit(name, intercept=intercept)
