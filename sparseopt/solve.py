@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
@@ -48,7 +48,10 @@ class State:
 
     w: [p] or [p, T], the iterate.  z: [n] or [n, T] = X w.  passes: columns of X read so far / p.
     gradient: as w, of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
+    history: the class of Result.history, a `History` with a field for each attribute that is recorded besides.
     """
+
+    history: ClassVar[type[History]]
 
     w: np.ndarray
     z: np.ndarray
@@ -57,7 +60,13 @@ class State:
 
 
 class Solver(Protocol):
-    """An algorithm: a first state, and the step from one state to the next."""
+    """An algorithm: a first state, and the step from one state to the next.
+
+    Optional: check_every, iterations between two stopping tests.  starts_outside, whether w0 is taken as it is where
+    the penalty is that of a set, and not projected onto it.  violation(problem, state, gradient), the measure of
+    stationarity where it is not `problem.violation`, units of the gradient.  caution(problem), None or one sentence on
+    parameters that allow divergence, with the number to use instead; the status is then UNSTABLE.
+    """
 
     def init(self, problem: Problem, w0: np.ndarray) -> Any:
         """First state, at w0 [p].  Raises ValueError when the solver cannot treat the problem."""
@@ -83,6 +92,9 @@ class History:
     n_active: np.ndarray
 
 
+State.history = History
+
+
 @dataclass(frozen=True)
 class Result:
     """What `solve` returns.
@@ -92,6 +104,7 @@ class Result:
     n_iter: iterations.  passes: columns of X read / p.  lam: strength of the penalty.  history: History.
     latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
     is [n_columns], one coefficient for each column of X as given.
+    advice: one sentence on the status; for UNSTABLE with the numbers to use instead.
     """
 
     w: np.ndarray
@@ -103,8 +116,9 @@ class Result:
     n_iter: int
     passes: float
     lam: float
-    history: History = field(repr=False)
+    history: Any = field(repr=False)
     latent: np.ndarray = field(repr=False)
+    advice: str = field(repr=False)
 
 
 class NotConverged(RuntimeError):
@@ -113,7 +127,7 @@ class NotConverged(RuntimeError):
     def __init__(self, result: Result) -> None:
         self.result = result
         reached = f"gap {result.gap:.1e}, violation {result.violation:.1e} after {result.n_iter} iterations"
-        super().__init__(f"{result.status.name}: {result.status.advice} ({reached}); throw=False returns the result")
+        super().__init__(f"{result.status.name}: {result.advice} ({reached}); throw=False returns the result")
 
     def __reduce__(self) -> tuple[Any, ...]:
         return NotConverged, (self.result,)
@@ -126,7 +140,7 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
     """
     solver = _checked_solver(checked_problem(problem), solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
-    state = solver.init(problem, problem.feasible(start))
+    state = solver.init(problem, start if getattr(solver, "starts_outside", False) else problem.feasible(start))
     while True:
         yield state
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging iterate is reported as a status
@@ -152,7 +166,8 @@ def solve(
     of the minimum.  Nonconvex ones stop when the violation of stationarity is at most tol times the violation scale
     max_g |gradient_g(0)|, and nothing is promised beyond a stationary point.  max_iter: default 100000.  time_limit:
     seconds.  callback: called with every state; returning True stops nothing, raising passes through.  verbose: a
-    progress bar (needs tqdm).
+    progress bar (needs tqdm).  Parameters of the solver that allow divergence give the status UNSTABLE, also where the
+    stopping test is met, which then raises nothing; Result.advice has the number to use.
 
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
@@ -160,6 +175,7 @@ def solve(
     monitor = _Monitor(checked_problem(problem), checked_tolerance(tol), time_limit)
     status = Status.MAX_ITER
     solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
+    monitor.follow(solver)
     every = getattr(solver, "check_every", CHECK_EVERY)
     for n_iter, state in enumerate(_with_progress(iterate(problem, solver, w0), verbose)):
         if callback is not None:
@@ -170,7 +186,7 @@ def solve(
             status = found or Status.MAX_ITER
             break
     result = monitor.result(status)
-    if throw and status is not Status.CONVERGED:
+    if throw and status is not Status.CONVERGED:  # also of an unstable solver the test may be met
         raise NotConverged(result)
     return result
 
@@ -193,6 +209,14 @@ class _Monitor:
         self.rows: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
         self.lowest, self.since_progress, self.own_passes = np.inf, 0, 1
+        self.caution: str | None = None
+        self.extras: list[tuple[float, ...]] = []
+
+    def follow(self, solver: Any) -> None:
+        """Take over how the solver measures stationarity and what it says of its parameters, where it does."""
+        self.measured_by = getattr(solver, "violation", None)
+        caution = getattr(solver, "caution", None)
+        self.caution = caution(self.problem) if caution is not None else None
 
     def out_of_time(self) -> bool:
         return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit
@@ -204,6 +228,7 @@ class _Monitor:
         if row is None:
             return Status.NONFINITE
         self.rows.append(row)
+        self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
         _, objective, gap, violation, *_ = row
         merit = gap if self.problem.convex else violation / (self.violation_scale or 1.0)
         improved = self.best is None or merit < self.best[0] or objective < self.lowest
@@ -227,10 +252,15 @@ class _Monitor:
             return None
         scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
         gap = max(problem.gap_from(state.w, state.z, gradient), 0.0) / scale if problem.convex else np.nan
-        violation = problem.violation_from(state.w, gradient)
+        violation = self._violation(state, gradient)
         n_active = len(problem.penalty.groups.active(state.w))
         seconds = time.perf_counter() - self.start
         return n_iter, objective, gap, violation, seconds, state.passes + self.own_passes, n_active
+
+    def _violation(self, state: Any, gradient: np.ndarray) -> float:
+        if self.measured_by is None:
+            return self.problem.violation_from(state.w, gradient)
+        return float(self.measured_by(self.problem, state, gradient))
 
     def result(self, status: Status) -> Result:
         """The best state seen, with the history."""
@@ -240,7 +270,10 @@ class _Monitor:
             )
         _, state, row = self.best
         latent = np.array(state.w)
-        columns = [np.array(column) for column in zip(*self.rows, strict=True)]
+        seen = [row + extra for row, extra in zip(self.rows, self.extras, strict=True)]
+        columns = [np.array(column) for column in zip(*seen, strict=True)]
+        if self.caution is not None and status is not Status.NONFINITE:
+            status = Status.UNSTABLE
         return Result(
             w=self.problem.collapse(latent),
             intercept=self.problem.datafit.intercept(state.z),
@@ -251,9 +284,15 @@ class _Monitor:
             n_iter=int(self.rows[-1][0]),
             passes=float(self.rows[-1][5]),
             lam=self.problem.penalty.lam,
-            history=History(*columns),
+            history=type(state).history(*columns),
             latent=latent,
+            advice=status.advice if self.caution is None else f"{status.advice}; {self.caution}",
         )
+
+
+def _extra_names(state: Any) -> list[str]:
+    """The attributes of a state that its history has besides the common ones."""
+    return [f.name for f in fields(type(state).history)][len(fields(History)) :]
 
 
 def _default_solver(problem: Problem) -> Solver:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, described
+from .._array import Array, described, namespace, write
 from ..groups import Groups
 from .entries import checked_array, euclidean
 
@@ -45,12 +45,12 @@ class Indicator:
         return np.zeros(self.groups.n_groups)
 
     def value(self, w: Array) -> float:
-        """0 in the set (up to rounding for convex sets), inf elsewhere."""
-        return 0.0 if self.set.contains(w) else math.inf
+        """0 in the set (up to rounding for convex sets), inf elsewhere, also where w is not finite."""
+        return 0.0 if _finite(w) and self.set.contains(w) else math.inf
 
     def prox(self, v: Array, step: float = 1.0, out: Array | None = None) -> Array:
-        """Projection of v onto the set, whatever the step."""
-        return self.set.project(v, out=out)
+        """Projection of v onto the set, whatever the step; NaN where v is not finite, as in a diverging iteration."""
+        return self.set.project(v, out=out) if _finite(v) else write(v * math.nan, out)
 
     def conjugate(self, y: Array) -> float:
         """Support function: max of <w, y> over the set, for convex sets that have it, else ValueError."""
@@ -78,6 +78,11 @@ class Indicator:
 
     def __repr__(self) -> str:
         return f"Indicator({self.set!r})"
+
+
+def _finite(v: Array) -> bool:
+    xp = namespace(v)
+    return bool(xp.all(xp.isfinite(v)))
 
 
 def is_set(value: Any) -> bool:

@@ -33,7 +33,7 @@ class ProximalGradient:
     Convex penalties: objective - minimum <= L |w0 - w*|^2 / (2 k) after k steps of 1/L (ledger D4).  Others: the
     objective decreases and the limit points are fixed points of the map, nothing more.
     Where the gradient has no Lipschitz constant (Poisson), steps are found by a line search.
-    step_size: > 0; above 2 / smoothness the iteration can diverge, which is reported as a status.
+    step_size: > 0; above 2 / smoothness the iteration can diverge, which is reported as the status UNSTABLE.
     """
 
     step_size: float | None = None
@@ -52,6 +52,20 @@ class ProximalGradient:
             w, step, passes = proximal_step(problem, state.w, state.z, state.step_size), state.step_size, 2.0
             z = problem.X @ w
         return SteppedState(w=w, z=z, passes=state.passes + passes, step_size=step)
+
+    def caution(self, problem: Problem) -> str | None:
+        """For steps above 2 / smoothness the sentence with the step to use, else None."""
+        return caution_on_step(problem, self.step_size, 2.0)
+
+
+def caution_on_step(problem: Problem, step: float | None, limit: float) -> str | None:
+    """The sentence on a step above limit / smoothness, with the step to use instead; None for others."""
+    if step is None or not problem.smooth or positive_scalar(step, "step_size") * problem.smoothness <= limit:
+        return None
+    return (
+        f"step_size = {step:g} is above {limit:g} / smoothness = {limit / problem.smoothness:g}, so the iterates may "
+        f"diverge or cycle: use step_size = {1 / problem.smoothness:g}"
+    )
 
 
 def proximal_step(problem: Problem, point: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
