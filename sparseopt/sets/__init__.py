@@ -17,12 +17,34 @@ any library of the array API standard; integers and booleans become float64.  `o
 modified.  ValueError: an array that does not fit the set, that has no axis or no entry, or NaN or infinite entries.
 """
 
+from . import libraries
+from .box import Box
 from .capped_simplex import CappedSimplex
 from .channels import Channels
 from .group_ball import GroupBall
 from .indicator import Indicator
+from .intersection import Intersection
+from .k_support_ball import KSupportBall
+from .l1_ball import L1Ball
 from .nm import NM
 from .pattern_library import PatternLibrary
+from .product import Product
 from .top_groups import TopGroups
+from .transposable_nm import TransposableNM
 
-__all__ = ["NM", "CappedSimplex", "Channels", "GroupBall", "Indicator", "PatternLibrary", "TopGroups"]
+__all__ = [
+    "NM",
+    "Box",
+    "CappedSimplex",
+    "Channels",
+    "GroupBall",
+    "Indicator",
+    "Intersection",
+    "KSupportBall",
+    "L1Ball",
+    "PatternLibrary",
+    "Product",
+    "TopGroups",
+    "TransposableNM",
+    "libraries",
+]

@@ -41,17 +41,8 @@ class CappedSimplex(ConvexSet):
         x = double(v)
         # the threshold is in [-1, 0] relative to this entry, so that nothing near it is rounded
         pivot = xp.sort(x, axis=-1, descending=True)[..., math.ceil(self.k) - 1 : math.ceil(self.k)]
-        return write(xp.astype(self._from_pivot(xp, xp.clip(x - pivot, min=-2.0, max=2.0)), v.dtype), out)
-
-    def _from_pivot(self, xp: Any, u: Array) -> Array:
-        """Projection of u [..., n] in [-2, 2] whose threshold is in [-1, 0]."""
-        low, high = _piece(xp, u, self.k)
-        free = (u >= high) & (u - 1 <= low)
-        n_free = xp.sum(xp.astype(free, u.dtype), axis=-1, keepdims=True)
-        for _ in range(2):  # the second time removes the rounding of the first
-            y = xp.clip(u - low, min=0.0, max=1.0)
-            low = low + (xp.sum(y, axis=-1, keepdims=True) - self.k) / xp.clip(n_free, min=1.0)
-        return xp.clip(u - low, min=0.0, max=1.0)
+        _, y = capped_threshold(xp.clip(x - pivot, min=-2.0, max=2.0), self.k)
+        return write(xp.astype(y, v.dtype), out)
 
     def excess(self, v: Any) -> float:
         """Largest violation: of the bounds, and of the sums relative to max(k, 1)."""
@@ -82,6 +73,18 @@ class CappedSimplex(ConvexSet):
 
     def __repr__(self) -> str:
         return f"CappedSimplex({self.k:g})"
+
+
+def capped_threshold(u: Array, k: float) -> tuple[Array, Array]:
+    """theta [..., 1] and clip(u - theta, 0, 1), of sum k, for u [..., n] in [-2, 2] whose threshold is in [-1, 0]."""
+    xp = namespace(u)
+    low, high = _piece(xp, u, k)
+    free = (u >= high) & (u - 1 <= low)
+    n_free = xp.sum(xp.astype(free, u.dtype), axis=-1, keepdims=True)
+    for _ in range(2):  # the second time removes the rounding of the first
+        y = xp.clip(u - low, min=0.0, max=1.0)
+        low = low + (xp.sum(y, axis=-1, keepdims=True) - k) / xp.clip(n_free, min=1.0)
+    return low, xp.clip(u - low, min=0.0, max=1.0)
 
 
 def _piece(xp: Any, u: Array, k: float) -> tuple[Array, Array]:

@@ -111,3 +111,8 @@ def ordered_sum(squares: np.ndarray) -> np.ndarray:
 def tie_margin(n: int) -> float:
     """Relative difference below which two sums of n squares, or their roots, may come from a tie: 4 (n + 4) eps."""
     return 4 * (n + 4) * float(np.finfo(np.float64).eps)
+
+
+def drawn_shape(rng: np.random.Generator) -> tuple[int, ...]:
+    """A shape of one or two axes of 1 to 6 entries, for sets that take any."""
+    return tuple(int(length) for length in rng.integers(1, 7, size=rng.integers(1, 3)))

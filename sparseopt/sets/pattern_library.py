@@ -45,17 +45,14 @@ class PatternLibrary(MaskSet):
         xp, (r, c) = namespace(v), self.tile
         index = self._chosen(v)
         masks = xp.take(like(self.patterns, v), xp.reshape(index, (-1,)), axis=0)
-        masks = xp.reshape(masks, (*index.shape, r, c))
-        axes = (*range(v.ndim - 2), v.ndim - 2, v.ndim, v.ndim - 1, v.ndim + 1)
-        whole = (*index.shape[:-2], index.shape[-2] * r, index.shape[-1] * c)
-        return xp.reshape(xp.permute_dims(masks, axes), whole)[..., : v.shape[-2], : v.shape[-1]]
+        return untiled(xp.reshape(masks, (*index.shape, r, c)))[..., : v.shape[-2], : v.shape[-1]]
 
     def choice(self, v: Any) -> np.ndarray:
         """Index of the pattern of each tile, int64 [..., ceil(R / r), ceil(C / c)], a NumPy array."""
         return host(self._chosen(checked_array(v)))
 
     def _chosen(self, v: Array) -> Array:
-        self._check_fit(v)
+        self.check_fit(v)
         tiles = tiles_of(double(v), self.tile)
         xp = namespace(tiles)
         n = tiles.shape[-1]
@@ -73,7 +70,8 @@ class PatternLibrary(MaskSet):
             shape = [length - int(rng.integers(0, size)) for length, size in zip(shape, self.tile, strict=True)]
         return tuple(shape)
 
-    def _check_fit(self, v: Array) -> None:
+    def check_fit(self, v: Array) -> None:
+        """ValueError unless v [..., R, C] can be cut into tiles."""
         r, c = self.tile
         if v.ndim < 2:
             raise ValueError(f"v has shape {tuple(v.shape)}: patterns {r} x {c} need an array with two axes or more")
@@ -118,6 +116,15 @@ def tiles_of(x: Array, tile: tuple[int, int]) -> Array:
     n = len(lead)
     x = xp.permute_dims(x, (*range(n), n, n + 2, n + 1, n + 3))
     return xp.reshape(x, (*lead, rows, cols, r * c))
+
+
+def untiled(tiles: Array) -> Array:
+    """The array [..., R, C] made of tiles [..., R / r, C / c, r, c]."""
+    xp, lead = namespace(tiles), tiles.ndim - 4
+    *shape, rows, cols, r, c = tiles.shape
+    return xp.reshape(
+        xp.permute_dims(tiles, (*range(lead), lead, lead + 2, lead + 1, lead + 3)), (*shape, rows * r, cols * c)
+    )
 
 
 def best_patterns(tiles: Array, patterns: np.ndarray) -> Array:

@@ -9,7 +9,21 @@ import pytest
 from brute import best_mask, cases, choices
 
 import sparseopt as so
-from sparseopt.sets import NM, CappedSimplex, Channels, GroupBall, PatternLibrary, TopGroups
+from sparseopt.sets import (
+    NM,
+    Box,
+    CappedSimplex,
+    Channels,
+    GroupBall,
+    Intersection,
+    KSupportBall,
+    L1Ball,
+    PatternLibrary,
+    Product,
+    TopGroups,
+    TransposableNM,
+)
+from sparseopt.sets.transposable_nm import maximal_patterns
 
 CASES = 405
 
@@ -107,6 +121,85 @@ def test_channels_is_the_best_choice_of_slices(k, axis):
     assert_masks(lambda v: Channels(k, axis), masks, [(4, 4), (3, 2, 4)], k)
 
 
+@pytest.mark.parametrize(("n", "m"), [(0, 2), (1, 2), (2, 2), (1, 3), (2, 3)])
+def test_transposable_is_the_best_mask_of_bounded_degree(n, m):
+    every = [np.array(bits).reshape(m, m) for bits in itertools.product([True, False], repeat=m * m)]
+    feasible = [mask for mask in every if (mask.sum(0) <= n).all() and (mask.sum(1) <= n).all()]
+    assert_masks(lambda v: TransposableNM(n, m), lambda v: feasible, [(m, m)], n)
+
+
+def test_transposable_2_4_has_186_maximal_patterns_and_keeps_the_best():
+    patterns = maximal_patterns(2, 4)
+    np.testing.assert_array_equal(np.bincount(patterns.sum(axis=(1, 2))), [0] * 7 + [96, 90])
+    assert_masks(lambda v: TransposableNM(2, 4), lambda v: patterns, [(4, 4)], 0)
+
+
+def test_transposable_by_flow_has_the_energy_of_the_best_integral_point_of_the_linear_program():
+    optimize = pytest.importorskip("scipy.optimize", reason="scipy is not complete")
+    done = 0
+    for v in cases([(5, 5), (6, 6)], CASES, 5):
+        m = len(v)
+        n = 1 + done % 3
+        rows, columns = np.kron(np.eye(m), np.ones(m)), np.kron(np.ones(m), np.eye(m))
+        unit = v.astype(float) / (float(np.abs(v).max()) or 1.0)
+        bounded = optimize.linprog(
+            -(unit**2).ravel(), A_ub=np.vstack([rows, columns]), b_ub=np.full(2 * m, n), bounds=(0, 1)
+        )
+        mask = TransposableNM(n, m).support(v)
+        assert mask.sum(axis=0).max() <= n
+        assert mask.sum(axis=1).max() <= n
+        reached = (unit**2)[mask].sum()
+        assert reached >= (unit**2).ravel()[bounded.x > 0.5].sum() * (1 - 1e-13)
+        assert reached <= -bounded.fun + 2e-7 * m  # the solver may exceed each of 2 m bounds by 1e-7
+        if n == 1:
+            orders = np.array(list(itertools.permutations(range(m))))
+            assert reached == pytest.approx((unit**2)[np.arange(m), orders].sum(axis=1).max(), rel=1e-13)
+        projected = TransposableNM(n, m).project(v)
+        assert TransposableNM(n, m).project(projected).tobytes() == projected.tobytes()
+        done += 1
+    assert done >= 400
+
+
+def test_transposed_arrays_keep_the_same_energy():
+    rng = np.random.default_rng(6)
+    for s in (TransposableNM(2, 4), TransposableNM(4, 8)):
+        for _ in range(20):
+            v = rng.normal(size=(16, 8))
+            assert s.distance(v) == pytest.approx(s.distance(v.T), rel=1e-14)
+            assert s.contains(s.project(v).T)
+
+
+@pytest.mark.parametrize(("lower", "upper"), [(-0.5, 0.5), (0, np.inf), (-1, 0.2)])
+def test_mask_sets_in_a_box_keep_the_mask_with_the_largest_gain(lower, upper):
+    """|v|^2 - |v - p|^2 is the sum over the mask of v^2 - (v - clip(v))^2 = c (2v - c): all masks are tried."""
+    done = 0
+    s = Intersection(TopGroups(2, GROUPS), Box(lower, upper))
+    for v in cases([(8,)], CASES, 7):
+        x = v.astype(float)
+        c = np.clip(x, lower, upper)
+        unit = float(np.abs(x).max()) or 1.0
+        gains = c / unit * (2 * (x / unit) - c / unit)
+        masks = [kept[GROUPS.labels] for kept in choices(4, 2)]
+        p = s.project(v)
+        best = max(gains[mask].sum() for mask in masks)
+        assert s.contains(p)
+        reached = (p / unit * (2 * (x / unit) - p / unit)).sum()
+        assert reached == pytest.approx(best, rel=1e-6 if v.dtype == np.float32 else 1e-12)
+        done += 1
+    assert done >= 400
+
+
+def test_products_are_projected_group_by_group():
+    parts = [NM(1, 2), Box(-1, 1), L1Ball(1.0), TopGroups(1, so.Groups.uniform(2, 1))]
+    done = 0
+    for v in cases([(8,)], CASES, 8):
+        p = Product(parts, GROUPS).project(v)
+        for g, s in enumerate(parts):
+            np.testing.assert_array_equal(p[GROUPS.members(g)], s.project(v[GROUPS.members(g)]))
+        done += 1
+    assert done >= 400
+
+
 SETS = [
     TopGroups(2, GROUPS),
     NM(2, 4, remainder="pad"),
@@ -116,6 +209,20 @@ SETS = [
     Channels(2, axis=1),
     GroupBall(1.5, GROUPS),
     CappedSimplex(2.5),
+    L1Ball(0.7),
+    KSupportBall(1.5, 2),
+    Box(-0.5, 2),
+    Box(np.array([-1.0, 0, 0.5]), np.inf),
+    TransposableNM(2, 4),
+    TransposableNM(1, 3, remainder="pad"),
+    TransposableNM(2, 5, remainder="pad"),
+    Product([NM(1, 2), Box(-1, 1), L1Ball(1.0), TopGroups(1, so.Groups.uniform(2, 1))], GROUPS),
+    Product([NM(1, 2), NM(0, 1), NM(1, 3), TopGroups(1, so.Groups.uniform(2, 1))], GROUPS),
+    Intersection(NM(2, 4, remainder="pad"), Box(-0.5, 1)),
+    Intersection(L1Ball(1.0), Box(-0.3, 0.5)),
+    Intersection(GroupBall(1.0, GROUPS), Box(0, np.inf)),
+    Intersection(KSupportBall(1.0, 2), Box(-np.inf, 0)),
+    Intersection(CappedSimplex(2.5), Box(np.array([0, 0.5, -1, -1, 0]), np.array([1, 0.8, 0.9, 2, 3]))),
 ]
 
 
@@ -136,13 +243,13 @@ def test_what_every_set_promises(s):
         difference = v.astype(float) - p
         largest = np.abs(difference).max() or 1.0
         norm = largest * np.sqrt(((difference / largest) ** 2).sum())
-        np.testing.assert_allclose(s.distance(v), norm, rtol=1e-12, atol=64 * eps * float(np.abs(v).max()))
+        rounding = 64 * eps * float(np.abs(v).max()) + v.size * float(np.finfo(v.dtype).smallest_subnormal)
+        np.testing.assert_allclose(s.distance(v), norm, rtol=1e-12, atol=rounding)
         competitor = s.project(v + rng.normal(size=v.shape) * np.abs(v).max())
         gap = (p - competitor).astype(float)
-        # |v - competitor|^2 >= |v - p|^2, without squares of v
-        assert (gap * ((difference + (v.astype(float) - competitor)) / largest)).sum() >= -1e-6 * np.abs(
-            gap
-        ).max() * v.size
+        # |v - competitor|^2 >= |v - p|^2 without squares of v; both are rounded
+        further = (gap * ((difference + (v.astype(float) - competitor)) / largest)).sum()
+        assert further >= -16 * eps * v.size * float(max(np.abs(p).max(), np.abs(competitor).max()))
 
 
 @pytest.mark.parametrize("s", SETS, ids=repr)
@@ -210,6 +317,26 @@ BAD = [
     (lambda: GroupBall(-1.0, GROUPS), "finite number >= 0"),
     (lambda: GroupBall(np.nan, GROUPS), "finite number >= 0"),
     (lambda: GroupBall(1.0, None), "give a Groups"),
+    (lambda: TransposableNM(3, 2), "between 0 and 2"),
+    (lambda: TransposableNM(2, 4).project(np.ones((4, 6))), "do not divide"),
+    (lambda: TransposableNM(2, 5).project(np.ones((4, 6))), "do not divide"),
+    (lambda: L1Ball(np.inf), "finite number >= 0"),
+    (lambda: KSupportBall(1.0, 0), "at least 1"),
+    (lambda: KSupportBall(1.0, 1.5), "give an integer"),
+    (lambda: Box(1, 0), "empty"),
+    (lambda: Box(np.nan, 0), "NaN"),
+    (lambda: Box("a", 0), "real number"),
+    (lambda: Box(np.zeros(2), np.ones(3)), "broadcast"),
+    (lambda: Box(np.zeros(2), 1).project(np.ones(3)), "fits"),
+    (lambda: Product([NM(1, 2)], GROUPS), "one for each"),
+    (lambda: Product([NM] * 4, GROUPS), "give a set"),
+    (lambda: Product([Box(0, 1)] * 4, GROUPS).project(np.ones(7)), "8 coefficients"),
+    (lambda: Intersection(NM(2, 4), Box(1, 2)), "contain 0"),
+    (lambda: Intersection(GroupBall(1, GROUPS), Box(-1, 1)), "signs only"),
+    (lambda: Intersection(Box(0, 1), Box(0, 1)), "no exact projection"),
+    (lambda: Intersection(NM(2, 4), 3), "sets.Box"),
+    (lambda: Intersection(CappedSimplex(2), Box(0, 0.1)).project(np.ones(5)), "do not meet"),
+    (lambda: Intersection(L1Ball(1), Box(1, 2)).project(np.ones(5)), "do not meet"),
     (lambda: CappedSimplex(-0.5), "real number"),
     (lambda: CappedSimplex("a"), "real number"),
     (lambda: CappedSimplex(np.nan), "real number"),

@@ -9,7 +9,7 @@ import pytest
 from brute import cases
 
 import sparseopt as so
-from sparseopt.sets import CappedSimplex, GroupBall
+from sparseopt.sets import Box, CappedSimplex, GroupBall, Intersection, KSupportBall, L1Ball
 
 CASES = 405
 GROUPS = so.Groups.from_lists([[0, 3], [1], [2, 4, 5], [6, 7]])
@@ -88,9 +88,49 @@ def test_the_capped_simplex_keeps_its_sum_for_huge_entries():
     np.testing.assert_allclose(y, [0.625, 0.875, 0], rtol=1e-15)
 
 
-@pytest.mark.parametrize("s", [GroupBall(1.3, GROUPS), CappedSimplex(2.7)], ids=repr)
+def test_the_l1_ball_is_the_group_ball_of_single_entries():
+    single, done = so.Groups.uniform(6, 1), 0
+    for v in cases([(6,)], CASES, 3):
+        radius = float(np.abs(v).sum()) * (done % 7) / 5
+        if radius > 1e308:
+            continue
+        tolerance = 16 * np.finfo(v.dtype).eps * float(np.abs(v).max())
+        np.testing.assert_allclose(
+            L1Ball(radius).project(v), GroupBall(radius, single).project(v), rtol=0, atol=tolerance
+        )
+        assert L1Ball(radius).contains(L1Ball(radius).project(v))
+        done += 1
+    assert done >= 400
+
+
+def test_the_k_support_ball_is_between_the_l1_and_the_l2_ball():
+    done = 0
+    for v in cases([(1,), (5,), (2, 3)], CASES, 4):
+        size = float(np.abs(v).max()) or 1.0
+        radius = size * (0.2 + done % 4)
+        tolerance = 64 * np.finfo(v.dtype).eps * size
+        one, all_of_them = KSupportBall(radius, 1).project(v), KSupportBall(radius, v.size).project(v)
+        np.testing.assert_allclose(one, L1Ball(radius).project(v), rtol=0, atol=tolerance)
+        whole = so.Groups.uniform(1, v.size)
+        expected = GroupBall(radius, whole).project(v.ravel()).reshape(v.shape)
+        np.testing.assert_allclose(all_of_them, expected, rtol=0, atol=tolerance)
+        done += 1
+    assert done >= 400
+
+
+CONVEX = [
+    GroupBall(1.3, GROUPS),
+    CappedSimplex(2.7),
+    L1Ball(0.8),
+    Box(-0.4, 0.7),
+    *[KSupportBall(0.9, k) for k in (1, 2, 3, 7, 8)],
+]
+
+
+@pytest.mark.parametrize("s", CONVEX, ids=repr)
 def test_no_point_of_the_set_is_nearer(s):
     """<v - p, y> <= <v - p, p> for all y in the set: the support function at v - p is reached by p."""
+    done = 0
     for v in cases([(8,)], CASES, 2):
         p = s.project(v).astype(float)
         residual = v.astype(float) - p
@@ -98,3 +138,66 @@ def test_no_point_of_the_set_is_nearer(s):
         reached = float((residual / scale * p).sum())
         rounding = 64 * np.finfo(v.dtype).eps * max(1.0, float(np.abs(v).max()) / scale)
         assert s.support_function(residual / scale) <= reached + rounding * max(1.0, np.abs(p).sum())
+        done += 1
+    assert done >= 400
+
+
+def by_bisection(shrink, level):
+    """shrink(theta) for the theta in [-1e9, 1e9] at which its sum of magnitudes falls to the level."""
+    low, high = -1e9, 1e9
+    for _ in range(200):
+        middle = (low + high) / 2
+        low, high = (middle, high) if np.abs(shrink(middle)).sum() > level else (low, middle)
+    return shrink(high)
+
+
+def bounded(v):
+    """v, scaled down where the bisection could not follow."""
+    return v.astype(float) / max(1.0, float(np.abs(v).max()) / 1e6)
+
+
+def test_the_l1_ball_in_a_box_is_found_by_bisection():
+    done = 0
+    rng = np.random.default_rng(5)
+    for v in map(bounded, cases([(5,)], CASES, 5)):
+        lower, upper = -rng.uniform(0, 1, size=5), rng.uniform(0, 1, size=5)
+        p = Intersection(L1Ball(0.7), Box(lower, upper)).project(v)
+
+        def shrink(theta, v=v, lower=lower, upper=upper):
+            return np.clip(np.sign(v) * np.maximum(np.abs(v) - max(theta, 0), 0), lower, upper)
+
+        expected = by_bisection(shrink, 0.7) if np.abs(shrink(0)).sum() > 0.7 else shrink(0)
+        np.testing.assert_allclose(p, expected, rtol=0, atol=1e-15 * max(1.0, np.abs(v).max()) * 8)
+        done += 1
+    assert done >= 400
+
+
+def test_the_capped_simplex_in_a_box_is_found_by_bisection():
+    done = 0
+    rng = np.random.default_rng(6)
+    for v in map(bounded, cases([(5,)], CASES, 6)):
+        lower, upper = rng.uniform(-0.5, 0.4, size=5), rng.uniform(0.6, 1.5, size=5)
+        p = Intersection(CappedSimplex(2.5), Box(lower, upper)).project(v)
+
+        def shrink(theta, v=v, lower=lower, upper=upper):
+            return np.clip(v - theta, np.maximum(lower, 0), np.minimum(upper, 1))
+
+        np.testing.assert_allclose(p, by_bisection(shrink, 2.5), rtol=0, atol=1e-15 * max(1.0, np.abs(v).max()) * 8)
+        done += 1
+    assert done >= 400
+
+
+@pytest.mark.parametrize("ball", [GroupBall(0.9, GROUPS), KSupportBall(0.9, 2), L1Ball(0.9)], ids=repr)
+@pytest.mark.parametrize("signs", [(0, np.inf), (-np.inf, 0)])
+def test_balls_with_signs_are_exact(ball, signs):
+    """The variational inequality again: max of <r, y> over y in the ball with these signs is that of the part of r."""
+    done = 0
+    s = Intersection(ball, Box(*signs))
+    for v in map(bounded, cases([(8,)], CASES, 7)):
+        p = s.project(v)
+        residual = v - p
+        assert s.contains(p)
+        most = ball.support_function(np.clip(residual, *signs))
+        assert most <= (residual * p).sum() + 1e-14 * max(1.0, np.abs(v).max())
+        done += 1
+    assert done >= 400
