@@ -180,8 +180,7 @@ class Descent:
     ) -> tuple[int, int, int, float, float, bool]:
         """Descend over the groups `working`; returns epochs, visits, extrapolations, gap, violation, interrupted."""
         working = np.ascontiguousarray(working, dtype=np.int64)
-        for g in working[(self.store.groups.sizes[working] > LARGE_GROUP)]:
-            self._prepare_large(int(g))
+        self.prepare_large(working)
         coefficients = int(self.store.groups.sizes[working].sum())
         needed = core.bcd_workspace(self.fields, coefficients, anderson) + len(working)
         if len(self.workspace) < needed:
@@ -201,6 +200,11 @@ class Descent:
             self.workspace.ctypes.data,
             ask,
         )
+
+    def prepare_large(self, working: np.ndarray) -> None:
+        """Eigenbases of the blocks among `working` that are too large for the compiled loop."""
+        for g in working[(self.store.groups.sizes[working] > LARGE_GROUP)]:
+            self._prepare_large(int(g))
 
     def _prepare_large(self, g: int) -> None:
         """Eigenbasis of a block that is too large for the compiled loop, by LAPACK; as in csrc/cpu/bcd_block.inc."""

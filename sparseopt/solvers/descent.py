@@ -10,6 +10,7 @@ import numpy as np
 from ..penalties import strength as at_strength
 from ..problem import Problem
 from .frames import frame_of, padded
+from .packed import PackedFrame, packing_pays
 from .working_set import next_working_set
 
 INNER_TARGET = 0.1
@@ -26,7 +27,7 @@ class GroupDescent:
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
-        self.frame = frame_of(problem)
+        self.frame = PackedFrame(problem) if packing_pays(problem) else frame_of(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
         self.strength = problem.penalty.strength
         self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf))
@@ -76,8 +77,12 @@ class GroupDescent:
         if not self.problem.convex:
             violation = self.problem.penalty.violation(self._by_column(self.by_position), -self._by_column(pull))
             return float(violation[self.working].max(initial=0.0)) / (self.violation_scale or 1.0)
+        return self.gap_over_working(self.scores)
+
+    def gap_over_working(self, scores: np.ndarray) -> float:
+        """Relative duality gap of the working set alone, for a convex penalty, where its scores [G] are these."""
         penalised = self.working[self.strength[self.working] > 0]
-        largest = self.scores[penalised].max(initial=0.0)
+        largest = scores[penalised].max(initial=0.0)
         dual = self.problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
         return max(self.value - dual, 0.0) / (abs(self.value) or 1.0)
 

@@ -51,7 +51,12 @@ class LeastSquaresFrame:
         datafit: Any = problem.datafit
         share = None if (datafit.share == datafit.share[0]).all() else datafit.share
         self.store, cache = kept_columns(problem)
-        self.inner = _descent(problem, self.store, cache, share=share, target=padded(datafit.target))
+        blocks = self._blocks(problem, cache)
+        self.inner = _descent(problem, self.store, blocks, share=share, target=padded(datafit.target))
+
+    def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
+        """Where the eigenbases of the blocks are kept."""
+        return cache
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""

@@ -74,10 +74,35 @@ struct so_problem {
   so_bcd_state state;
 };
 
+// Columns packed to 16 bits, by position, and what changes in a descent on them (cpu/bcd_packed.inc).
+//   values   group g at offsets[g] * blocks * 32: root (x - mean) / scale / 2^16, `ready` where packed, lazily; blocks of 32 rows
+//   root     [n] square roots of n x sample weight; null: all 1.  centred: whether means are taken off
+//   s        [32 blocks] -(packed columns) (b - b at the start), in units of `unit`
+//   pull     [p] minus the exact gradient at the start; renewed [p] out: as left, where scored
+//   residual [n] root (target - X w) at the start.  careful: never skip a score that seems to be known
+//   kappa    gap over sqrt(curvature x change^2 of a sweep), 0 where unknown; the report has the new one in place of the violation
+struct so_packed {
+  int64_t blocks;
+  int16_t* values;
+  double* scale;
+  uint8_t* ready;
+  const double* root;
+  bool centred, careful;
+  double unit, kappa;
+  float* s;
+  const double *pull, *residual;
+  double* renewed;
+};
+
 // Block coordinate descent over the groups working[0 .. count). scores [G] in: gradient norms over strengths as known, out: as left.
 so_bcd_report so_bcd_inner(const so_problem& problem, const int64_t* working, int64_t count, double* scores, bool scored,
                            const so_bcd_options& options, double* workspace, const so_poll& poll);
 int64_t so_bcd_workspace(const so_problem& problem, int64_t coefficients, int64_t anderson);  // doubles
+
+// The same on packed columns, in the order of `working`, from s = 0; scores [G] in and out.  Workspace in doubles.
+so_bcd_report so_packed_inner(const so_problem& problem, const so_packed& packed, const int64_t* working, int64_t count, double* scores,
+                              const so_bcd_options& options, double* workspace, const so_poll& poll);
+int64_t so_packed_workspace(const so_problem& problem, const so_packed& packed, int64_t groups, int64_t coefficients, int64_t anderson);
 
 // gradient [p, T] by position and norms [G] of the groups with need[g] (null: all) of X' v for v [T][ldr]. Threads over groups.
 int so_bcd_gradient(const so_problem& problem, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,

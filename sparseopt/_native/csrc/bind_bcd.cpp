@@ -71,6 +71,27 @@ answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scor
   return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
 }
 
+so_packed packed_of(const nb::dict& d) {
+  return {integer(d, "blocks"), pointer<int16_t>(d, "values"), pointer<double>(d, "scale"), pointer<uint8_t>(d, "ready"),
+          pointer<const double>(d, "root"), integer(d, "centred") != 0, integer(d, "careful") != 0, number(d, "unit"), number(d, "kappa"),
+          pointer<float>(d, "s"), pointer<const double>(d, "pull"), pointer<const double>(d, "residual"), pointer<double>(d, "renewed")};
+}
+
+answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int64_t count, uintptr_t scores, int64_t max_epochs,
+                    int64_t epochs_per_cycle, int64_t anderson, double gap_target, uintptr_t workspace, nb::object ask) {
+  const so_problem p = problem_of(d);
+  const so_packed packed = packed_of(e);
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, 0, 0};
+  question q{ask, false};
+  so_bcd_report r;
+  {
+    nb::gil_scoped_release unlocked;
+    r = so_packed_inner(p, packed, (const int64_t*)working, count, (double*)scores, options, (double*)workspace, {question::ask, &q});
+  }
+  q.rethrow();
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+}
+
 bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, int threads, nb::object ask) {
   const so_problem p = problem_of(d);
   question q{ask, false};
@@ -94,6 +115,13 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
   m.def("bcd_workspace", [](const nb::dict& d, int64_t coefficients, int64_t anderson) {
     return so_bcd_workspace(problem_of(d), coefficients, anderson);
+  });
+  m.def("packed_inner", packed_inner, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("working").noconvert(),
+        nb::arg("count").noconvert(), nb::arg("scores").noconvert(), nb::arg("max_epochs").noconvert(),
+        nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
+        nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {
+    return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
   });
   m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
   m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {

@@ -35,6 +35,15 @@ so_bcd_report so_bcd_inner(const so_problem& p, const int64_t* working, int64_t 
   return table().inner(p, working, count, scores, scored, options, workspace, poll);
 }
 
+so_bcd_report so_packed_inner(const so_problem& p, const so_packed& q, const int64_t* working, int64_t count, double* scores,
+                              const so_bcd_options& options, double* workspace, const so_poll& poll) {
+  return table().packed(p, q, working, count, scores, options, workspace, poll);
+}
+
+int64_t so_packed_workspace(const so_problem& p, const so_packed& q, int64_t groups, int64_t coefficients, int64_t anderson) {
+  return table().packed_memory(p, q, groups, coefficients, anderson);
+}
+
 int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
                     const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;
