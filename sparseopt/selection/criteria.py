@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from scipy import sparse
-from scipy.special import gammaln
 
 from ..datafits import LeastSquares, MultiResponse
 from ..path import Path
@@ -48,6 +47,8 @@ def information_criteria(path: Path, *, gamma: float = 1.0, variance: float | No
     df = np.array([degrees_of_freedom(problem.with_lam(result.lam), result.latent) for result in path])
     penalised = (weights > 0) & (weights < np.inf)
     k, G = path.active[:, penalised].sum(axis=1), int(penalised.sum())
+    from scipy.special import gammaln  # doubles the time of `import sparseopt`
+
     models = gammaln(G + 1) - gammaln(k + 1) - gammaln(G - k + 1)
     bic = fit + np.log(n) * df
     return InformationCriteria(path.lams, df, k, fit, fit + 2 * df, bic, bic + 2 * gamma * models)
