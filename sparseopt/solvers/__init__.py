@@ -4,7 +4,9 @@ from .admm import ADMM, ADMMState
 from .branch_and_bound import BranchAndBound, Optimum
 from .fista import FISTA, MomentumState
 from .group_bcd import GroupBCD
+from .group_omp import GroupOMP, OMPState
 from .iht import IHT
+from .ompr import OMPR, OMPRState
 from .proximal_gradient import ProximalGradient
 from .reweighted import ReweightedGroupLasso
 from .srste import SRSTE, SRSTEState
@@ -13,11 +15,15 @@ __all__ = [
     "ADMM",
     "FISTA",
     "IHT",
+    "OMPR",
     "SRSTE",
     "ADMMState",
     "BranchAndBound",
     "GroupBCD",
+    "GroupOMP",
     "MomentumState",
+    "OMPRState",
+    "OMPState",
     "Optimum",
     "ProximalGradient",
     "ReweightedGroupLasso",
