@@ -1,6 +1,6 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
-from . import certify, datasets, penalties, selection, sets, solvers
+from . import certify, datasets, penalties, selection, sets, solvers, testing
 from .datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from .gram import GramStatistics, accumulate_gram
 from .groups import Groups
@@ -63,4 +63,5 @@ __all__ = [
     "solve",
     "solve_path",
     "solvers",
+    "testing",
 ]

@@ -1,0 +1,7 @@
+"""Batteries: properties of penalties, sets, losses, solvers and top-k operators, run on objects of your own."""
+
+from .check import check_penalty, check_set
+from .pytest_items import each_property
+from .record import BatteryFailed, Record
+
+__all__ = ["BatteryFailed", "Record", "check_penalty", "check_set", "each_property"]

@@ -1,0 +1,204 @@
+"""Properties and how they are run: draw, check, shrink, report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from .._array import checked_flag
+from ..groups import Groups
+from .inequality import Violation, shown
+from .record import BatteryFailed, Record
+
+
+@dataclass
+class Case:
+    """One example: what was drawn for it, by name, for the report."""
+
+    data: Any
+    inputs: dict[str, Any] = field(default_factory=dict)
+
+    def draw(self, strategy: Any, name: str) -> Any:
+        """A value of a Hypothesis strategy, remembered under `name`."""
+        value = self.data.draw(strategy)
+        self.inputs[name] = value
+        return value
+
+    def describe(self) -> str:
+        """The inputs, one a line."""
+        return "".join(f"\n    {name} = {shown(value)}" for name, value in self.inputs.items())
+
+
+@dataclass(frozen=True)
+class Property:
+    """A statement about an object, and how to look for a counterexample.
+
+    name: the statement.  check(subject, case): draws inputs, raises `Violation` where the statement is false.
+    skip(subject): why the statement does not apply to the object, "" where it does.  costs: one example stands for so
+    many others in time, so that fewer are run.
+    """
+
+    name: str
+    check: Callable[[Any, Case], None]
+    skip: Callable[[Any], str] = lambda subject: ""
+    costs: int = 1
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the objects under test come from: always the same one, or one drawn for each example.
+
+    example: an object, whose attributes choose the properties.  draw(case): the object of one example.
+    """
+
+    example: Any
+    draw: Callable[[Case], Any]
+
+
+def fixed(subject: Any) -> Source:
+    """The object itself, for every example."""
+    return Source(subject, lambda case: subject)
+
+
+def source_of(subject: Any, method: str, name: str) -> Source:
+    """The object itself, or the objects that a function makes from groups, which are drawn for each example.
+
+    Raises ValueError where `subject` is neither: it has no `method` and is a class or cannot be called.
+    """
+    from .strategies import groups
+
+    if isinstance(subject, type) or not (callable(getattr(subject, method, None)) or callable(subject)):
+        raise ValueError(
+            f"{name} is {subject!r}: give an object with {method}(...), or a function that makes one of groups"
+        )
+    if hasattr(subject, method):
+        return fixed(subject)
+    example = subject(Groups.from_sizes([2, 1, 3]))
+    return Source(example, lambda case: subject(case.draw(groups(), "groups")))
+
+
+def has(*names: str) -> Callable[[Any], str]:
+    """A `skip` of properties that need these public attributes."""
+
+    def missing(subject: Any) -> str:
+        absent = [name for name in names if not hasattr(subject, name)]
+        return f"the object has no {' and no '.join(absent)}" if absent else ""
+
+    return missing
+
+
+def run_battery(
+    source: Source,
+    properties: Iterable[Property],
+    *,
+    examples: int,
+    seed: int,
+    raises: bool,
+    minimum: int,
+    only: Iterable[str] | None,
+) -> list[Record]:
+    """Records of the properties (those named in `only`, default all), in order.
+
+    Raises BatteryFailed where one failed or fewer than `minimum` were run, unless raises=False; ValueError for bad
+    arguments and for names that no property has.
+    """
+    chosen = _chosen(list(properties), only)
+    examples, seed, raises = _count(examples, "examples", 0), _count(seed, "seed", 0), checked_flag(raises, "raises")
+    records = [run_property(source, each, examples, seed) for each in chosen]
+    if raises:
+        _raise_if_failed(source.example, records, minimum if only is None else 0)
+    return records
+
+
+def run_property(source: Source, statement: Property, examples: int, seed: int) -> Record:
+    """Record of one property on up to `examples` examples, drawn from `seed`; a failing one is shrunk."""
+    from hypothesis import HealthCheck, Phase, given, settings
+    from hypothesis import seed as seeded
+    from hypothesis import strategies as st
+    from hypothesis.errors import FlakyFailure, Unsatisfiable
+
+    reason = statement.skip(source.example)
+    if reason or examples == 0:
+        return Record(statement.name, "skipped", reason or "no example was asked for", 0)
+    runs: list[str] = []
+
+    def body(data: Any) -> None:
+        case = Case(data)
+        try:
+            with np.errstate(divide="raise", invalid="raise", over="ignore", under="ignore"):
+                statement.check(source.draw(case), case)
+            runs.append("")
+        except Exception as error:
+            if type(error).__module__.startswith("hypothesis"):
+                raise
+            runs.append(_failure(error) + case.describe())
+            raise
+
+    quiet = settings(
+        max_examples=max(examples // statement.costs, min(examples, 3)),
+        deadline=None,
+        database=None,
+        derandomize=False,
+        report_multiple_bugs=False,
+        print_blob=False,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    try:
+        seeded(seed)(quiet(given(st.data())(body)))()
+    except FlakyFailure:
+        failures = [run for run in runs if run]
+        return Record(
+            statement.name, "failed", f"not always, so the object is not deterministic: {failures[-1]}", len(runs)
+        )
+    except Unsatisfiable:
+        return Record(statement.name, "skipped", "no example met its hypotheses", 0)
+    except Exception:
+        if not runs or not runs[-1]:  # not from a check: a bug of the battery
+            raise
+        return Record(statement.name, "failed", runs[-1], len(runs))
+    if not runs:
+        return Record(statement.name, "skipped", "no example met its hypotheses", 0)
+    return Record(statement.name, "passed", "", len(runs))
+
+
+def summary(records: Iterable[Record]) -> str:
+    """One line a record."""
+    return "\n".join(f"  {r.status:8}{r.property} ({r.examples} examples) {r.reason}".rstrip() for r in records)
+
+
+def _failure(error: Exception) -> str:
+    return str(error) if isinstance(error, Violation) else f"it raised {type(error).__name__}: {error}"
+
+
+def _raise_if_failed(subject: Any, records: list[Record], minimum: int) -> None:
+    failed = [record for record in records if record.status == "failed"]
+    ran = [record for record in records if record.status != "skipped"]
+    if failed:
+        raise BatteryFailed(f"{subject!r} fails {len(failed)} of {len(ran)} properties\n{summary(failed)}", records)
+    if len(ran) < minimum:
+        raise BatteryFailed(
+            f"only {len(ran)} properties apply to {subject!r}, at least {minimum} should: add the attributes that are "
+            f"missing, or give minimum={len(ran)}\n{summary(records)}",
+            records,
+        )
+
+
+def _chosen(properties: list[Property], only: Iterable[str] | None) -> list[Property]:
+    if only is None:
+        return properties
+    wanted = [only] if isinstance(only, str) else list(only)
+    known = [each.name for each in properties]
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise ValueError(f"only names {unknown[0]!r}: the properties are {', '.join(map(repr, known))}")
+    return [each for each in properties if each.name in wanted]
+
+
+def _count(value: Any, name: str, lowest: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < lowest:
+        raise ValueError(f"{name} is {value!r}: give an integer >= {lowest}")
+    return int(value)

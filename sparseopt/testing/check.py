@@ -1,0 +1,61 @@
+"""The batteries: one function for each kind of object.  What they check is in the files named after the kinds.
+
+Those, and Hypothesis, are imported when a battery runs, so that `import sparseopt` does not pay for them.
+
+All of them draw `examples` examples of each property from `seed` (0 lists the properties), and return a record of each.
+They raise BatteryFailed, with the smallest failing input and the violated inequality, where a property fails or fewer
+than `minimum` properties apply, unless raises=False; `only` chooses properties by name, and then nothing is counted.
+They raise ValueError for what is no object of the kind.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .record import Record
+
+
+def check_penalty(
+    penalty: Any,
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    raises: bool = True,
+    minimum: int = 12,
+    only: Iterable[str] | None = None,
+) -> list[Record]:
+    """Look for counterexamples to what is true of every penalty with the traits that this one declares.
+
+    penalty: an object with `groups` and `value(w)`, and what it has of prox, violation, convex, weak_convexity, slope0,
+    critical_lam, dual_limit, conjugate, with_lam; or a function that makes one from `Groups`, which are then drawn too
+    (one-element ones, very uneven ones, interleaved ones); or a scalar penalty, with `value`, `slope`, `prox` of norms.
+    """
+    from . import penalty as of_groups
+    from . import scalar_penalty
+    from .battery import run_battery, source_of
+
+    source = source_of(penalty, "value", "penalty")
+    chosen = of_groups.PROPERTIES if hasattr(source.example, "groups") else scalar_penalty.PROPERTIES
+    return run_battery(source, chosen, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)
+
+
+def check_set(
+    projector: Any,
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    raises: bool = True,
+    minimum: int = 12,
+    only: Iterable[str] | None = None,
+) -> list[Record]:
+    """Look for counterexamples to what is true of every set and its projection, by the traits that it declares.
+
+    projector: an object with project(v, out=None) and example_shape(rng), and what it has of contains, distance,
+    support, support_function, convex, keeps_entries; or a function that makes one from `Groups`, which are drawn too.
+    """
+    from .battery import run_battery, source_of
+    from .set import PROPERTIES
+
+    source = source_of(projector, "project", "projector")
+    return run_battery(source, PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)

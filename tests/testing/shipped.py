@@ -1,0 +1,65 @@
+"""Every shipped object, as the batteries see it."""
+
+from __future__ import annotations
+
+import numpy as np
+from planted import uneven
+
+import sparseopt as so
+from sparseopt.penalties import L0, MCP, SCAD, ExpMask, Linear, Log, Power, Ratio
+from sparseopt.sets import NM, CappedSimplex, Channels, GroupBall, PatternLibrary, TopGroups
+
+WEIGHTS = np.array([0.3, 5.0, 1.7])
+LIBRARY = np.random.default_rng(0).random((12, 2, 3)) < 0.5
+
+SCALAR_PENALTIES = [
+    *(Linear(), Power(0.5), Power(2 / 3), Power(0.9), Log(0.3), Log(1.0), Log(2.0), Ratio(), ExpMask(), L0()),
+    *(MCP(), MCP(0.5), MCP(1.1), MCP(50.0), SCAD(), SCAD(1.5), SCAD(2.0), SCAD(30.0)),
+]
+
+PENALTIES = {
+    "GroupLasso": lambda groups: so.GroupLasso(0.7, groups),
+    "GroupLasso positive": lambda groups: so.GroupLasso(0.7, groups, positive=True),
+    "GroupLasso unweighted": lambda groups: so.GroupLasso(3.0, groups, weights="none"),
+    "GroupLasso with a free group": lambda groups: so.GroupLasso(0.7, groups, np.r_[0.0, np.ones(groups.n_groups - 1)]),
+    "GroupLasso, one forced out": lambda groups: so.GroupLasso(
+        0.7, groups, np.r_[np.inf, np.ones(groups.n_groups - 1)]
+    ),
+    "GroupLasso, other weights": so.GroupLasso(0.7, uneven(), WEIGHTS),
+    "SparseGroupLasso": lambda groups: so.SparseGroupLasso(0.7, groups, l1_ratio=0.3),
+    "SparseGroupLasso, l1 alone": lambda groups: so.SparseGroupLasso(0.7, groups, l1_ratio=1.0),
+    "GroupElasticNet": lambda groups: so.GroupElasticNet(0.7, groups, l2=0.4),
+    "GroupLq": lambda groups: so.GroupLq(0.7, groups),
+    "GroupLogSum": lambda groups: so.GroupLogSum(0.7, groups, eps=0.5),
+    "GroupExpMask": lambda groups: so.GroupExpMask(0.7, groups),
+    "GroupMCP": lambda groups: so.GroupMCP(0.7, groups),
+    "GroupMCP very concave": so.GroupMCP(0.7, uneven(), gamma=0.2, weights=WEIGHTS),
+    "GroupSCAD": lambda groups: so.GroupSCAD(0.7, groups),
+    "GroupSCAD very concave": so.GroupSCAD(0.7, uneven(), a=1.2, weights=WEIGHTS),
+    "GroupL0": lambda groups: so.GroupL0(0.7, groups),
+    "Ratio of groups": lambda groups: so.penalties.GroupPenalty(Ratio(), 0.7, groups),
+}
+"""Penalties with a prox, or functions that make them from groups."""
+
+VALUES_ALONE = {"InverseSum": lambda groups: so.InverseSum(0.7, groups, Power(0.5))}
+"""Penalties without a prox: few properties apply."""
+
+SETS = {
+    "TopGroups": TopGroups(2, uneven()),
+    "TopGroups of drawn groups": lambda groups: TopGroups(1, groups),
+    "TopGroups, none": TopGroups(0, uneven()),
+    "TopGroups, all": TopGroups(3, uneven()),
+    "NM": NM(2, 4),
+    "NM along axis 0": NM(1, 3, axis=0),
+    "NM padded": NM(2, 4, remainder="pad"),
+    "PatternLibrary": PatternLibrary(LIBRARY),
+    "PatternLibrary padded": PatternLibrary(LIBRARY, remainder="pad"),
+    "Channels": Channels(2),
+    "Channels along the last axis": Channels(1, axis=-1),
+    "GroupBall": GroupBall(1.5, uneven()),
+    "GroupBall of drawn groups": lambda groups: GroupBall(0.7, groups),
+    "GroupBall, one point": GroupBall(0.0, uneven()),
+    "CappedSimplex": CappedSimplex(1.5),
+    "CappedSimplex, integer": CappedSimplex(2),
+    "CappedSimplex, one point": CappedSimplex(0),
+}
