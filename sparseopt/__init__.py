@@ -15,6 +15,8 @@ from .penalties import (
     GroupMCP,
     GroupSCAD,
     InverseSum,
+    KSupport,
+    SmartDecay,
     SparseGroupLasso,
 )
 from .problem import Problem
@@ -39,6 +41,7 @@ __all__ = [
     "Groups",
     "Huber",
     "InverseSum",
+    "KSupport",
     "LeastSquares",
     "Logistic",
     "MultiResponse",
@@ -49,6 +52,7 @@ __all__ = [
     "Poisson",
     "Problem",
     "Result",
+    "SmartDecay",
     "SparseGroupLasso",
     "Status",
     "accumulate_gram",

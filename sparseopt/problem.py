@@ -11,7 +11,7 @@ from scipy import sparse
 from ._array import as_float, check_finite, described
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
-from .penalties import InverseSum
+from .penalties import InverseSum, SmartDecay
 from .sets.indicator import Indicator, is_set
 from .unpenalised import refit, unpenalised_columns
 
@@ -249,8 +249,8 @@ class Problem:
         if missing:
             raise ValueError(
                 f"{type(self.penalty).__name__} has no {' or '.join(missing)}: solve "
-                "problem.with_penalty(penalty.companion) and use certify.global_gap"
-                if isinstance(self.penalty, InverseSum)
+                "problem.with_penalty(penalty.companion) and use certify.global_gap, or use solvers.MaskDescent"
+                if isinstance(self.penalty, InverseSum | SmartDecay)
                 else f"{type(self.penalty).__name__} has no {' or '.join(missing)}: a solver needs them"
             )
 

@@ -45,6 +45,8 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     reason = None
     if type(problem.penalty) is not InverseSum:
         reason = f"no sandwich by a convex problem is known for {type(problem.penalty).__name__}: use InverseSum"
+    elif problem.penalty.outer is not None:
+        reason = f"the sandwich is enclosed without outer function, not for {problem.penalty.outer!r}"
     elif type(problem.datafit) not in (LeastSquares, Quadratic):
         reason = f"the sandwich is enclosed for least squares and quadratics, not for {type(problem.datafit).__name__}"
     if reason is not None:

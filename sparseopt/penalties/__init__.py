@@ -5,6 +5,7 @@ from .exp_mask import ExpMask
 from .group import GroupExpMask, GroupL0, GroupLogSum, GroupLq, GroupMCP, GroupPenalty, GroupSCAD
 from .group_lasso import GroupLasso
 from .inverse_sum import InverseSum
+from .k_support import KSupport, SmartDecay
 from .l0 import L0
 from .linear import Linear
 from .log import Log
@@ -14,6 +15,7 @@ from .ratio import Ratio
 from .scad import SCAD
 from .scalar import ScalarPenalty
 from .sparse_group_lasso import SparseGroupLasso
+from .square import Square
 
 __all__ = [
     "L0",
@@ -30,10 +32,13 @@ __all__ = [
     "GroupPenalty",
     "GroupSCAD",
     "InverseSum",
+    "KSupport",
     "Linear",
     "Log",
     "Power",
     "Ratio",
     "ScalarPenalty",
+    "SmartDecay",
     "SparseGroupLasso",
+    "Square",
 ]
