@@ -7,6 +7,7 @@ runs on the same data: along a path, under other penalties, in every fold.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,9 @@ LARGE_GROUP = 64
 """Larger groups get their eigenbasis from LAPACK, before the compiled loop needs it (SO_CHUNK)."""
 
 BASIS_READY, MEANS_READY = 1, 2
+
+ASKED = 100
+"""Kind of the penalties that are asked in Python (SO_ASKED)."""
 
 
 class ColumnStore:
@@ -80,8 +84,34 @@ class ColumnStore:
         }
 
 
+@dataclass(frozen=True, kw_only=True)
+class BlockPenalty:
+    """sum_g rho_g(|w_g|) + l1 |w|_1 + l2 / 2 |w|^2, w >= 0 where positive, as the compiled loops know it.
+
+    kind, parameter: of the C++ twin of rho; or ASKED and the slope of rho at 0, and then `asked(question, t, strength,
+    curvature)` answers with value, slope or prox.  strength: [G], 0 where a group is free.  l1 and positive go with the
+    linear rho alone.
+    """
+
+    kind: int
+    parameter: float
+    strength: np.ndarray
+    l1: float = 0.0
+    l2: float = 0.0
+    positive: bool = False
+    asked: Callable[[int, float, float, float], float] | None = None
+
+    @property
+    def entrywise(self) -> bool:
+        """Whether single entries are penalised: blocks are then kept as they are, without eigenbases."""
+        return self.l1 > 0 or self.positive
+
+
 class BlockCache:
-    """Eigenbases and means of the blocks of one design under one set of sample weights."""
+    """Eigenbases and means of the blocks of one design under one set of sample weights.
+
+    For entrywise penalties the blocks themselves stand in the place of the eigenbases.
+    """
 
     def __init__(self, store: ColumnStore) -> None:
         self.basis = np.empty(int(store.squares[-1]))
@@ -113,8 +143,8 @@ def never() -> bool:
 class Descent:
     """One weighted least-squares problem under a group penalty, and the coefficients as they are.
 
-    store, cache: the design and its blocks.  penalty: (kind, parameter, l2) of the C++ twin, strength [G] with 0 where
-    a group is free.  share: [n] sample weights or None for all equal to total / n.
+    store, cache: the design and its blocks.  penalty: what the compiled loops know of it.
+    share: [n] sample weights or None for all equal to total / n.
     target: [outputs, n + PADDING], None when no duality gap is wanted.
     b: [p, outputs] in the eigenbases, by position.  r: [outputs, n + PADDING], residual times share.
     """
@@ -124,8 +154,7 @@ class Descent:
         store: ColumnStore,
         cache: BlockCache,
         *,
-        penalty: tuple[int, float, float],
-        strength: np.ndarray,
+        penalty: BlockPenalty,
         outputs: int = 1,
         share: np.ndarray | None = None,
         total: float = 1.0,
@@ -135,8 +164,8 @@ class Descent:
         factor_limit: float = 0.0,
     ) -> None:
         self.store, self.cache, self.outputs = store, cache, outputs
-        kind, parameter, l2 = penalty
-        self.strength = np.ascontiguousarray(strength, dtype=np.float64)
+        self.penalty = penalty
+        self.strength = np.ascontiguousarray(penalty.strength, dtype=np.float64)
         self.share, self.target = share, target
         self.inverse = None if share is None else np.divide(1.0, share, out=np.zeros_like(share), where=share > 0)
         self.factor = np.zeros(store.groups.n_groups) if factor_limit > 0 else None
@@ -146,9 +175,12 @@ class Descent:
         self.fields = {
             **store.fields,
             **cache.fields,
-            "kind": int(kind),
-            "parameter": float(parameter),
-            "l2": float(l2),
+            "kind": int(penalty.kind),
+            "parameter": float(penalty.parameter),
+            "l1": float(penalty.l1),
+            "l2": float(penalty.l2),
+            "positive": int(penalty.positive),
+            "asked": penalty.asked,
             "strength": self.strength.ctypes.data,
             "outputs": outputs,
             "ldr": self.r.shape[1],
@@ -221,11 +253,15 @@ class Descent:
         if self.fields["centred"]:
             mean = weights @ block / total
             gram -= total * np.outer(mean, mean)
-        values, basis = np.linalg.eigh((gram + gram.T) / 2)
-        cache.curvature[rows] = np.maximum(values, 0.0) + self.fields["l2"]
-        cache.basis[store.squares[g] : store.squares[g + 1]] = basis.ravel()
-        self.b[rows] = basis.T @ self.b[rows]
         cache.ready[g] |= BASIS_READY
+        basis: Any = (gram + gram.T) / 2
+        if self.penalty.entrywise:
+            cache.curvature[rows] = np.diag(basis)
+        else:
+            values, basis = np.linalg.eigh(basis)
+            cache.curvature[rows] = np.maximum(values, 0.0)
+            self.b[rows] = basis.T @ self.b[rows]
+        cache.basis[store.squares[g] : store.squares[g + 1]] = basis.ravel()
 
     def gradient(
         self,

@@ -82,6 +82,10 @@ class GroupElasticNet:
         c = floating(c)
         return self.lasso.critical_lam(c)
 
+    def critical_lams(self, c: Array) -> np.ndarray:
+        """The same for each group alone [G]."""
+        return self.lasso.critical_lams(c)
+
     def dual_limit(self, c: Array) -> float:
         """inf: the conjugate is finite everywhere."""
         return np.inf

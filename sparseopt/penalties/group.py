@@ -120,15 +120,18 @@ class GroupPenalty:
         c: [p] or [p, T].  Unpenalised groups count as inf unless c_g = 0.  For convex penalties this is the dual norm
         (gauge) of the penalty with lam = 1.  Relative error a few ulp.  Raises ValueError when rho'(0+) is 0 or inf.
         """
-        c = floating(c)
         slope = float(self.rho.slope0)
         if not 0 < slope < np.inf:
             reason = "0 is never a solution" if slope == 0 else "0 is stationary for every lam"
             raise ValueError(f"{type(self).__name__} has slope {slope:g} at 0, so {reason}: choose lam directly")
-        norms = np.asarray(self.groups.norms(c), dtype=np.float64)
+        return float(self.critical_lams(c).max())
+
+    def critical_lams(self, c: Array) -> np.ndarray:
+        """`critical_lam` of each group alone [G]; rho'(0+) has to be positive and finite."""
+        norms = np.asarray(self.groups.norms(floating(c)), dtype=np.float64)
         with np.errstate(divide="ignore"):
             ratios = np.where(norms > 0, norms / np.where(norms > 0, self.weights, 1.0), 0.0)
-        return float(ratios.max() / slope)
+        return ratios / float(self.rho.slope0)
 
     def dual_limit(self, c: Array) -> float:
         """Largest alpha such that alpha * c is in the domain of the conjugate: |alpha c_g| <= strength_g rho'(0+).

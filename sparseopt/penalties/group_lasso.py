@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .._array import Array, checked_flag, floating, namespace
 from ..groups import Groups
 from .group import GroupPenalty
@@ -49,7 +51,7 @@ class GroupLasso(GroupPenalty):
         negative = self.groups.norms(xp.clip(w, max=0)) > 0
         return xp.where(negative, xp.full_like(distance, float("inf")), distance)
 
-    def critical_lam(self, c: Array) -> float:
-        """Smallest lam at which 0 is optimal for the gradient -c: max_g |c_g| / weights[g], of (c)_+ if positive."""
+    def critical_lams(self, c: Array) -> np.ndarray:
+        """Smallest lam at which each group is 0 for the gradient -c [G]: |c_g| / weights[g], of (c)_+ if positive."""
         c = floating(c)
-        return super().critical_lam(namespace(c).clip(c, min=0) if self.positive else c)
+        return super().critical_lams(namespace(c).clip(c, min=0) if self.positive else c)

@@ -90,6 +90,10 @@ class SparseGroupLasso:
         a few ulp.  Source: the epsilon-norm of Burdakov (1988); Ndiaye et al., GAP safe screening for the sparse-group
         lasso (2016).
         """
+        return float(self.critical_lams(c).max())
+
+    def critical_lams(self, c: Array) -> np.ndarray:
+        """The same for each group alone [G]."""
         c = floating(c)
         c = np.abs(np.asarray(c, dtype=np.float64)).reshape(self.groups.n_features, -1)
         ball = self.lasso.weights
@@ -98,7 +102,7 @@ class SparseGroupLasso:
             chosen = np.flatnonzero(self.groups.sizes == size)
             rows = c[np.stack([self.groups.members(int(g)) for g in chosen])].reshape(len(chosen), -1)
             roots[chosen] = _roots(rows, self.l1_ratio, ball[chosen])
-        return float(roots.max())
+        return roots
 
     def dual_limit(self, c: Array) -> float:
         """Largest alpha such that alpha * c [p] or [p, T] is dual feasible; inf for c = 0."""

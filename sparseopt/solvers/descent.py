@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..penalties import strength as at_strength
 from ..problem import Problem
+from .block_penalty import penalty_value, scores
 from .frames import frame_of, padded
 from .packed import PackedFrame, packing_pays
 from .working_set import next_working_set
@@ -29,7 +29,7 @@ class GroupDescent:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
         self.frame = PackedFrame(problem) if packing_pays(problem) else frame_of(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
-        self.strength = problem.penalty.strength
+        self.strength = problem.penalty.strength + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
         self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf))
         self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
         self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
@@ -58,8 +58,7 @@ class GroupDescent:
         fitted = self.inner.fit(by_position)[:, : self.store.n]
         z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
         norms = np.sqrt(np.add.reduceat((by_position**2).sum(axis=1), self.store.offsets[:-1]))
-        penalty = float(np.sum(at_strength.value(self.problem.penalty.rho, norms, self.strength)))
-        value = self.problem.datafit.value(z) + penalty
+        value = self.problem.datafit.value(z) + penalty_value(self.problem.penalty, by_position, norms)
         if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
             return False
         self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
@@ -73,10 +72,14 @@ class GroupDescent:
         norms = np.zeros(self.groups.n_groups)
         pull = np.zeros_like(self.by_position)
         self.inner.gradient(padded(self.force), need, pull, norms, 1, self.ask)
-        self.scores[self.working] = self._score(norms)[self.working]
+        penalty, w, gradient = self.problem.penalty, self._by_column(self.by_position), -self._by_column(pull)
+        self.scores[self.working] = self._score(gradient)[self.working]
         if not self.problem.convex:
-            violation = self.problem.penalty.violation(self._by_column(self.by_position), -self._by_column(pull))
+            violation = penalty.violation(w, gradient)
             return float(violation[self.working].max(initial=0.0)) / (self.violation_scale or 1.0)
+        if hasattr(penalty, "conjugate"):
+            gap = float(penalty.value(w)) + float(np.vdot(gradient, w)) + penalty.conjugate(-gradient)
+            return max(gap, 0.0) / (abs(self.value) or 1.0)
         return self.gap_over_working(self.scores)
 
     def gap_over_working(self, scores: np.ndarray) -> float:
@@ -90,7 +93,7 @@ class GroupDescent:
         """Gradient, scores and gap from all columns of X."""
         self.w = self._by_column(self.by_position)
         self.gradient = self._whole_pass() if self.norms.any() else self.problem.gradient_at_zero
-        self.scores = self._score(self.groups.norms(self.gradient))
+        self.scores = self._score(self.gradient)
         self.gap = np.inf
         if self.problem.convex:
             gap = self.problem.gap_from(self.w, self.z, self.gradient)
@@ -109,21 +112,9 @@ class GroupDescent:
         w[self.store.columns] = by_position
         return w[:, 0] if self.problem.datafit.n_outputs is None else w
 
-    def _score(self, gradient_norms: np.ndarray) -> np.ndarray:
-        """How close each zero group is to becoming active [G]: > 1 where it violates stationarity; inf for free groups.
-
-        |gradient_g| over the slope of the penalty at 0; where that is infinite, whether a prox-gradient step leaves 0.
-        """
-        slope = np.asarray(self.problem.penalty.slope0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            ratio = np.where(gradient_norms > 0, gradient_norms / slope, 0.0)
-        steep = np.isinf(slope)
-        if not steep.any():
-            return ratio
-        step = 1 / self.problem.smoothness
-        leaves = at_strength.prox(self.problem.penalty.rho, gradient_norms * step, self.strength, step) > 0
-        share = gradient_norms / (gradient_norms.max() or 1.0)
-        return np.where(steep, np.where(leaves, 1 + share, 0.5 * share), ratio)
+    def _score(self, gradient: np.ndarray) -> np.ndarray:
+        with np.errstate(divide="ignore"):
+            return scores(self.problem.penalty, gradient, lambda: 1 / self.problem.smoothness)
 
     def ask(self) -> bool:
         """Whether to stop early: the time limit of the run has passed."""

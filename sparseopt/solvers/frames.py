@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._native import HAS_NATIVE, radial_twin
+from .._native import HAS_NATIVE
 from .._native.bcd import BlockCache, ColumnStore, Descent, residual_array
 from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
-from ..penalties import GroupLasso, GroupPenalty
 from ..problem import Problem
+from .block_penalty import as_block_penalty, scalar_part
 
 if TYPE_CHECKING:
     from .descent import GroupDescent
@@ -181,13 +181,10 @@ def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
 
 def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options: Any) -> Descent:
     """The compiled descent of a problem, before the first sweep."""
-    twin = radial_twin(problem.penalty.rho)
-    assert twin is not None
     return Descent(
         store,
         cache,
-        penalty=(*twin, 0.0),
-        strength=problem.penalty.strength,
+        penalty=as_block_penalty(problem.penalty),
         outputs=problem.datafit.n_outputs or 1,
         centred=problem.datafit.fit_intercept,
         **options,
@@ -200,8 +197,10 @@ def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
     if kept.get("groups") != groups:
         kept.clear()
         kept["groups"], kept["store"] = groups, ColumnStore(problem.X, groups)
-        kept["cache"] = BlockCache(kept["store"])
-    return kept["store"], kept["cache"]
+    name = "blocks" if as_block_penalty(problem.penalty).entrywise else "eigenbases"
+    if name not in kept:
+        kept[name] = BlockCache(kept["store"])
+    return kept["store"], kept[name]
 
 
 def as_least_squares(problem: Problem) -> Problem:
@@ -220,8 +219,8 @@ def why_not(problem: Problem) -> str | None:
     penalty, datafit = problem.penalty, problem.datafit
     if not HAS_NATIVE:
         return "the compiled core was not built"
-    if not _radial(penalty) or radial_twin(penalty.rho) is None:
-        return f"{penalty!r} has no compiled twin"
+    if scalar_part(penalty) is None:
+        return f"{penalty!r} is not a scalar penalty of each group's norm"
     if not isinstance(datafit, LeastSquares | Quadratic | MultiResponse | Pointwise | Multinomial | Cox):
         return f"{type(datafit).__name__} has no compiled descent"
     if isinstance(datafit, Quadratic) and not datafit.bounded:
@@ -229,13 +228,6 @@ def why_not(problem: Problem) -> str | None:
     if not np.isfinite(penalty.strength).all():
         return "a group is forced out by an infinite weight"
     return None
-
-
-def _radial(penalty: Any) -> bool:
-    """Whether a penalty is a scalar penalty of each group's norm and nothing else."""
-    if type(penalty) is GroupLasso:
-        return not penalty.positive
-    return isinstance(penalty, GroupPenalty) and type(penalty).prox is GroupPenalty.prox
 
 
 def padded(v: np.ndarray) -> np.ndarray:

@@ -33,7 +33,9 @@ class GroupBCD:
     the objective never rises.  Sweeps over the active groups are extrapolated (Anderson) under an objective guard.
     Losses other than least squares are treated by prox-Newton steps with a line search.
 
-    Group penalties that are radial and have a compiled twin; others are treated by ProximalGradient.
+    Penalties: a scalar penalty of each group's norm, compiled or written in Python (any object with value, slope, prox
+    and slope0, called from the compiled loops), GroupElasticNet, SparseGroupLasso and nonnegative coefficients, whose
+    block problems are solved on the support by Newton's method.  Others are treated by FISTA and ProximalGradient.
     working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for the
     passes over X.  accuracy: relative gap that is wanted in the end, so that no round does much more (`solve` sets it,
     and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary points.

@@ -118,6 +118,7 @@ def packing_pays(problem: Problem) -> bool:
     return (
         isinstance(problem.datafit, LeastSquares)
         and type(problem.penalty) is GroupLasso
+        and not problem.penalty.positive
         and isinstance(X, np.ndarray)
         and not isinstance(X, np.memmap)
         and X.shape[0] >= TALL * X.shape[1]

@@ -22,19 +22,34 @@ struct so_partition {
   const int64_t *offsets, *columns, *squares;
 };
 
-// kind, parameter: the scalar penalty of radial.h; strength [G], 0 where a group is free; l2: added to every curvature.
+// A scalar penalty written elsewhere: its value or slope at t, or its prox at t with a curvature (radial_value.h), at a strength.
+enum so_question { SO_ASK_VALUE = 0, SO_ASK_SLOPE = 1, SO_ASK_PROX = 2 };
+struct so_asked_penalty {
+  double (*answer)(void*, int question, double t, double strength, double curvature);
+  void* context;
+};
+
+// sum_g penalty_g(|W_g|) + l1 |W|_1 + l2 / 2 |W|^2, with W >= 0 where `positive`.
+// kind, parameter: the scalar penalty of radial.h, or SO_ASKED, whose parameter is its slope at 0; strength [G], 0 where a group
+// is free.  l1 > 0 and `positive` go with SO_LINEAR alone.
+enum { SO_ASKED = 100 };
 struct so_group_penalty {
   int kind;
-  double parameter, l2;
+  double parameter, l1, l2;
+  bool positive;
   const double* strength;
+  so_asked_penalty asked;
+
+  bool entrywise() const { return l1 > 0 || positive; }
 };
 
 // Everything that changes. T outputs; columns of the residual are ldr apart, entry n of each is its pending shift.
 //   r       [T][ldr] residual t - x W - c, times share where share is not null
 //   target  [T][ldr] t, centred where `centred`; null: no duality gap is wanted
 //   share   [n] sample weights s; null: all equal to total / n.  inverse [n]: 1 / s, 0 where s is 0
-//   b       [p, T] coefficients by position, in the eigenbasis of the block where ready[g]
-//   basis   [squares[G]], curvature [p], ready [G]: eigenvectors and eigenvalues of the blocks X_g' S X_g (centred), made lazily
+//   b       [p, T] coefficients by position, in the eigenbasis of the block where ready[g]; for entrywise penalties as they are
+//   basis   [squares[G]], curvature [p], ready [G]: eigenvectors and eigenvalues of the blocks X_g' S X_g (centred), made lazily;
+//           for entrywise penalties the blocks themselves and their diagonals
 //   means   [p] weighted column means, filled with the block.  factor [G]: curvature multiplier, <= 0 where unknown
 struct so_bcd_state {
   int64_t outputs, ldr;
@@ -45,7 +60,6 @@ struct so_bcd_state {
   double *b, *basis, *curvature, *means, *factor;
   double factor_limit;
   uint8_t* ready;
-  
 };
 
 // Interrupts a long loop: called now and then, a non-zero answer ends the call.

@@ -5,6 +5,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
 
+#include <exception>
 #include <tuple>
 
 namespace nb = nanobind;
@@ -21,7 +22,8 @@ so_problem problem_of(const nb::dict& d) {
               pointer<const int64_t>(d, "starts"), pointer<const int32_t>(d, "rows")};
   p.groups = {integer(d, "groups"), integer(d, "largest"), pointer<const int64_t>(d, "offsets"), pointer<const int64_t>(d, "columns"),
               pointer<const int64_t>(d, "squares")};
-  p.penalty = {(int)integer(d, "kind"), number(d, "parameter"), number(d, "l2"), pointer<const double>(d, "strength")};
+  p.penalty = {(int)integer(d, "kind"), number(d, "parameter"), number(d, "l1"), number(d, "l2"), integer(d, "positive") != 0,
+               pointer<const double>(d, "strength"), {nullptr, nullptr}};
   p.state = {integer(d, "outputs"), integer(d, "ldr"), pointer<double>(d, "r"), pointer<const double>(d, "target"),
              pointer<const double>(d, "share"), pointer<const double>(d, "inverse"), number(d, "total"),
              integer(d, "centred") != 0, integer(d, "unweighted_blocks") != 0, pointer<double>(d, "b"), pointer<double>(d, "basis"),
@@ -30,27 +32,38 @@ so_problem problem_of(const nb::dict& d) {
   return p;
 }
 
-// Asks Python for signals and the deadline; an exception ends the loop and is raised when the call returns.
+// Asks Python for signals, the deadline and the values of penalties written in Python; the first exception ends the loop, and is
+// raised when the call returns.
 struct question {
-  nb::object callable;
-  bool raised = false;
+  nb::object callable, penalty;
+  std::exception_ptr raised = nullptr;
   static int ask(void* context) {
     question& q = *(question*)context;
     nb::gil_scoped_acquire locked;
-    if (PyErr_CheckSignals() != 0) {
-      q.raised = true;
-      return 1;
-    }
+    if (q.raised) return 1;
     try {
+      if (PyErr_CheckSignals() != 0) throw nb::python_error();
       return nb::cast<bool>(q.callable()) ? 1 : 0;
-    } catch (nb::python_error& e) {
-      e.restore();
-      q.raised = true;
+    } catch (...) {
+      q.raised = std::current_exception();
       return 1;
     }
   }
-  void rethrow() const {
-    if (raised) nb::raise_python_error();
+  static double answer(void* context, int what, double t, double strength, double curvature) {
+    question& q = *(question*)context;
+    nb::gil_scoped_acquire locked;
+    if (q.raised) return 0;
+    try {
+      return nb::cast<double>(q.penalty(what, t, strength, curvature));
+    } catch (...) {
+      q.raised = std::current_exception();
+      return 0;
+    }
+  }
+  void rethrow() {
+    if (!raised) return;
+    std::exception_ptr first = std::move(raised);
+    std::rethrow_exception(first);
   }
 };
 
@@ -59,9 +72,10 @@ using answer = std::tuple<int64_t, int64_t, int64_t, double, double, bool>;
 answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scores, bool scored, int64_t max_epochs,
              int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, double settled, uintptr_t workspace,
              nb::object ask) {
-  const so_problem p = problem_of(d);
+  so_problem p = problem_of(d);
   const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled};
-  question q{ask, false};
+  question q{ask, nb::borrow(d["asked"])};
+  p.penalty.asked = {question::answer, &q};
   so_bcd_report r;
   {
     nb::gil_scoped_release unlocked;
@@ -94,7 +108,7 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
 
 bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, int threads, nb::object ask) {
   const so_problem p = problem_of(d);
-  question q{ask, false};
+  question q{ask, nb::none()};
   int stopped;
   {
     nb::gil_scoped_release unlocked;

@@ -26,7 +26,7 @@ const int64_t groups_per_task = 64;
 
 int64_t so_bcd_workspace(const so_problem& p, int64_t coefficients, int64_t anderson) {
   const int64_t k = p.groups.largest, T = p.state.outputs;
-  const int64_t one = 4 * k * T + k + p.design.n + 8 + so_block_memory(k);
+  const int64_t one = 6 * k * T + k + p.design.n + 8 + so_block_memory(k);
   return one + p.groups.count + (anderson + 2) * (coefficients * T + T * p.state.ldr);
 }
 
@@ -79,7 +79,7 @@ void so_bcd_rotate(const so_problem& p, const double* w, double* b, bool forward
     double* out = b + a * T;
     bool zero = true;
     for (int64_t i = 0; i < k * T && zero; ++i) zero = x[i] == 0;
-    if (zero || k == 1 || !(p.state.ready[g] & SO_BASIS)) {
+    if (zero || k == 1 || p.penalty.entrywise() || !(p.state.ready[g] & SO_BASIS)) {
       memcpy(out, x, k * T * sizeof(double));
       continue;
     }

@@ -1,0 +1,85 @@
+"""Group penalties as the block descent takes them: a scalar penalty of each norm, and a penalty of single entries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .._native import radial_twin
+from .._native.bcd import ASKED, BlockPenalty
+from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, SparseGroupLasso
+from ..penalties import strength as at_strength
+
+VALUE, SLOPE = 0, 1
+"""Questions of the compiled loops (SO_ASK_VALUE, SO_ASK_SLOPE); the other one is the prox."""
+
+
+def scalar_part(penalty: Any) -> Any:
+    """The scalar penalty of the norms of a group penalty that the descent treats, None for other penalties.
+
+    A subclass with a prox of its own is another penalty.
+    """
+    if type(penalty) in (SparseGroupLasso, GroupElasticNet):
+        return penalty.lasso.rho
+    if type(penalty) is GroupLasso or (isinstance(penalty, GroupPenalty) and type(penalty).prox is GroupPenalty.prox):
+        return penalty.rho
+    return None
+
+
+def as_block_penalty(penalty: Any) -> BlockPenalty:
+    """The penalty for the compiled loops, with its C++ twin where there is one, else asked in Python."""
+    rho = scalar_part(penalty)
+    twin, strength = radial_twin(rho), penalty.strength
+    if twin is None:
+        asked = asked_in_python(rho)
+        return BlockPenalty(kind=ASKED, parameter=float(rho.slope0), strength=strength, asked=asked)
+    l1, l2 = getattr(penalty, "l1", 0.0), getattr(penalty, "l2", 0.0)
+    positive = getattr(penalty, "positive", False)
+    return BlockPenalty(kind=twin[0], parameter=twin[1], strength=strength, l1=l1, l2=l2, positive=positive)
+
+
+def asked_in_python(rho: Any) -> Callable[[int, float, float, float], float]:
+    """Value, slope and block prox of rho for single numbers; whatever rho raises passes through."""
+
+    def answer(question: int, t: float, strength: float, curvature: float) -> float:
+        norm, s = np.array([t]), np.array([strength])
+        if question == VALUE:
+            return float(at_strength.value(rho, norm, s)[0])
+        if question == SLOPE:
+            return float(at_strength.slope(rho, norm, s)[0])
+        return float(at_strength.prox(rho, norm, s, 1 / curvature)[0])
+
+    return answer
+
+
+def penalty_value(penalty: Any, by_position: np.ndarray, norms: np.ndarray) -> float:
+    """Penalty of the coefficients [p, outputs] by position with these norms of groups [G]."""
+    total = float(np.sum(at_strength.value(scalar_part(penalty), norms, penalty.strength)))
+    if getattr(penalty, "positive", False) and (by_position < 0).any():
+        return np.inf
+    l1, l2 = getattr(penalty, "l1", 0.0), getattr(penalty, "l2", 0.0)
+    if l1 > 0:
+        total += l1 * float(np.abs(by_position).sum())
+    return total + l2 / 2 * float(np.vdot(by_position, by_position)) if l2 > 0 else total
+
+
+def scores(penalty: Any, gradient: np.ndarray, step: Callable[[], float]) -> np.ndarray:
+    """How close each zero group is to becoming active [G]: > 1 where it violates stationarity; inf for free groups.
+
+    The lam at which the group becomes zero over the lam there is; where the slope at 0 is 0 or infinite, whether there
+    is a gradient or a prox-gradient step of length step() leaves 0.  gradient: [p] or [p, T] of the datafit.
+    """
+    rho = scalar_part(penalty)
+    slope = float(rho.slope0)
+    if 0 < slope < np.inf:
+        return penalty.critical_lams(-gradient) / penalty.lam
+    norms = penalty.groups.norms(gradient)
+    if slope == 0:
+        return np.where(norms > 0, np.inf, 0.0)
+    length = step()
+    leaves = at_strength.prox(rho, norms * length, penalty.strength, length) > 0
+    share = norms / (norms.max() or 1.0)
+    ratio = np.where(norms > 0, np.inf, 0.0)
+    return np.where(penalty.strength > 0, np.where(leaves, 1 + share, 0.5 * share), ratio)
