@@ -96,7 +96,7 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
   const so_problem p = problem_of(d);
   const so_packed packed = packed_of(e);
   const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, 0, 0};
-  question q{ask, false};
+  question q{ask, nb::none()};
   so_bcd_report r;
   {
     nb::gil_scoped_release unlocked;
