@@ -14,6 +14,7 @@ from .problem import Problem, checked_problem
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import Result, Status, solve
 from .solvers import FISTA, GroupBCD
+from .solvers.gram_mode import GramPath, gram_pays
 from .standardise import GroupStandardisation
 from .unpenalised import refit, unpenalised_columns
 
@@ -159,13 +160,24 @@ def _solutions(
     """Solutions along decreasing strengths, until the time is over."""
     _learn_shared(problem, options["solver"])
     start, w0 = time.perf_counter(), None
+    gram = _gram_path(problem, len(strengths), options)
     for lam in strengths:
         left = None if time_limit is None else max(time_limit - (time.perf_counter() - start), 1e-9)
-        result = solve(problem.with_lam(float(lam)), w0=w0, time_limit=left, throw=False, **options)
+        at_lam = problem.with_lam(float(lam))
+        result = None if gram is None else gram.solve(at_lam, options["tol"], left)
+        if result is None:
+            result = solve(at_lam, w0=w0, time_limit=left, throw=False, **options)
         w0 = result.latent
         yield result
         if result.status is Status.TIME_LIMIT:
             return
+
+
+def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> GramPath | None:
+    """The path from the Gram matrix, where that pays and neither the solver nor its iterations are prescribed."""
+    chosen = options["solver"] is not None or options["max_iter"] is not None
+    treated = not chosen and GroupBCD.treats(problem) and gram_pays(problem, n_strengths, options["tol"])
+    return GramPath(problem) if treated else None
 
 
 def _learn_shared(problem: Problem, solver: Any) -> None:

@@ -118,6 +118,18 @@ so_bcd_report so_packed_inner(const so_problem& problem, const so_packed& packed
                               const so_bcd_options& options, double* workspace, const so_poll& poll);
 int64_t so_packed_workspace(const so_problem& problem, const so_packed& packed, int64_t groups, int64_t coefficients, int64_t anderson);
 
+// Descent from the Gram matrix (cpu/bcd_gram.inc), whose coefficients are in the order of the groups.
+//   matrix [p, p] symmetric, the Hessian.  at_zero, pull [p]: minus the gradient at 0 and at b, the latter follows b.
+//   square: |target|^2 / n.  kappa: as above
+struct so_gram {
+  int64_t p;
+  const double *matrix, *at_zero;
+  double* pull;
+  double square, kappa;
+};
+so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
+                            const so_poll& poll);
+
 // gradient [p, T] by position and norms [G] of the groups with need[g] (null: all) of X' v for v [T][ldr]. Threads over groups.
 int so_bcd_gradient(const so_problem& problem, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
                     const so_poll& poll);

@@ -106,6 +106,22 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
   return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
 }
 
+answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int64_t epochs_per_cycle, double gap_target,
+                  uintptr_t workspace, nb::object ask) {
+  const so_problem p = problem_of(d);
+  const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"),
+                        pointer<double>(e, "pull"), number(e, "square"), number(e, "kappa")};
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
+  question q{ask, false};
+  so_bcd_report r;
+  {
+    nb::gil_scoped_release unlocked;
+    r = so_gram_inner(p, gram, options, (double*)workspace, {question::ask, &q});
+  }
+  q.rethrow();
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+}
+
 bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, int threads, nb::object ask) {
   const so_problem p = problem_of(d);
   question q{ask, nb::none()};
@@ -134,6 +150,8 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("count").noconvert(), nb::arg("scores").noconvert(), nb::arg("max_epochs").noconvert(),
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
         nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("gram_inner", gram_inner, nb::arg("problem").noconvert(), nb::arg("gram").noconvert(), nb::arg("max_epochs").noconvert(),
+        nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
   });

@@ -44,6 +44,11 @@ int64_t so_packed_workspace(const so_problem& p, const so_packed& q, int64_t gro
   return table().packed_memory(p, q, groups, coefficients, anderson);
 }
 
+so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_options& options, double* workspace,
+                            const so_poll& poll) {
+  return table().gram(p, q, options, workspace, poll);
+}
+
 int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
                     const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;

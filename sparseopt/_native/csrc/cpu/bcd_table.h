@@ -21,6 +21,7 @@ struct so_bcd_table {
   so_bcd_report (*packed)(const so_problem&, const so_packed&, const int64_t* working, int64_t count, double* scores,
                           const so_bcd_options&, double* workspace, const so_poll&);
   int64_t (*packed_memory)(const so_problem&, const so_packed&, int64_t groups, int64_t coefficients, int64_t anderson);
+  so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
 };
 
 extern const so_bcd_table so_bcd_baseline;

@@ -1,0 +1,93 @@
+"""Block coordinate descent from a Gram matrix: arrays in Python, work in C++ (csrc/cpu/bcd_gram.inc)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .bcd import BlockCache, Descent, never
+from .loader import core
+
+
+class GramColumns:
+    """What `Descent` asks of a design, for one whose columns are known by their products alone, in the groups' order."""
+
+    def __init__(self, groups: Any) -> None:
+        self.groups, self.n, self.p = groups, 1, groups.n_features
+        self.squares = np.concatenate([[0], np.cumsum(groups.sizes.astype(np.int64) ** 2)])
+        self.columns = np.arange(self.p, dtype=np.int64)
+        self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)
+        self.fields: dict[str, Any] = {
+            "n": 1,
+            "storage": 0,
+            "ld": 0,
+            "values": 0,
+            "starts": 0,
+            "rows": 0,
+            "groups": groups.n_groups,
+            "largest": int(groups.sizes.max()),
+            "offsets": self.offsets.ctypes.data,
+            "columns": self.columns.ctypes.data,
+            "squares": self.squares.ctypes.data,
+        }
+
+
+class GramDescent:
+    """min over b of  b' H b / 2 - c' b + square / 2 + sum_g strength_g |b_g|, at one strength after the other.
+
+    H: [p, p] symmetric, in the order of the groups.  c: [p].  square: number.  kind: (kind, parameter, l2) of the twin.
+    pull: [p] c - H b, which follows b.
+    """
+
+    def __init__(self, groups: Any, H: np.ndarray, c: np.ndarray, square: float, kind: tuple[Any, ...]) -> None:
+        self.H, self.c, self.square = H, c, square
+        columns = GramColumns(groups)
+        self.cache = BlockCache(columns)  # type: ignore[arg-type]
+        self._eigenbases(columns)
+        self.strength = np.zeros(groups.n_groups)
+        self.descent = Descent(columns, self.cache, penalty=kind, strength=self.strength)  # type: ignore[arg-type]
+        self.pull, self.kappa = c.copy(), 0.0
+        largest = columns.fields["largest"]
+        self.workspace = np.empty(8 * largest + 64 + max(largest, 64) ** 2 + groups.n_groups)
+        self.fields: dict[str, Any] = {
+            "p": columns.p,
+            "matrix": H.ctypes.data,
+            "at_zero": c.ctypes.data,
+            "pull": self.pull.ctypes.data,
+            "square": float(square),
+        }
+
+    def _eigenbases(self, columns: GramColumns) -> None:
+        """Eigenbases of all blocks, groups of one size at a time."""
+        sizes = np.diff(columns.offsets)
+        for size in np.unique(sizes):
+            chosen = np.flatnonzero(sizes == size)
+            rows = columns.offsets[chosen][:, None] + np.arange(size)
+            values, basis = np.linalg.eigh(self.H[rows[:, :, None], rows[:, None, :]])
+            self.cache.curvature[rows] = np.maximum(values, 0.0)
+            squares = columns.squares[chosen][:, None] + np.arange(size**2)
+            self.cache.basis[squares] = basis.reshape(len(chosen), -1)
+        self.cache.ready[:] = 1
+
+    def lower(
+        self, strength: np.ndarray, gap_target: float, max_epochs: int, ask: Callable[[], bool] = never
+    ) -> tuple[int, float]:
+        """Sweep until the relative gap at these strengths [G] is at most gap_target; returns sweeps and the gap."""
+        self.strength[:] = strength
+        epochs, _, _, gap, self.kappa, _ = core.gram_inner(
+            self.descent.fields,
+            self.fields | {"kappa": float(self.kappa)},
+            max_epochs,
+            10,
+            float(gap_target),
+            self.workspace.ctypes.data,
+            ask,
+        )
+        return epochs, gap
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """b [p] in the order of the groups."""
+        return self.descent.coefficients()[:, 0]

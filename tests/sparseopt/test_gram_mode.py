@@ -1,0 +1,120 @@
+"""Paths from the Gram matrix against solutions from the data themselves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparseopt as so
+from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt.solvers import gram_mode, packed
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
+
+
+@pytest.fixture(autouse=True)
+def small_designs_too(monkeypatch):
+    monkeypatch.setattr(packed, "SMALLEST_SIZE", 0)
+
+
+def instance(X=None, sizes=(5, 1, 10, 4) * 3, weights="sqrt", **datafit):
+    rng = np.random.default_rng(0)
+    groups = so.Groups.from_sizes(sizes)
+    p = groups.n_features
+    X = rng.standard_normal((300, p)) + 0.7 * rng.standard_normal((300, 1)) if X is None else X
+    w = np.where(groups.labels % 4 == 1, rng.standard_normal(p), 0.0)
+    y = X @ w / np.abs(X).max() + 0.3 * rng.standard_normal(300) + 2.0
+    return so.Problem(np.asfortranarray(X), so.LeastSquares(y, **datafit), so.GroupLasso(1.0, groups, weights))
+
+
+def assert_path_proved(problem, path, tol):
+    assert len(path) == 20
+    for result in path:
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=2 * tol, level="ball").proved
+        np.testing.assert_allclose(result.objective, at_lam.objective(result.latent), rtol=1e-9)
+        z = problem.X @ result.latent
+        np.testing.assert_allclose(result.intercept, problem.datafit.intercept(z), atol=1e-9)
+        scale = max(result.objective, abs(result.objective - problem.objective(0 * result.latent)))
+        assert abs(result.gap - at_lam.gap(result.latent) / scale) <= 1e-3 * tol
+        assert abs(result.violation - at_lam.violation(result.latent)) <= 1e-9 * result.lam
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_every_solution_is_certified(weighted, intercept):
+    weight = np.random.default_rng(1).uniform(0, 2, 300) if weighted else None
+    problem = instance(sample_weight=weight, intercept=intercept, offset=np.linspace(0, 1, 300))
+    path = so.solve_path(problem, n_lambdas=20, tol=1e-8)
+    assert "gram" in problem.kept
+    assert all(result.passes == 0 for result in path)
+    assert_path_proved(problem, path, 1e-8)
+
+
+def test_float32_and_scattered_columns():
+    problem = instance()
+    order = np.random.default_rng(0).permutation(problem.n_features)
+    groups = so.Groups.from_labels(problem.penalty.groups.labels[order])
+    X = np.asfortranarray(problem.X[:, order].astype(np.float32))
+    problem = so.Problem(X, problem.datafit, so.GroupLasso(1.0, groups))
+    path = so.solve_path(problem, n_lambdas=20, tol=1e-7)
+    assert "gram" in problem.kept
+    assert_path_proved(problem, path, 1e-7)
+
+
+def ugly():
+    X = instance().X
+    rng = np.random.default_rng(3)
+    yield "columns over 12 orders of magnitude", X * 10.0 ** rng.uniform(-6, 6, 60), False
+    yield "constant columns, with an intercept", np.where(np.arange(60) % 5 == 2, 3.0, X), True
+    yield "duplicate columns and groups", np.hstack([X[:, :20], X[:, :20], X[:, [0] * 20]]), False
+    yield "large means", X + 1e3, True
+    yield "large means, not centred", X + 1e3, False
+    yield "zero columns", np.where(np.arange(60) % 3 == 0, 0.0, X), False
+
+
+@pytest.mark.parametrize("case", range(6))
+def test_ugly_data(case):
+    name, X, intercept = list(ugly())[case]
+    problem = instance(X=X, intercept=intercept)
+    path = so.solve_path(problem, n_lambdas=20, ratio=0.05, tol=1e-7)
+    assert not path.short, name
+    for result in path:
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.w, tol=2e-7, level="ball").proved, name
+
+
+def test_what_rounding_makes_unsure_is_solved_from_the_data(monkeypatch):
+    monkeypatch.setattr(gram_mode, "ROUNDING", 0.0)
+    problem = instance()
+    path = so.solve_path(problem, n_lambdas=20)
+    assert all(result.passes > 0 for result in path if result.w.any())
+    assert not path.short
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"n_lambdas": 1},
+        {"tol": 1e-12},
+        {"solver": so.solvers.GroupBCD()},
+        {"max_iter": 1000},
+    ],
+)
+def test_gram_matrix_is_made_only_where_it_pays(change):
+    problem = instance()
+    so.solve_path(problem, **({"n_lambdas": 20} | change))
+    assert "gram" not in problem.kept
+
+
+def test_gram_matrix_is_kept_with_the_data():
+    problem = instance()
+    so.solve_path(problem, n_lambdas=20)
+    matrix = problem.kept["gram"]
+    so.solve_path(problem.with_lam(2.0), lams=[0.1])
+    assert problem.kept["gram"] is matrix
+
+
+def test_time_limit():
+    problem = instance()
+    path = so.solve_path(problem, n_lambdas=20, tol=1e-8, time_limit=1e-9, throw=False)
+    assert path.short
