@@ -12,7 +12,7 @@ from .loader import core
 
 
 class GramColumns:
-    """What `Descent` asks of a design, for one whose columns are known by their products alone, in the groups' order."""
+    """What `Descent` asks of a design, where only products of columns are known, in the groups' order."""
 
     def __init__(self, groups: Any) -> None:
         self.groups, self.n, self.p = groups, 1, groups.n_features

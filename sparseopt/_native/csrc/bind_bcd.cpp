@@ -112,7 +112,7 @@ answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int6
   const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"),
                         pointer<double>(e, "pull"), number(e, "square"), number(e, "kappa")};
   const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
-  question q{ask, false};
+  question q{ask, nb::none()};
   so_bcd_report r;
   {
     nb::gil_scoped_release unlocked;
