@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .bcd import BlockCache, Descent, never
+from .bcd import BlockCache, BlockPenalty, Descent, never
 from .loader import core
 
 
@@ -37,17 +38,17 @@ class GramColumns:
 class GramDescent:
     """min over b of  b' H b / 2 - c' b + square / 2 + sum_g strength_g |b_g|, at one strength after the other.
 
-    H: [p, p] symmetric, in the order of the groups.  c: [p].  square: number.  kind: (kind, parameter, l2) of the twin.
+    H: [p, p] symmetric, in the order of the groups.  c: [p].  square: number.  penalty: a convex radial one.
     pull: [p] c - H b, which follows b.
     """
 
-    def __init__(self, groups: Any, H: np.ndarray, c: np.ndarray, square: float, kind: tuple[Any, ...]) -> None:
+    def __init__(self, groups: Any, H: np.ndarray, c: np.ndarray, square: float, penalty: BlockPenalty) -> None:
         self.H, self.c, self.square = H, c, square
         columns = GramColumns(groups)
         self.cache = BlockCache(columns)  # type: ignore[arg-type]
         self._eigenbases(columns)
-        self.strength = np.zeros(groups.n_groups)
-        self.descent = Descent(columns, self.cache, penalty=kind, strength=self.strength)  # type: ignore[arg-type]
+        own = replace(penalty, strength=penalty.strength.copy())  # rewritten for every strength
+        self.descent = Descent(columns, self.cache, penalty=own)  # type: ignore[arg-type]
         self.pull, self.kappa = c.copy(), 0.0
         largest = columns.fields["largest"]
         self.workspace = np.empty(8 * largest + 64 + max(largest, 64) ** 2 + groups.n_groups)
@@ -75,7 +76,7 @@ class GramDescent:
         self, strength: np.ndarray, gap_target: float, max_epochs: int, ask: Callable[[], bool] = never
     ) -> tuple[int, float]:
         """Sweep until the relative gap at these strengths [G] is at most gap_target; returns sweeps and the gap."""
-        self.strength[:] = strength
+        self.descent.strength[:] = strength
         epochs, _, _, gap, self.kappa, _ = core.gram_inner(
             self.descent.fields,
             self.fields | {"kappa": float(self.kappa)},

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from .._native import radial_twin
 from .._native.gram import GramDescent
 from ..problem import Problem
 from ..solve import History, Result, Status
+from .block_penalty import as_block_penalty
 from .frames import kept_columns
 from .packed import packing_pays
 
@@ -48,10 +48,8 @@ class GramPath:
         datafit: Any = problem.datafit
         c = -problem.gradient_at_zero[order]
         self.square = float(datafit.share @ datafit.target**2)
-        twin = radial_twin(problem.penalty.rho)
-        assert twin is not None
         self.order, self.means = order, means
-        self.descent = GramDescent(groups, self.H, c, self.square, (*twin, 0.0))
+        self.descent = GramDescent(groups, self.H, c, self.square, as_block_penalty(problem.penalty))
 
     def solve(self, problem: Problem, tol: float, seconds: float | None) -> Result | None:
         """The solution at the strength of `problem`, from the one before; None where it is not reached or not sure.
