@@ -1,11 +1,13 @@
 """Solvers: one algorithm per file, each an `init` and a `step`; the loop is in `solve`."""
 
+from . import masks
 from .admm import ADMM, ADMMState
 from .branch_and_bound import BranchAndBound, Optimum
 from .fista import FISTA, MomentumState
 from .group_bcd import GroupBCD
 from .group_omp import GroupOMP, OMPState
 from .iht import IHT
+from .mask_descent import MaskDescent, MaskState
 from .ompr import OMPR, OMPRState
 from .proximal_gradient import ProximalGradient
 from .reweighted import ReweightedGroupLasso
@@ -21,6 +23,8 @@ __all__ = [
     "BranchAndBound",
     "GroupBCD",
     "GroupOMP",
+    "MaskDescent",
+    "MaskState",
     "MomentumState",
     "OMPRState",
     "OMPState",
@@ -28,4 +32,5 @@ __all__ = [
     "ProximalGradient",
     "ReweightedGroupLasso",
     "SRSTEState",
+    "masks",
 ]

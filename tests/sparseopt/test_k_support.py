@@ -14,7 +14,7 @@ UNIT = so.Groups.uniform(6, 1)
 
 
 def dual_bisection(a, k, power):
-    """min sum a^2 / f^power over 0 < f <= 1, sum f <= k, by bisection on the multiplier: f = min(1, c a^(2/(1+power)))."""
+    """min sum a^2 / f^power over 0 < f <= 1, sum f <= k, f = min(1, c a^(2/(1+power)))."""
     if np.count_nonzero(a) <= k:
         return float(a @ a)
     low, high = 0.0, 1e9
@@ -109,7 +109,7 @@ def test_problems_with_it_are_solved_to_a_gap():
 
 
 def test_the_sandwich_theorem_b5():
-    """A k-sparse minimiser of the companion's problem minimises that of Omega_k: lam > L |b| / (|b|_(k) - |b|_(k+1))."""
+    """A k-sparse minimiser for the companion minimises Omega_k too: lam > L |b| / (|b|_(k) - |b|_(k+1))."""
     rng, k = np.random.default_rng(3), 2
     for seed in range(8):
         problem = quadratic(seed, so.SmartDecay(1.0, UNIT, k), p=6)
@@ -179,12 +179,12 @@ def test_certificates_do_not_use_the_sandwich_of_another_objective():
 @pytest.mark.parametrize("k", [0, 5, 1.5, True, None, "2"])
 def test_a_k_that_is_no_count_of_groups_is_refused(k):
     for make in (so.KSupport, so.SmartDecay):
-        with pytest.raises(ValueError, match="k is .*between 1 and 4"):
+        with pytest.raises(ValueError, match=r"k is .*between 1 and 4"):
             make(0.1, GROUPS, k)
 
 
 def test_other_bad_input():
-    with pytest.raises(ValueError, match="companion .*not known"):
+    with pytest.raises(ValueError, match=r"companion .*not known"):
         _ = so.InverseSum(1.0, GROUPS, Power(0.5), outer=Linear()).companion
     with pytest.raises(ValueError, match="rho is 2"):
         so.InverseSum(1.0, GROUPS, Power(0.5), outer=2)
