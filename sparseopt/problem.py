@@ -210,7 +210,8 @@ class Problem:
             return np.inf
         c = -(self.X.T @ self.datafit.gradient(z))
         c[chosen] = 0.0
-        return primal - self.datafit.dual(z, self.penalty.dual_limit(c))
+        # near a solution good multiples are near 1; larger ones would magnify what rounding leaves along the columns
+        return primal - self.datafit.dual(z, min(self.penalty.dual_limit(c), 2.0))
 
     @cached_property
     def _unpenalised(self) -> tuple[np.ndarray, np.ndarray]:

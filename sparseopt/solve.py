@@ -140,7 +140,8 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
     """
     solver = _checked_solver(checked_problem(problem), solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
-    state = solver.init(problem, start if getattr(solver, "starts_outside", False) else problem.feasible(start))
+    with np.errstate(over="ignore", invalid="ignore"):
+        state = solver.init(problem, start if getattr(solver, "starts_outside", False) else problem.feasible(start))
     while True:
         yield state
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging iterate is reported as a status

@@ -102,8 +102,9 @@ class FloatArithmetic:
     def apply(self, X: Any, w: np.ndarray) -> Interval:
         """X w for floats X [n, p] and w [p] or [p, T]."""
         used = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
-        X = X[:, used]
-        return self._product(X, Interval.of(w[used]))
+        if len(used) == 0:
+            return Interval.of(np.zeros((X.shape[0], *w.shape[1:])))
+        return self._product(X[:, used], Interval.of(w[used]))
 
     def adjoint(self, X: Any, u: Numbers) -> Interval:
         """X' u for floats X [n, p] and numbers u [n] or [n, T]."""

@@ -81,6 +81,8 @@ class GapBounds:
     evaluation: Evaluation
     gradient_norms: Ball
 
+    reason = ""
+
     @classmethod
     def at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -128,6 +130,8 @@ def _reason(verdict: str, bounds: GapBounds | Enclosure) -> str:
         return "the rescaled residual is a dual point with this gap"
     if verdict == REFUTED:
         return "the gap to the rescaled residual exceeds the tolerance: solve more accurately"
+    if bounds.reason:
+        return bounds.reason
     if not np.isfinite(bounds.upper):
         return "no dual point with a finite value is known: the quadratic is singular, or squares overflow"
     return "the rounding-error bound is larger than the tolerance leaves room for: use a larger tol"

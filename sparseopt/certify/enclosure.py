@@ -28,11 +28,15 @@ from .penalty_terms import PenaltyTerms
 
 @dataclass(frozen=True)
 class Enclosure:
-    """lower, upper: of the gap P(w) - D(u).  scale: lower bound of max(|P(w)|, |P(w) - P(0)|), 1 where both vanish."""
+    """lower, upper: of the gap P(w) - D(u).  scale: lower bound of max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
+
+    reason: why no better dual point than 0 was found, empty where one was.
+    """
 
     lower: float
     upper: float
     scale: float
+    reason: str = ""
 
 
 def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
@@ -57,8 +61,27 @@ class _Fit:
         self.free = np.asarray(free.todense() if hasattr(free, "todense") else free, dtype=np.float64)
 
     def enclose(self, w: np.ndarray) -> Enclosure:
-        a, loss = self.arithmetic, self.loss
         eta, value = self._at(w)
+        lowered = self._attained(eta)
+        reason = ""
+        try:
+            lower, upper = self._gap(w, eta)
+        except Undecided as why:
+            # with u = 0 only an upper bound: where the infimum of the loss is not attained it can be all that is needed
+            lower, upper, reason = 0.0, self._gap_at_zero(w, eta), str(why)
+            if upper == np.inf:
+                raise
+        return Enclosure(max(lower - lowered, 0.0), upper, self._scale(w, value, lowered), reason)
+
+    def _gap_at_zero(self, w: np.ndarray, eta: Numbers) -> float:
+        """Upper bound of the gap to the dual point 0."""
+        a = self.arithmetic
+        nothing = a.number(np.zeros(w.shape))
+        return _finite(float(a.upper(self.loss.slack(eta, None, 0.0) + self.terms.slack(w, nothing))))
+
+    def _gap(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
+        """Bounds of the gap to a multiple of the projected gradient."""
+        a, loss = self.arithmetic, self.loss
         base = self._refitted(w) if len(self.terms.free) else w
         eta1 = eta if base is w else self._at(base)[0]
         d = self._projection(eta1, np.concatenate([self.ones, self.free], axis=1))
@@ -68,16 +91,16 @@ class _Fit:
         gap = loss.slack(eta1, d, alpha) + self.terms.slack(w, c * a.number(alpha))
         if base is not w:
             gap = gap + (loss.value(eta) - loss.value(eta1))
-        lowered = self._attained(eta)
-        lower = max(float(a.lower(gap)) - lowered, 0.0)
-        return Enclosure(lower, _finite(float(a.upper(gap))), self._scale(w, value, lowered))
+        return float(a.lower(gap)), _finite(float(a.upper(gap)))
 
     def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
         """eta and L(eta) at the optimal intercept, a float."""
         a, datafit, outputs = self.arithmetic, self.datafit, self.loss.outputs
-        shift = a.number(datafit.offset[self.loss.rows])
+        offset = datafit.offset[self.loss.rows]
+        # where a constant in all outputs changes nothing, the offset goes without its own
+        shift = a.number(offset) - (float(np.median(offset)) if self.loss.reference else 0.0)
         b = a.number(datafit.intercept(self.problem.X @ w))
-        eta = a.apply(self.X, w) + shift + b
+        eta = a.apply(self.X, w) + (shift + b)  # a large offset and its intercept cancel
         eta = eta if outputs is None else eta[:, outputs]
         return eta, self.loss.value(eta)
 
@@ -156,7 +179,9 @@ class _Fit:
 
     def _attained(self, eta: Numbers) -> float:
         """Upper bound of L(eta) - min over b of L(eta + b)."""
-        if not self.problem.datafit.fit_intercept:
+        force = self.loss.force(eta)
+        balanced = not (self.arithmetic.lower(force).any() or self.arithmetic.upper(force).any())
+        if balanced or not self.problem.datafit.fit_intercept:
             return 0.0
         return float(self.arithmetic.upper(self.loss.slack(eta, self._projection(eta, self.ones), 1.0)))
 

@@ -91,9 +91,11 @@ class LeastSquaresEvaluation:
         support = np.flatnonzero(w)
         columns = X[:, support]
         fit = product(columns, Ball.exact(w[support]), row_norms(columns))
-        target = Ball.exact(datafit.y) - Ball.exact(datafit.offset)
-        if datafit.fit_intercept:
+        target, offset = Ball.exact(datafit.y), Ball.exact(datafit.offset)
+        if datafit.fit_intercept:  # large means of either cancel exactly
             target = target - Ball.exact(np.median(target.mid))
+            offset = offset - Ball.exact(np.median(offset.mid))
+        target = target - offset
         residual = target - fit
         vanishes = not (target.mid.any() or target.rad.any())
         if datafit.fit_intercept:

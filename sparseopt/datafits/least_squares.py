@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float, checked_flag
 from .pointwise import BALANCE
-from .samples import centred, centred_difference, checked_offset, checked_weights, ratio
+from .samples import centred_difference, centred_target, checked_offset, checked_weights, ratio
 
 
 class LeastSquares:
@@ -32,7 +32,7 @@ class LeastSquares:
         self.centre = 0.0
         self.target = self.y - self.offset
         if self.fit_intercept:
-            self.target, centre = centred(self.target, self.share)
+            self.target, centre = centred_target(self.y, self.offset, self.share)
             self.centre = float(centre)
 
     def intercept(self, z: np.ndarray) -> float:

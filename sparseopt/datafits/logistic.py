@@ -22,7 +22,7 @@ class Logistic(Pointwise):
 
     y: [n] in {-1, 1} or {0, 1}.  sample_weight: [n] >= 0, default all equal.  offset: [n], default 0.
     intercept: whether b is fitted, unpenalised and minimised out; 0 otherwise.  With one class alone the infimum over b
-    is not attained, and b is the finite number at which the loss vanishes to rounding.
+    is not attained: the loss is 0, and b the finite number at which it vanishes to rounding.
     Raises ValueError for other labels, wrong shapes, NaN, infinite or negative weights.
 
     sign: [n] in {-1, 1}.  Conjugate: with t = -sign u / s in [0, 1], sum s (t log t + (1 - t) log(1 - t)) - u'offset.
@@ -34,6 +34,11 @@ class Logistic(Pointwise):
         y = as_float(y, "y", ndim=1).astype(np.float64)
         self.sign = _signs(y)
         super().__init__(y, sample_weight, offset, intercept)
+
+    @property
+    def unattained(self) -> bool:
+        """One class alone."""
+        return bool(np.unique(self.sign[self.share > 0]).size == 1)
 
     def losses(self, eta: np.ndarray) -> np.ndarray:
         """log(1 + exp(-sign eta)) [n], relative error a few ulp for every eta."""

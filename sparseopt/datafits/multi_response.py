@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float, checked_flag
 from .pointwise import BALANCE
-from .samples import centred, centred_difference, checked_offset, checked_weights, ratio
+from .samples import centred_difference, centred_target, checked_offset, checked_weights, ratio
 
 
 class MultiResponse:
@@ -31,7 +31,7 @@ class MultiResponse:
         self.centre = np.zeros(self.n_outputs)
         self.target = self.Y - self.offset
         if self.fit_intercept:
-            self.target, self.centre = centred(self.target, self.share)
+            self.target, self.centre = centred_target(self.Y, self.offset, self.share)
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""

@@ -10,7 +10,7 @@ from .._array import as_float, checked_flag
 from .logistic import DOMAIN, UNATTAINED
 from .one_dimensional import best_multiple
 from .pointwise import BALANCE
-from .samples import checked_offset, checked_weights, ratio
+from .samples import centred, checked_offset, checked_weights, ratio
 from .special import xlogy
 
 MAX_NEWTON = 100
@@ -23,7 +23,8 @@ class Multinomial:
     y: [n] integers 0..K-1.  z = X @ w with w [p, K], symmetric in the classes (no reference class).
     n_classes: K, default max(y) + 1, at least 2.  sample_weight: [n] >= 0, default all equal.  offset: [n, K].
     intercept: whether b [K] is fitted, unpenalised and minimised out, to rounding; its mean over the classes that occur
-    is 0, and classes that do not occur get a finite b that makes their probability vanish.
+    is 0, and classes that do not occur get a finite b that makes their probability vanish.  With one class alone the
+    infimum over b is 0 for every z and not attained; value and gradient are exactly 0 (`vanishes`).
     Raises ValueError for other labels, wrong shapes, NaN, infinite or negative weights.
 
     Conjugate: with V = u / s + one-hot(y) in the simplex, sum_i s_i sum_k V log V - <u, offset>.
@@ -47,13 +48,23 @@ class Multinomial:
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
         self.one_hot = np.eye(self.n_outputs)[self.y]
+        self.rest, self.centre = self.offset, np.zeros(self.n_outputs)
+        if self.fit_intercept:
+            self.rest, self.centre = centred(self.offset, self.share)
+        self.vanishes = self.fit_intercept and np.unique(self.y[self.share > 0]).size == 1
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [K] at z [n, K], to rounding; zeros without intercept."""
         if not self.fit_intercept:
             return np.zeros(self.n_outputs)
+        present = self.share @ self.one_hot > 0
+        b = self._balanced(z) - self.centre
+        return b - b[present].mean()
+
+    def _balanced(self, z: np.ndarray) -> np.ndarray:
+        """The b [K] at which the gradient at z + the centred offset + b sums to 0 in every class, to rounding."""
         used = self.share > 0
-        eta, share = (z + self.offset)[used], self.share[used]
+        eta, share = (z + self.rest)[used], self.share[used]
         occurs = self.share @ self.one_hot
         present = occurs > 0
         b = np.zeros(self.n_outputs)
@@ -64,16 +75,20 @@ class Multinomial:
 
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities [n, K] at the optimal b."""
-        eta = z + self.offset + self.intercept(z)
+        eta = z + self.rest + (self._balanced(z) if self.fit_intercept else 0.0)
         return eta - log_sum_exp(eta)
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n, K], minimised over b."""
-        return -float(self.share @ (self.log_probabilities(z) * self.one_hot).sum(axis=1))
+        return 0.0 if self.vanishes else -float(self.share @ (self.log_probabilities(z) * self.one_hot).sum(axis=1))
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """share * (probabilities - one-hot(y)) [n, K]."""
-        return self.share[:, None] * _less_one_hot(np.exp(self.log_probabilities(z)), self.y)
+        return (
+            0.0 * self.one_hot
+            if self.vanishes
+            else self.share[:, None] * _less_one_hot(np.exp(self.log_probabilities(z)), self.y)
+        )
 
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """(diag(share), less share share' with an intercept) / 2 times d [n] or [n, m], one class at a time.

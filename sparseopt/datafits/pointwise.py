@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import checked_flag
 from .one_dimensional import best_multiple, increasing_root
-from .samples import checked_offset, checked_weights, ratio
+from .samples import centred, checked_offset, checked_weights, ratio
 
 BALANCE = 1e-9
 """Relative size of sum(u) up to which a dual point counts as orthogonal to the intercept (float evaluation only)."""
@@ -20,7 +20,8 @@ class Pointwise:
     The losses are those of a subclass, as functions of eta = z + offset + b: `losses`, `slopes`, `bends` (first and
     second derivative), `conjugates`, and `bracket` for the optimal b.  y: [n], checked already.
 
-    smoothness_bound: upper bound of the second derivatives, inf where there is none.
+    smoothness_bound: upper bound of the second derivatives, inf where there is none.  vanishes: whether the infimum
+    over the intercept is 0 for every z, and not attained; value and gradient are then exactly 0.
     """
 
     n_outputs: int | None = None
@@ -33,6 +34,16 @@ class Pointwise:
         self.offset = checked_offset(offset, (self.n_samples,))
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
+        self.rest, self.centre = self.offset, 0.0
+        if self.fit_intercept:
+            self.rest, centre = centred(self.offset, self.share)
+            self.centre = float(centre)
+        self.vanishes = self.fit_intercept and self.unattained
+
+    @property
+    def unattained(self) -> bool:
+        """Whether the loss has the infimum 0 over b, which is not attained, whatever z is."""
+        return False
 
     def losses(self, eta: np.ndarray) -> np.ndarray:
         """loss_i(eta_i) [n]."""
@@ -58,8 +69,8 @@ class Pointwise:
         """Optimal b at z [n], to rounding; 0 without intercept.  Large but finite where the infimum is not attained."""
         if not self.fit_intercept:
             return 0.0
-        centre, eta = self._around(z)
-        return self._balance(eta) - centre
+        mean, eta = self._around(z)
+        return self._balance(eta) - mean - self.centre
 
     def predictor(self, z: np.ndarray) -> np.ndarray:
         """eta = z + offset + b [n] at the optimal b; 0 for samples of weight 0, which must not overflow."""
@@ -71,11 +82,15 @@ class Pointwise:
         return eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
 
     def _around(self, z: np.ndarray) -> tuple[float, np.ndarray]:
-        """The weighted mean of z + offset, and the rest: b is found for the rest, which has no large constant to lose
-        digits to; 0 for samples of weight 0."""
-        eta = z + self.offset if self.share.all() else np.where(self.share > 0, z + self.offset, 0.0)
-        centre = float(self.share @ eta)
-        return (centre, eta - centre) if np.isfinite(centre) else (0.0, eta)
+        """The weighted mean of z, and the rest of z + offset less its mean; 0 for samples of weight 0.
+
+        The intercept is found for the rest, which has no large constant to lose digits to.
+        """
+        used = z if self.share.all() else np.where(self.share > 0, z, 0.0)
+        mean = float(self.share @ used)
+        mean = mean if np.isfinite(mean) else 0.0
+        eta = used - mean + self.rest
+        return mean, eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
 
     def _balance(self, eta: np.ndarray) -> float:
         """The b at which the slopes at eta + b sum to 0."""
@@ -89,11 +104,11 @@ class Pointwise:
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n], minimised over b."""
-        return float(self.share @ self.losses(self.predictor(z)))
+        return 0.0 if self.vanishes else float(self.share @ self.losses(self.predictor(z)))
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """share * slopes [n] at the optimal b."""
-        return self.share * self.slopes(self.predictor(z))
+        return 0.0 * self.share if self.vanishes else self.share * self.slopes(self.predictor(z))
 
     def hessian_weights(self, z: np.ndarray) -> np.ndarray:
         """h [n] >= 0: the Hessian of the loss at z and the optimal b, b held fixed, is diag(h)."""
@@ -116,7 +131,8 @@ class Pointwise:
 
     def conjugate(self, u: np.ndarray) -> float:
         """sup over z of <u, z> - value(z) for u [n]; inf outside the domain, e.g. sum(u) != 0 with an intercept."""
-        if self.fit_intercept and abs(u.sum()) > BALANCE * np.abs(u).sum():
+        rounding = 64 * np.finfo(float).eps * float(self.share @ np.abs(self.y))  # of slopes that cancel y
+        if self.fit_intercept and abs(u.sum()) > BALANCE * np.abs(u).sum() + rounding:
             return np.inf
         centre = self.share @ self.offset if self.fit_intercept else 0.0
         used = self.share > 0

@@ -17,7 +17,7 @@ class Poisson(Pointwise):
 
     y: [n] >= 0, counts (other numbers >= 0, e.g. rates, are allowed).  sample_weight: [n] >= 0, default all equal.
     offset: [n], default 0: the logarithm of the exposure.  intercept: whether b is fitted, unpenalised and minimised
-    out in closed form; 0 otherwise.  Where every y is 0 the infimum over b is not attained; b is finite all the same.
+    out in closed form; 0 otherwise.  Where every y is 0 the infimum over b is not attained: the loss is 0, b finite.
     Raises ValueError for y < 0, wrong shapes, NaN, infinite or negative weights.
 
     There is no global curvature bound: ProximalGradient and FISTA use a line search.
@@ -34,6 +34,11 @@ class Poisson(Pointwise):
                 f"y[{i}] is {y[i]:g}: counts must not be negative; for other data use LeastSquares or Huber"
             )
         super().__init__(y, sample_weight, offset, intercept)
+
+    @property
+    def unattained(self) -> bool:
+        """No count at all."""
+        return not self.y[self.share > 0].any()
 
     def losses(self, eta: np.ndarray) -> np.ndarray:
         """exp(eta) - y eta [n]; inf where exp overflows."""

@@ -54,13 +54,22 @@ def centred_difference(target: np.ndarray, z: np.ndarray, share: np.ndarray) -> 
     return rest - share @ rest
 
 
+def centred_target(y: np.ndarray, offset: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """y - offset, [n] or [n, T], less its weighted means, and these means; a large mean of either costs no digits."""
+    rest, mean = centred(y, share)
+    shift, mean_shift = centred(offset, share)
+    difference, left = centred(rest - shift, share)
+    return difference, mean - mean_shift + left
+
+
 def centred(values: np.ndarray, share: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """values [n] or [n, T] less their weighted means, and these means.
 
     Centred twice, for the last digits: a large mean costs no accuracy later.  What the second pass leaves at the level
     of its own rounding errors (constant values) is 0.
     """
-    centre = share @ values
+    constant = values.max(axis=0) == values.min(axis=0)
+    centre = np.where(constant, values[0], share @ values)
     once = values - centre
     twice = once - share @ once
     rounding = 2 * len(share) * np.finfo(float).eps * np.abs(once).max(axis=0)

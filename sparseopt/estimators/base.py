@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ..datafits import Logistic, Multinomial
+from ..datafits import Multinomial
 from ..groups import Groups
 from ..path import lambda_max
 from ..problem import Problem
@@ -89,8 +89,7 @@ def gradient_vanishes(problem: Problem) -> bool:
     gradient = np.abs(problem.gradient_at_zero)
     force = np.abs(problem.datafit.gradient(np.zeros((problem.X.shape[0], *problem.w_shape[1:]))))
     eps = np.finfo(float).eps
-    one_class = isinstance(problem.datafit, Logistic | Multinomial) and force.sum() <= eps
-    return bool(one_class or (gradient <= 8 * eps * (np.abs(problem.X).T @ force)).all())
+    return bool((gradient <= 8 * eps * (np.abs(problem.X).T @ force)).all())
 
 
 def relative_strength(problem: Problem, ratio: float) -> float:

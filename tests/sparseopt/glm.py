@@ -15,10 +15,10 @@ WITH_INTERCEPT = LOSSES[:6]
 PENALTIES = ["GroupLasso", "SparseGroupLasso", "GroupElasticNet", "unpenalised group", "positive", "forced out"]
 
 
-def datafit(name: str, seed: int = 0, *, intercept: bool = False, plain: bool = False, n: int = N):
-    """A datafit with random data; weights and offset are random too unless plain."""
+def datafit(name: str, seed: int = 0, *, intercept: bool = False, plain: bool = False, n: int = N, **options):
+    """A datafit with random data; weights and offset are random too unless plain.  options: for the constructor."""
     rng = np.random.default_rng(seed)
-    options: dict = {"intercept": intercept} if intercept else {}
+    options |= {"intercept": intercept} if intercept else {}
     several = name in ("Multinomial", "MultiResponse")
     if not plain:
         options["sample_weight"] = rng.uniform(0.2, 2, n) * (rng.uniform(size=n) > 0.1)
