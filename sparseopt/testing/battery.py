@@ -63,6 +63,14 @@ def fixed(subject: Any) -> Source:
     return Source(subject, lambda case: subject)
 
 
+def require(subject: Any, name: str, *methods: str) -> Any:
+    """subject; ValueError unless it is an object with these methods, no class."""
+    missing = [method for method in methods if not callable(getattr(subject, method, None))]
+    if isinstance(subject, type) or missing:
+        raise ValueError(f"{name} is {subject!r}: give an object with {', '.join(methods)}")
+    return subject
+
+
 def source_of(subject: Any, method: str, name: str) -> Source:
     """The object itself, or the objects that a function makes from groups, which are drawn for each example.
 
@@ -138,7 +146,7 @@ def run_property(source: Source, statement: Property, examples: int, seed: int) 
             raise
 
     quiet = settings(
-        max_examples=max(examples // statement.costs, min(examples, 3)),
+        max_examples=max(examples // statement.costs, min(examples, 2)),
         deadline=None,
         database=None,
         derandomize=False,

@@ -59,3 +59,46 @@ def check_set(
 
     source = source_of(projector, "project", "projector")
     return run_battery(source, PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)
+
+
+def check_datafit(
+    datafit: Any,
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    raises: bool = True,
+    minimum: int = 7,
+    only: Iterable[str] | None = None,
+) -> list[Record]:
+    """Look for counterexamples to what is true of every convex, differentiable loss.
+
+    datafit: an object with n_samples, n_outputs, value(z), gradient(z), smoothness_bound, and what it has of hessian,
+    curvature, hessian_weights, conjugate, dual, intercept and fit_intercept.
+    """
+    from .battery import fixed, require, run_battery
+    from .datafit import PROPERTIES
+
+    source = fixed(require(datafit, "datafit", "value", "gradient"))
+    return run_battery(source, PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)
+
+
+def check_topk(
+    make: Any,
+    *,
+    examples: int = 100,
+    seed: int = 0,
+    raises: bool = True,
+    minimum: int = 16,
+    only: Iterable[str] | None = None,
+) -> list[Record]:
+    """Look for counterexamples to what is true of the soft top-k operator, sigmoid(x / tau + t) with sum k.
+
+    make: a function make(k, tau), e.g. the class SoftTopK, of operators op with op(x, out=None) and op.vjp(g) for
+    x [..., n] in float32 or float64, and what they have of op.jvp(d) and op.threshold.
+    """
+    from .battery import fixed, run_battery
+    from .topk import PROPERTIES
+
+    if not callable(make):
+        raise ValueError(f"make is {make!r}: give a function of k and tau, e.g. the class SoftTopK")
+    return run_battery(fixed(make), PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)

@@ -63,3 +63,29 @@ SETS = {
     "CappedSimplex, integer": CappedSimplex(2),
     "CappedSimplex, one point": CappedSimplex(0),
 }
+
+GENERATOR = np.random.default_rng(0)
+Y, WEIGHT, OFFSET = GENERATOR.standard_normal(6), np.array([0.3, 2.0, 0.0, 1.0, 1.5, 0.7]), GENERATOR.standard_normal(6)
+LABELS, COUNTS, CLASSES = np.array([0, 1, 1, 0, 1, 0]), np.array([0, 2, 1, 5, 0, 1]), np.array([0, 1, 2, 1, 0, 2])
+MATRIX = GENERATOR.standard_normal((6, 4))
+DATAFITS = {
+    "LeastSquares": so.LeastSquares(Y),
+    "LeastSquares, all options": so.LeastSquares(Y, WEIGHT, OFFSET, intercept=True),
+    "LeastSquares, one sample": so.LeastSquares([2.0]),
+    "Logistic": so.Logistic(LABELS),
+    "Logistic, all options": so.Logistic(LABELS, WEIGHT, OFFSET, intercept=True),
+    "Logistic, one sample": so.Logistic([1]),
+    "Huber": so.Huber(Y, 0.6),
+    "Huber, all options": so.Huber(Y, 0.6, WEIGHT, OFFSET, intercept=True),
+    "Poisson": so.Poisson(COUNTS),
+    "Poisson, all options": so.Poisson(COUNTS, WEIGHT, OFFSET, intercept=True),
+    "Multinomial": so.Multinomial(CLASSES),
+    "Multinomial with intercepts": so.Multinomial(CLASSES, WEIGHT, intercept=True),
+    "MultiResponse": so.MultiResponse(MATRIX),
+    "MultiResponse with intercepts": so.MultiResponse(MATRIX, WEIGHT, intercept=True),
+    "Cox": so.Cox([3, 1, 1, 2, 5, 2], LABELS, sample_weight=WEIGHT),
+    "Cox by Efron": so.Cox([3, 1, 1, 2, 5, 2], [1, 1, 1, 1, 0, 1], "efron"),
+    "Quadratic": so.datafits.Quadratic(MATRIX.T @ MATRIX, np.ones(4)),
+    "Quadratic, singular": so.datafits.Quadratic(np.diag([2.0, 0.0]), [1.0, 0.0]),
+    "GramLeastSquares": so.datafits.GramLeastSquares(MATRIX.T @ MATRIX, MATRIX.T @ Y, Y @ Y, 6),
+}

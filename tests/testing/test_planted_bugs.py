@@ -6,20 +6,28 @@ import re
 from collections import Counter
 
 import pytest
+from wrong_datafits import datafits
 from wrong_penalties import penalties
 from wrong_sets import sets
+from wrong_topk import topk
 
 import sparseopt as so
 
-BATTERIES = {"penalty": so.testing.check_penalty, "set": so.testing.check_set}
-PLANTED = [*penalties(), *sets()]
+BATTERIES = {
+    "penalty": so.testing.check_penalty,
+    "set": so.testing.check_set,
+    "topk": so.testing.check_topk,
+    "datafit": so.testing.check_datafit,
+}
+PLANTED = [*penalties(), *sets(), *topk(), *datafits()]
+LEAST = {"penalty": 12, "set": 12, "topk": 6, "datafit": 4}
 EVERY = pytest.mark.parametrize("planted", PLANTED, ids=str)
 
 
 def test_there_are_enough():
     counts = Counter(planted.kind for planted in PLANTED)
-    assert counts["penalty"] >= 12
-    assert counts["set"] >= 12
+    assert all(counts[kind] >= least for kind, least in LEAST.items())
+    assert len(PLANTED) >= 40
     assert len({str(planted) for planted in PLANTED}) == len(PLANTED)
 
 

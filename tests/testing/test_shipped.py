@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from shipped import PENALTIES, SCALAR_PENALTIES, SETS, VALUES_ALONE
+from bisected_topk import BisectedTopK
+from shipped import DATAFITS, PENALTIES, SCALAR_PENALTIES, SETS, VALUES_ALONE
 
 import sparseopt as so
 
@@ -12,11 +13,14 @@ CASES = {
     **{name: (so.testing.check_penalty, penalty, {"minimum": 5}) for name, penalty in VALUES_ALONE.items()},
     **{repr(rho): (so.testing.check_penalty, rho, {}) for rho in SCALAR_PENALTIES},
     **{name: (so.testing.check_set, projector, {}) for name, projector in SETS.items()},
+    **{name: (so.testing.check_datafit, datafit, {}) for name, datafit in DATAFITS.items()},
+    "plain soft top-k": (so.testing.check_topk, BisectedTopK, {}),
 }
 EVERY = pytest.mark.parametrize(("check", "subject", "options"), CASES.values(), ids=CASES)
+FAST = {name: case for name, case in CASES.items() if "," not in name}  # names with a comma are of variants
 
 
-@EVERY
+@pytest.mark.parametrize(("check", "subject", "options"), FAST.values(), ids=FAST)
 def test_it_passes(check, subject, options):
     check(subject, examples=3, **options)
 
