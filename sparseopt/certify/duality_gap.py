@@ -29,7 +29,8 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
 
     Best up to rounding: theta depends on the level in the last digits, and with it the gap.
 
-    problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet.  w: [p] or [p, T].
+    problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet; for `Problem.from_gram` the
+    statistics are the raw data.  w: [p] or [p, T].
     level: "float", float64 with a-priori bounds of every rounding error (exp and log within 2 ulp); "ball", 256 bits
     (needs python-flint); "exact", rational numbers with enclosed square roots, for least squares, multi-response and
     quadratics.  The last two make dense copies and are slow.  The gap bounds objective(w) - minimum from above, so

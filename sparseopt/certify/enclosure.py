@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..datafits import Quadratic
+from ..datafits import GramLeastSquares, Quadratic
 from ..datafits.one_dimensional import best_multiple
 from ..problem import Problem
 from ..unpenalised import refit
@@ -44,7 +44,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     terms = PenaltyTerms(problem.penalty, arithmetic)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0)
-    if type(problem.datafit) is Quadratic:
+    if type(problem.datafit) in (Quadratic, GramLeastSquares):
         return _of_quadratic(problem, w, terms)
     return _Fit(problem, terms, loss_of(problem.datafit, arithmetic)).enclose(w)
 
@@ -198,7 +198,7 @@ class _Fit:
 
 
 def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclosure:
-    """w'Hw / 2 - b'w: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
+    """w'Hw / 2 - b'w plus a constant: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
     datafit: Any = problem.datafit
     a, H, b = terms.arithmetic, datafit.H, datafit.b
     if not positive_semidefinite(H):
@@ -206,7 +206,9 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
     numbers = a.number(w)
     fitted = a.apply(H, w)
     loss = a.sum(numbers * fitted) * 0.5 - a.sum(a.number(b) * numbers)
-    primal = loss + terms.value(w)
+    constant = float(getattr(datafit, "constant", 0.0))
+    descent = loss + terms.value(w)
+    primal = descent + constant
     gap = None
     base = w.copy()
     base[terms.free] -= np.linalg.lstsq(H[np.ix_(terms.free, terms.free)], (H @ w - b)[terms.free], rcond=None)[0]
@@ -222,8 +224,8 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
             break
     if gap is None:
         raise Undecided("no dual point with a finite value is known: the quadratic is singular, or squares overflow")
-    low, high = float(a.lower(primal)), float(a.upper(primal))
-    scale = 1.0 if not w.any() else max(low, -high, 0.0)
+    sizes = [max(float(a.lower(x)), -float(a.upper(x)), 0.0) for x in (primal, descent)]
+    scale = 1.0 if not (w.any() or constant) else max(sizes)
     return Enclosure(max(float(a.lower(gap)), 0.0), _finite(float(a.upper(gap))), scale)
 
 

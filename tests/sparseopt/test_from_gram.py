@@ -28,9 +28,8 @@ def test_equal_to_the_raw_data(n):
     for a, b in zip(so.solve_path(raw, 5, 0.1, tol=1e-10), so.solve_path(gram, 5, 0.1, tol=1e-10), strict=True):
         assert a.objective == pytest.approx(b.objective, rel=1e-8)
         np.testing.assert_allclose(raw.X @ a.w, raw.X @ b.w, atol=1e-4)
-        plain = so.Problem.quadratic(gram.datafit.H, gram.datafit.b, raw.penalty.with_lam(b.lam))  # less a constant
-        verdict = so.certify.duality_gap(plain, b.w).verdict
-        assert verdict == "proved" or (n < 6 and verdict == "undecided")  # a singular XtX is hard to certify
+        proof = so.certify.duality_gap(gram.with_lam(b.lam), b.w)
+        assert proof.verdict == "proved" or (n < 6 and proof.verdict == "undecided")  # singular XtX: hard to certify
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
@@ -62,6 +61,22 @@ def test_a_dask_array():
     now = so.accumulate_gram([(X, y, s)])
     np.testing.assert_allclose(lazy.XtX, now.XtX, rtol=1e-12)
     np.testing.assert_allclose(lazy.Xty, now.Xty, rtol=1e-12)
+
+
+@pytest.mark.parametrize("penalty", [so.GroupLasso, so.SparseGroupLasso])
+def test_certificates_of_statistics_and_of_the_data(penalty):
+    """The same gap and scale, to the rounding of the statistics, at every level; bad points are refuted."""
+    X, y, _ = data()
+    options = {"l1_ratio": 0.5} if penalty is so.SparseGroupLasso else {}
+    raw = so.Problem(X, so.LeastSquares(y), penalty(0.1, GROUPS, **options))
+    gram = so.Problem.from_gram(X.T @ X, X.T @ y, y @ y, len(y), raw.penalty)
+    w = so.solve(gram, tol=1e-9).w
+    for level in ("float", "ball", "exact"):
+        proof = so.certify.duality_gap(gram, w, tol=1e-8, level=level)
+        assert proof.verdict == "proved", proof.reason
+        assert proof.scale == pytest.approx(so.certify.duality_gap(raw, w).scale, rel=1e-10)
+        assert so.certify.duality_gap(gram, w + 0.1, level=level).verdict == "refuted"
+    assert so.certify.duality_gap(gram.with_lam(2 * so.lambda_max(gram)), 0 * w).verdict == "proved"
 
 
 def test_statistics_of_no_data_are_refused():
