@@ -9,6 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from ._array import as_float, check_finite, described
+from ._native import HAS_NATIVE
+from ._native.bcd import column_products
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
@@ -220,8 +222,11 @@ class Problem:
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:
         """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for what `with_penalty` makes."""
-        shape = (self.X.shape[0], *self.w_shape[1:])
-        return self.X.T @ self.datafit.gradient(np.zeros(shape))
+        n, p = self.X.shape
+        slopes = self.datafit.gradient(np.zeros((n, *self.w_shape[1:])))
+        if HAS_NATIVE and slopes.ndim == 1 and isinstance(self.X, np.ndarray) and self.X.flags.f_contiguous and p > 1:
+            return column_products(self.X, slopes)
+        return self.X.T @ slopes
 
     @cached_property
     def smoothness(self) -> float:

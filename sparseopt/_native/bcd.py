@@ -130,6 +130,15 @@ class BlockCache:
         }
 
 
+def column_products(X: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """X' v [p] for a column-major X [n, p], float32 or float64, and v [n]; sums in float64, one read of X."""
+    out, v = np.empty(X.shape[1]), np.ascontiguousarray(v, dtype=np.float64)
+    storage = 1 if X.dtype == np.float32 else 0
+    shape = (X.shape[0], X.strides[1] // X.itemsize, X.shape[1])
+    core.bcd_columns(storage, *shape, X.ctypes.data, v.ctypes.data, out.ctypes.data)
+    return out
+
+
 def residual_array(n: int, outputs: int) -> np.ndarray:
     """Zeros [outputs, n + PADDING], one row for each output."""
     return np.zeros((outputs, n + PADDING))

@@ -24,13 +24,14 @@ class PackedColumns:
     def __init__(self, store: ColumnStore, share: np.ndarray | None, centred: bool) -> None:
         self.blocks = -(-store.n // ROWS)
         self.values = np.empty(store.p * self.blocks * ROWS, dtype=np.int16)  # not touched yet
-        self.scale = np.zeros(store.p)
+        self.scale, self.square = np.zeros(store.p), np.zeros(store.p)
         self.ready = np.zeros(store.groups.n_groups, dtype=np.uint8)
         self.root = None if share is None else np.sqrt(store.n * share)
         self.fields: dict[str, Any] = {
             "blocks": self.blocks,
             "values": self.values.ctypes.data,
             "scale": self.scale.ctypes.data,
+            "square": self.square.ctypes.data,
             "ready": self.ready.ctypes.data,
             "root": 0 if self.root is None else self.root.ctypes.data,
             "centred": int(centred),

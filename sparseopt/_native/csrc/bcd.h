@@ -90,6 +90,7 @@ struct so_problem {
 
 // Columns packed to 16 bits, by position, and what changes in a descent on them (cpu/bcd_packed.inc).
 //   values   group g at offsets[g] * blocks * 32: root (x - mean) / scale / 2^16, `ready` where packed, lazily; blocks of 32 rows
+//   square   [p] sums of squares of the packed columns, in units of (scale 2^16)^2
 //   root     [n] square roots of n x sample weight; null: all 1.  centred: whether means are taken off
 //   s        [32 blocks] -(packed columns) (b - b at the start), in units of `unit`
 //   pull     [p] minus the exact gradient at the start; renewed [p] out: as left, where scored
@@ -98,7 +99,7 @@ struct so_problem {
 struct so_packed {
   int64_t blocks;
   int16_t* values;
-  double* scale;
+  double *scale, *square;
   uint8_t* ready;
   const double* root;
   bool centred, careful;
@@ -129,6 +130,9 @@ struct so_gram {
 };
 so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
                             const so_poll& poll);
+
+// out [p] = X' v for v [n], columns as they are.
+void so_bcd_columns(const so_design& design, int64_t p, const double* v, double* out);
 
 // gradient [p, T] by position and norms [G] of the groups with need[g] (null: all) of X' v for v [T][ldr]. Threads over groups.
 int so_bcd_gradient(const so_problem& problem, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,

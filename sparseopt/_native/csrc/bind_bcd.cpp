@@ -86,7 +86,7 @@ answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scor
 }
 
 so_packed packed_of(const nb::dict& d) {
-  return {integer(d, "blocks"), pointer<int16_t>(d, "values"), pointer<double>(d, "scale"), pointer<uint8_t>(d, "ready"),
+  return {integer(d, "blocks"), pointer<int16_t>(d, "values"), pointer<double>(d, "scale"), pointer<double>(d, "square"), pointer<uint8_t>(d, "ready"),
           pointer<const double>(d, "root"), integer(d, "centred") != 0, integer(d, "careful") != 0, number(d, "unit"), number(d, "kappa"),
           pointer<float>(d, "s"), pointer<const double>(d, "pull"), pointer<const double>(d, "residual"), pointer<double>(d, "renewed")};
 }
@@ -154,6 +154,10 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
+  });
+  m.def("bcd_columns", [](int storage, int64_t n, int64_t ld, int64_t p, uintptr_t values, uintptr_t v, uintptr_t out) {
+    nb::gil_scoped_release unlocked;
+    so_bcd_columns({storage, n, ld, (const void*)values, nullptr, nullptr}, p, (const double*)v, (double*)out);
   });
   m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
   m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {

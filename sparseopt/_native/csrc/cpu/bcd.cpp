@@ -49,6 +49,8 @@ so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_
   return table().gram(p, q, options, workspace, poll);
 }
 
+void so_bcd_columns(const so_design& design, int64_t p, const double* v, double* out) { table().columns(design, p, v, out); }
+
 int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
                     const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;

@@ -20,6 +20,7 @@ struct so_bcd_table {
   void (*fit)(const so_problem&, const double* w, double* z);
   so_bcd_report (*packed)(const so_problem&, const so_packed&, const int64_t* working, int64_t count, double* scores,
                           const so_bcd_options&, double* workspace, const so_poll&);
+  void (*columns)(const so_design&, int64_t p, const double* v, double* out);
   int64_t (*packed_memory)(const so_problem&, const so_packed&, int64_t groups, int64_t coefficients, int64_t anderson);
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
 };
