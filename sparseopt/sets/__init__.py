@@ -29,6 +29,7 @@ from .l1_ball import L1Ball
 from .nm import NM
 from .pattern_library import PatternLibrary
 from .product import Product
+from .top_blocks import TopBlocks
 from .top_groups import TopGroups
 from .transposable_nm import TransposableNM
 
@@ -44,6 +45,7 @@ __all__ = [
     "L1Ball",
     "PatternLibrary",
     "Product",
+    "TopBlocks",
     "TopGroups",
     "TransposableNM",
     "libraries",

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import Array, host, namespace, write
 from .convex import ConvexSet
-from .entries import checked_array, double, drawn_shape, like
+from .entries import checked_array, double, drawn_shape, like, number
 
 
 class Box(ConvexSet):
@@ -50,7 +50,7 @@ class Box(ConvexSet):
         v = checked_array(v)
         xp = namespace(v)
         lower, upper = self.bounds(v)
-        return float(xp.max(xp.where(v < lower, lower - v, xp.where(v > upper, v - upper, xp.zeros_like(v)))))
+        return number(xp.max(xp.where(v < lower, lower - v, xp.where(v > upper, v - upper, xp.zeros_like(v)))))
 
     def contains(self, v: Any) -> bool:
         """Whether all bounds hold, exactly (in the dtype of v)."""

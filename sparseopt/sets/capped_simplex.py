@@ -9,7 +9,7 @@ import numpy as np
 
 from .._array import Array, namespace, real_number, write
 from .convex import ConvexSet
-from .entries import checked_array, double
+from .entries import checked_array, double, number
 
 
 class CappedSimplex(ConvexSet):
@@ -50,8 +50,8 @@ class CappedSimplex(ConvexSet):
         self._check_fit(v.shape[-1])
         x = double(v)
         xp = namespace(x)
-        sums = float(xp.max(xp.abs(xp.sum(x, axis=-1) - self.k))) / self.scale
-        return max(sums, -float(xp.min(x)), float(xp.max(x)) - 1.0)
+        sums = number(xp.max(xp.abs(xp.sum(x, axis=-1) - self.k))) / self.scale
+        return max(sums, -number(xp.min(x)), number(xp.max(x)) - 1.0)
 
     def support_function(self, y: Any) -> float:
         """max of <w, y> over the set: the floor(k) largest entries of each row, and the next one in part."""
@@ -59,8 +59,8 @@ class CappedSimplex(ConvexSet):
         self._check_fit(y.shape[-1])
         xp, whole = namespace(y), math.floor(self.k)
         ordered = xp.sort(double(y), axis=-1, descending=True)
-        total = float(xp.sum(ordered[..., :whole]))
-        return total + (self.k - whole) * float(xp.sum(ordered[..., whole : whole + 1])) if self.k > whole else total
+        total = number(xp.sum(ordered[..., :whole]))
+        return total + (self.k - whole) * number(xp.sum(ordered[..., whole : whole + 1])) if self.k > whole else total
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:
         """(n,) or (batch, n) with n from k to k + 6, at least 1, drawn by rng."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, host, namespace
-from .entries import checked_array, checked_count, double, like, scale_into_range
+from .entries import checked_array, checked_count, like, scale_into_range, tie_margin, with_headroom
 from .mask import MaskSet
 from .selection import exact_norms, largest
 
@@ -43,10 +43,10 @@ class Channels(MaskSet):
         xp = namespace(v)
         axes = list(range(v.ndim))
         axes.insert(0, axes.pop(self.axis))
-        rows = double(xp.reshape(xp.permute_dims(v, tuple(axes)), (v.shape[self.axis], -1)))
+        rows = with_headroom(xp.reshape(xp.permute_dims(v, tuple(axes)), (v.shape[self.axis], -1)))
         scaled, factor = scale_into_range(xp, rows, xp.max(xp.abs(rows), axis=1))
         norms = host(xp.linalg.vector_norm(scaled, axis=1) / factor)
-        return largest(norms, self.k, rows.shape[1], lambda chosen: exact_norms(host(rows)[chosen]))
+        return largest(norms, self.k, tie_margin(rows.shape[1]), lambda chosen: exact_norms(host(rows)[chosen]))
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Shape with k to k + 4 slices (at least one) along the axis and up to two more axes, drawn by rng."""

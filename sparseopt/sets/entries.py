@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, described, floating, is_numpy, namespace, real_number
+from .._array import Array, described, floating, host, is_numpy, namespace, real_number
 
 SHIFT = 2.0**600
 """Power of two by which numbers beyond 2^200, or below 2^-200, are scaled, so that their squares stay in range."""
+
+
+NONFINITE = "v has NaN or infinite entries: a projection needs finite numbers; drop or replace them first"
 
 
 def checked_array(v: Any) -> Array:
@@ -21,7 +24,7 @@ def checked_array(v: Any) -> Array:
     v = checked_layout(v)
     xp = namespace(v)
     if not bool(xp.all(xp.isfinite(v))):
-        raise ValueError("v has NaN or infinite entries: a projection needs finite numbers; drop or replace them first")
+        raise ValueError(NONFINITE)
     return v
 
 
@@ -67,10 +70,22 @@ def checked_remainder(remainder: Any) -> str:
     return remainder
 
 
+def number(x: Array) -> float:
+    """x [] as a float, without its derivatives."""
+    return float(host(x))
+
+
 def double(x: Array) -> Array:
     """x [...] in float64."""
     xp = namespace(x)
     return xp.astype(x, xp.float64)
+
+
+def with_headroom(x: Array) -> Array:
+    """x [...] in float64, times 2^-20 where it is so large that norms might overflow: to compare norms with."""
+    x = double(x)
+    xp = namespace(x)
+    return x * 2.0**-20 if number(xp.max(xp.abs(x))) > 2.0**1000 else x
 
 
 def like(values: Any, x: Array) -> Array:
@@ -93,11 +108,11 @@ def euclidean(x: Array) -> float:
     """|x|_2 of all entries of x [...], as a float, without overflow or underflow."""
     x = double(x)
     xp = namespace(x)
-    largest = float(xp.max(xp.abs(x)))
+    largest = number(xp.max(xp.abs(x)))
     if largest == 0 or not np.isfinite(largest):
         return largest
     scale = 1.0 if 2.0**-200 <= largest <= 2.0**200 else (SHIFT if largest < 1 else 1 / SHIFT)
-    return float(xp.sqrt(xp.sum((x * scale) ** 2))) / scale
+    return number(xp.sqrt(xp.sum((x * scale) ** 2))) / scale
 
 
 def ordered_sum(squares: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import Array, host, namespace, write
 from .convex import ConvexSet
-from .entries import checked_array, checked_radius, double, drawn_shape, like
+from .entries import checked_array, checked_radius, double, drawn_shape, like, number
 from .threshold import excess_over, shrunk_to_sum
 
 
@@ -44,7 +44,7 @@ class L1Ball(ConvexSet):
         """max of <w, y> over the ball: radius * max |y_i|."""
         y = checked_array(y)
         xp = namespace(y)
-        return self.radius * float(xp.max(xp.abs(y)))
+        return self.radius * number(xp.max(xp.abs(y)))
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Any shape of one or two axes, drawn by rng."""

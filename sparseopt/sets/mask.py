@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from .._array import Array, namespace, write
-from .entries import checked_array, double, euclidean
+from .compiled import host_pair
+from .entries import NONFINITE, checked_array, checked_layout, double, euclidean
 
 
 class MaskSet:
@@ -30,11 +33,27 @@ class MaskSet:
         """Nearest point of the set to v: v where `support(v)`, else 0.  Kept entries are bitwise those of v.
 
         Returns an array like v (float64 for integers), or `out`, which may be v.  v is not changed unless it is out.
-        Raises ValueError for an array that does not fit the set, and for entries that are NaN or infinite.
+        Raises ValueError for an array that does not fit the set, and for entries that are NaN or infinite (out then
+        may have been written).  Contiguous float32 and float64 arrays in the host's memory are projected by the
+        compiled core, with the same result.
         """
+        v = checked_layout(v)
+        pair = host_pair(v, out)
+        finite = None if pair is None else self._project_compiled(pair.source, pair.target)
+        if pair is not None and finite:
+            return pair.result
+        if finite is not None:
+            raise ValueError(NONFINITE)
         v = checked_array(v)
         xp = namespace(v)
         return write(xp.where(self.support(v), v, xp.zeros_like(v)), out)
+
+    def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
+        """Project source into target by the compiled core; None where it cannot, else whether all was finite.
+
+        Nothing is written where the result is None.
+        """
+        return None
 
     def contains(self, v: Any) -> bool:
         """Whether v is in the set, exactly: no rounding is involved."""

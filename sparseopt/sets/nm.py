@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, namespace
+from .._native.projections import LARGEST_TILE, Plane, project_nm_ptr
 from .entries import checked_array, checked_count, checked_remainder
 from .mask import MaskSet
 
@@ -43,6 +44,14 @@ class NM(MaskSet):
         length = v.shape[self.axis]
         kept = xp.reshape(kept, (*kept.shape[:-2], -1))[..., :length]
         return xp.permute_dims(kept, _swap(v.ndim, self.axis))
+
+    def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
+        self._check_fit(source)
+        if self.axis not in (-1, source.ndim - 1) or self.m > LARGEST_TILE:
+            return None
+        cols = source.shape[-1]
+        plane = Plane(source.size // cols, cols, cols, cols, source.dtype)
+        return project_nm_ptr(source.ctypes.data, target.ctypes.data, plane, self.n, self.m)
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:
         """Shape of an array that the set fits, of one to three axes, drawn by rng."""

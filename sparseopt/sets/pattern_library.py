@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from .._array import Array, host, namespace
+from .._native.projections import LARGEST_TILE, Plane, TileLibrary, project_library_ptr
 from .entries import checked_array, checked_remainder, double, like, ordered_sum, scale_into_range, tie_margin
 from .mask import MaskSet
 
@@ -28,6 +30,16 @@ class PatternLibrary(MaskSet):
     def __init__(self, patterns: Any, remainder: str = "error") -> None:
         self.patterns = checked_patterns(patterns)
         self.remainder = checked_remainder(remainder)
+        self._transposable24 = False
+
+    @cached_property
+    def _masks(self) -> TileLibrary:
+        """The patterns for the compiled core, each once."""
+        _, first = np.unique(
+            np.packbits(self.patterns.reshape(len(self.patterns), -1), axis=1), axis=0, return_index=True
+        )
+        distinct = self.patterns[np.sort(first)]
+        return TileLibrary.of(distinct, self._transposable24)
 
     @property
     def tile(self) -> tuple[int, int]:
@@ -46,6 +58,14 @@ class PatternLibrary(MaskSet):
         index = self._chosen(v)
         masks = xp.take(like(self.patterns, v), xp.reshape(index, (-1,)), axis=0)
         return untiled(xp.reshape(masks, (*index.shape, r, c)))[..., : v.shape[-2], : v.shape[-1]]
+
+    def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
+        self.check_fit(source)
+        (r, c), (rows, cols) = self.tile, source.shape[-2:]
+        if r * c > LARGEST_TILE or (source.ndim > 2 and rows % r):
+            return None
+        plane = Plane(source.size // cols, cols, cols, cols, source.dtype)
+        return project_library_ptr(source.ctypes.data, target.ctypes.data, plane, self._masks)
 
     def choice(self, v: Any) -> np.ndarray:
         """Index of the pattern of each tile, int64 [..., ceil(R / r), ceil(C / c)], a NumPy array."""

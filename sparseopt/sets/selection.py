@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .entries import ordered_sum, scale_into_range, tie_margin
+from .entries import ordered_sum, scale_into_range
 
 
 def exact_norms(rows: np.ndarray) -> np.ndarray:
@@ -15,22 +15,21 @@ def exact_norms(rows: np.ndarray) -> np.ndarray:
     return np.sqrt(ordered_sum(scaled**2)) / factor
 
 
-def largest(norms: np.ndarray, k: int, size: int, recomputed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+def largest(norms: np.ndarray, k: int, margin: float, recomputed: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Mask [G] of the k largest of norms [G] >= 0; among equal ones those with the lowest index.
 
-    norms: with errors up to `tie_margin(size)`, size the largest number of squares in one.  recomputed: gives the
-    `exact_norms` [B] of the groups with these indices [B]; asked only about those that may tie at the k-th place.
+    margin: relative difference below which two norms may be equal but for rounding, `tie_margin(n)` for sums of n
+    squares in float64.  recomputed: gives the `exact_norms` [B] of the groups with these indices [B]; asked only about
+    those that may tie at the k-th place.
     """
-    kept = np.zeros(len(norms), dtype=bool)
-    order = np.argsort(-norms, kind="stable")
-    kept[order[:k]] = True
-    if k in (0, len(norms)):
-        return kept
-    last, margin = norms[order[k - 1]], tie_margin(size)
-    if last == 0 or last - norms[order[k]] > margin * last:
-        return kept
-    close = np.flatnonzero(np.abs(norms - last) <= margin * last)
-    kept[close] = False
-    by_value = close[np.argsort(-recomputed(close), kind="stable")]
-    kept[by_value[: k - np.count_nonzero(kept & (norms > last))]] = True
+    count = len(norms)
+    if k in (0, count):
+        return np.full(count, k > 0)
+    last = np.partition(norms, count - k)[count - k]
+    kept = norms > last * (1 + margin)
+    close = np.flatnonzero((norms >= last * (1 - margin)) & ~kept)
+    free = k - int(np.count_nonzero(kept))
+    if len(close) > free and last > 0:
+        close = close[np.argsort(-recomputed(close), kind="stable")]
+    kept[close[:free]] = True
     return kept

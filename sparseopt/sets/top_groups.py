@@ -8,9 +8,10 @@ import numpy as np
 
 from .._array import Array, host, is_numpy, namespace
 from ..groups import Groups
-from .entries import checked_array, checked_count, double, like
+from .entries import checked_array, checked_count, double, like, tie_margin, with_headroom
 from .mask import MaskSet
 from .selection import exact_norms, largest
+from .top_blocks import keep_top_blocks
 
 
 class TopGroups(MaskSet):
@@ -41,18 +42,28 @@ class TopGroups(MaskSet):
     def kept_groups(self, v: Any) -> np.ndarray:
         """Mask [G] of the groups that the projection keeps, a NumPy array."""
         v = checked_array(v)
-        norms = group_norms(self.groups, v)
+        x = with_headroom(v)
+        norms = group_norms(self.groups, x)
         entries = int(self.groups.sizes.max()) * (v.shape[1] if v.ndim == 2 else 1)
 
         def recomputed(chosen: np.ndarray) -> np.ndarray:
-            rows, exact = double_rows(v), np.empty(len(chosen))
+            rows, exact = host(x), np.empty(len(chosen))
             for size in np.unique(self.groups.sizes[chosen]):
                 same = np.flatnonzero(self.groups.sizes[chosen] == size)
                 members = self.groups.index[self.groups.offsets[chosen[same]][:, None] + np.arange(size)]
                 exact[same] = exact_norms(rows[members].reshape(len(same), -1))
             return exact
 
-        return largest(norms, self.k, entries, recomputed)
+        return largest(norms, self.k, tie_margin(entries), recomputed)
+
+    def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
+        sizes = self.groups.sizes
+        if not (self.groups.contiguous and source.ndim <= 2 and len(source) == len(self.groups.labels)):
+            return None
+        if sizes.min() != sizes.max():
+            return None
+        rows, into = (x.reshape(self.groups.n_groups, -1) for x in (source, target))
+        return keep_top_blocks(rows, into, (1, rows.shape[1]), self.k)
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:
         """(p,) or (p, T), drawn by rng."""

@@ -34,6 +34,7 @@ class TransposableNM(MaskSet):
         self.n = checked_count(n, "n", 0, self.m)
         patterns = maximal_patterns(self.n, self.m) if self.m <= ENUMERATED else np.ones((1, self.m, self.m))
         self.library = PatternLibrary(patterns, remainder=remainder)
+        self.library._transposable24 = (self.n, self.m) == (2, 4)
 
     @property
     def remainder(self) -> str:
@@ -57,6 +58,9 @@ class TransposableNM(MaskSet):
         kept = heaviest(squares.reshape(-1, self.m, self.m), self.n)
         mask = namespace(v).reshape(like(kept, v), (*tiles.shape[:-1], self.m, self.m))
         return untiled(mask)[..., : v.shape[-2], : v.shape[-1]]
+
+    def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
+        return self.library._project_compiled(source, target) if self.m <= ENUMERATED else None
 
     def contains(self, v: Any) -> bool:
         """Whether no row or column of a tile has more than n non-zero entries."""

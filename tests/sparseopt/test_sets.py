@@ -20,6 +20,7 @@ from sparseopt.sets import (
     L1Ball,
     PatternLibrary,
     Product,
+    TopBlocks,
     TopGroups,
     TransposableNM,
 )
@@ -200,7 +201,19 @@ def test_products_are_projected_group_by_group():
     assert done >= 400
 
 
+@pytest.mark.parametrize("remainder", ["error", "pad"])
+def test_top_blocks_is_the_best_choice_of_blocks(remainder):
+    def masks(v):
+        for kept in choices(4, 2):
+            yield np.kron(kept.reshape(2, 2), np.ones((2, 3)))[: v.shape[0], : v.shape[1]] > 0
+
+    shapes = [(4, 6)] if remainder == "error" else [(4, 6), (3, 4), (4, 5)]
+    assert_masks(lambda v: TopBlocks(2, (2, 3), remainder=remainder), masks, shapes, 9)
+
+
 SETS = [
+    TopBlocks(2, (2, 3)),
+    TopGroups(2, so.Groups.uniform(4, 3)),
     TopGroups(2, GROUPS),
     NM(2, 4, remainder="pad"),
     NM(1, 3, axis=0),
@@ -317,6 +330,10 @@ BAD = [
     (lambda: GroupBall(-1.0, GROUPS), "finite number >= 0"),
     (lambda: GroupBall(np.nan, GROUPS), "finite number >= 0"),
     (lambda: GroupBall(1.0, None), "give a Groups"),
+    (lambda: TopBlocks(-1, (2, 2)), "at least 0"),
+    (lambda: TopBlocks(1, 2), "rows and columns"),
+    (lambda: TopBlocks(2, (2, 2)).project(np.ones((2, 2))), "k is at most that"),
+    (lambda: TopBlocks(1, (2, 2)).project(np.ones((2, 3))), "do not divide"),
     (lambda: TransposableNM(3, 2), "between 0 and 2"),
     (lambda: TransposableNM(2, 4).project(np.ones((4, 6))), "do not divide"),
     (lambda: TransposableNM(2, 5).project(np.ones((4, 6))), "do not divide"),

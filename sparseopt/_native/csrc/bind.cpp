@@ -62,10 +62,12 @@ template <class F> void define_norms(nb::module_& m, const char* name, F* f) {
 
 }  // namespace
 
-void so_define_bcd(nb::module_& m);  // bind_bcd.cpp
+void so_define_bcd(nb::module_& m);          // bind_bcd.cpp
+void so_define_projections(nb::module_& m);  // bind_projection.cpp
 
 NB_MODULE(_core, m) {
   so_define_bcd(m);
+  so_define_projections(m);
   define_norms(m, "block_norms_f32", block_norms<float>);
   define_norms(m, "block_norms_f64", block_norms<double>);
   define_prox(m, "block_prox_f32", block_prox<float>);

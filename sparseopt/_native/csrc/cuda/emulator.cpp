@@ -2,6 +2,7 @@
 #include "emulator.h"
 
 #include "block.cuh"
+#include "projection.cuh"
 
 namespace {
 
@@ -26,6 +27,28 @@ template <class T> int run(const T* w, T* out, T* norms, const int64_t* shape, i
   }
 SO_EMULATED(float, so_emulated_block_prox_f32)
 SO_EMULATED(double, so_emulated_block_prox_f64)
+
+#define SO_EXPORTED extern "C" __attribute__((visibility("default")))
+#define SO_EMULATED_PROJECTIONS(T, suffix)                                                                                \
+  SO_EXPORTED void so_emulated_nm_##suffix(const T* w, T* out, const int64_t* s, int n, int m, int32_t* finite) {         \
+    const so_plane p = {s[0], s[1], s[2], s[3]};                                                                          \
+    const unsigned blocks = (unsigned)so_projection_blocks((p.cols + m - 1) / m * p.rows);                                \
+    emulator::launch(blocks, SO_PROJECTION_THREADS, [=] { so_nm_kernel<T>(w, out, p, n, m, finite); });                   \
+  }                                                                                                                       \
+  SO_EXPORTED void so_emulated_library_##suffix(const T* w, T* out, const int64_t* s, int r, int c, int count,            \
+                                                const uint64_t* masks, int32_t* finite) {                                 \
+    const so_plane p = {s[0], s[1], s[2], s[3]};                                                                          \
+    const so_library l = {r, c, count, masks, false};                                                                     \
+    const unsigned blocks = (unsigned)so_projection_blocks((p.cols + c - 1) / c * ((p.rows + r - 1) / r));                \
+    emulator::launch(blocks, SO_PROJECTION_THREADS, [=] { so_library_kernel<T>(w, out, p, l, finite); });                 \
+  }                                                                                                                       \
+  SO_EXPORTED void so_emulated_keep_##suffix(const T* w, T* out, const int64_t* s, const uint8_t* kept) {                 \
+    const so_blocks b = {s[0], s[1], s[2], s[3], s[4], s[5]};                                                             \
+    const unsigned blocks = (unsigned)((b.rows / b.br) * (b.cols / b.bc));                                                \
+    emulator::launch(blocks, so_threads_per_block(b), [=] { so_keep_kernel<T>(w, out, b, kept); });                       \
+  }
+SO_EMULATED_PROJECTIONS(float, f32)
+SO_EMULATED_PROJECTIONS(double, f64)
 
 // A kernel whose threads disagree about a barrier: the emulator must say so. Returns 1 when it did.
 extern "C" __attribute__((visibility("default"))) int so_emulated_divergence() {
