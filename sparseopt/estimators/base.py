@@ -15,7 +15,6 @@ from ..groups import Groups
 from ..path import lambda_max
 from ..problem import Problem
 from ..solve import Result, Status, solve
-from ..solvers import FISTA
 from ..standardise import GroupStandardisation
 from .columns import resolve_groups
 
@@ -51,7 +50,7 @@ class GroupEstimator(BaseEstimator):
             problem, back = standardisation.problem, standardisation.back
         if self.lam is None:
             problem = problem.with_lam(relative_strength(problem, self.ratio))
-        result = solve(problem, accurate_solver(problem), tol=self.tol, max_iter=self.max_iter, throw=False)
+        result = solve(problem, tol=self.tol, max_iter=self.max_iter, throw=False)
         return result if back is None else back(result)
 
     def _adopt(self, result: Result) -> Self:
@@ -70,11 +69,6 @@ class GroupEstimator(BaseEstimator):
         check_is_fitted(self)
         X = validate_data(self, X, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32], reset=False)
         return X @ self.coef_.T + self.intercept_
-
-
-def accurate_solver(problem: Problem) -> FISTA | None:
-    """FISTA for the multinomial loss, where block descent stops short of gaps below 1e-8; None, the default, else."""
-    return FISTA() if isinstance(problem.datafit, Multinomial) and problem.convex else None
 
 
 def standardised(standardize: str, problem: Problem) -> GroupStandardisation:

@@ -13,7 +13,7 @@ from sklearn.model_selection import check_cv
 from ..problem import Problem
 from ..selection import cross_validate
 from ..solve import Result
-from .base import accurate_solver, gradient_vanishes
+from .base import gradient_vanishes
 
 
 class CrossValidated:
@@ -39,7 +39,6 @@ class CrossValidated:
         if lams is None and gradient_vanishes(problem):
             lams = [1.0]  # 0 is the solution for every strength
         options = {
-            "solver": accurate_solver(problem),
             "tol": me.tol,
             "max_iter": me.max_iter,
             "standardize": me.standardize,

@@ -12,6 +12,7 @@ from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, scalar_part
+from .support_newton import support_step
 
 if TYPE_CHECKING:
     from .descent import GroupDescent
@@ -98,6 +99,8 @@ class NewtonFrame:
                 return
             if left > SLOW * last:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
+                if support_step(run):
+                    self.inner.set_coefficients(run.by_position)
             last = left
 
     def _step(self, run: GroupDescent) -> bool:
@@ -152,7 +155,10 @@ class NewtonFrame:
         """The curvature along the last step d, relative to the bound, where one number stands for all outputs."""
         if not isinstance(self.datafit, Multinomial):
             return
-        bound = float((loss_curvature(self.datafit, z)[:, None] * d * d).sum())
+        h = loss_curvature(self.datafit, z)[:, None]
+        if self.datafit.fit_intercept:
+            d = d - (h * d).sum(axis=0) / (h.sum() or 1.0)
+        bound = float((h * d * d).sum())
         if bound > 0:
             measured = float((d * self.datafit.hessian(z, d)).sum()) / bound
             self.scale = float(np.clip(CURVATURE_MARGIN * measured, 0.05, 1.0))

@@ -1,0 +1,148 @@
+"""Newton's method on the coefficients that are not zero, where sweeps over blocks are slow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy import sparse
+
+from ..datafits import Multinomial
+from ..datafits.pointwise import Pointwise
+from ..penalties import strength as at_strength
+from .block_penalty import scalar_part
+
+if TYPE_CHECKING:
+    from .descent import GroupDescent
+
+MOST_ENTRIES = 400
+"""Coefficients up to which their Newton system is formed."""
+
+FLATTEST = 1e-10
+"""Curvatures are taken at least this large, relative to the largest one."""
+
+DIFFERENCE = 1e-6
+"""Relative distance of the norms whose slopes give the second derivative of a penalty."""
+
+HALVINGS = 6
+"""Step lengths tried; on a wrong support none may be good."""
+
+VISIBLE = 1e-12
+"""Changes of the objective below this part of it may be rounding errors: the gradient decides."""
+
+
+def support_step(run: GroupDescent) -> bool:
+    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did.
+
+    The direction has the absolute values of the curvatures (the objective need not be convex), and ends where a
+    coefficient would change its sign under an entrywise penalty.
+    """
+    support = run.by_position != 0
+    if not 0 < np.count_nonzero(support) <= MOST_ENTRIES:
+        return False
+    before, value = run.by_position, run.value
+    rows = np.flatnonzero(support.any(axis=1))
+    columns = run.problem.X[:, run.store.columns[rows]]
+    columns = np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
+    inside = support[rows]
+    gradient = _gradient(run, columns, rows)[inside]
+    hessian = _hessian(run, columns, rows)[np.ix_(inside.ravel(), inside.ravel())]
+    if not np.isfinite(hessian).all() or not hessian.any():
+        return False
+    direction = np.zeros_like(before)
+    direction[support] = -_solved(hessian, gradient)
+    length = _longest(run.problem.penalty, before, direction)
+    for _ in range(HALVINGS):
+        if run.try_move(before + length * direction, value):
+            after = np.linalg.norm(_gradient(run, columns, rows)[inside])
+            if run.value < value - VISIBLE * abs(value) or after < np.linalg.norm(gradient):
+                return True
+            run.move(before)
+        length /= 2
+    return False
+
+
+def _solved(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+    """|hessian|^-1 gradient, the absolute value by eigenvalues where it is not positive definite."""
+    ridge = FLATTEST * float(np.abs(hessian).max()) * np.eye(len(hessian))
+    try:
+        root = np.linalg.cholesky(hessian + ridge)
+        return np.linalg.solve(root.T, np.linalg.solve(root, gradient))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(hessian)
+        values = np.abs(values)
+        return vectors @ ((vectors.T @ gradient) / np.maximum(values, FLATTEST * values.max()))
+
+
+def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Gradient of the objective [rows, outputs] where the coefficients are not 0."""
+    penalty, w = run.problem.penalty, run.by_position[rows]
+    slopes = at_strength.slope(scalar_part(penalty), _positive(run.norms), penalty.strength) / _positive(run.norms)
+    smooth = -(columns.T @ run.force).reshape(w.shape)
+    l1, l2 = getattr(penalty, "l1", 0.0), getattr(penalty, "l2", 0.0)
+    return smooth + (slopes[_groups(run, rows)][:, None] + l2) * w + l1 * np.sign(w)
+
+
+def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Hessian of the objective [rows * outputs, rows * outputs]."""
+    total = _hessian_of_loss(run.problem.datafit, columns, run.z)
+    penalty, outputs = run.problem.penalty, run.by_position.shape[1]
+    rho, norms = scalar_part(penalty), _positive(run.norms)
+    slopes = at_strength.slope(rho, norms, penalty.strength) / norms
+    up, down = (at_strength.slope(rho, norms * (1 + sign * DIFFERENCE), penalty.strength) for sign in (1, -1))
+    bends = (up - down) / (2 * DIFFERENCE * norms)
+    groups = _groups(run, rows)
+    for g in np.unique(groups):
+        at = np.flatnonzero(np.repeat(groups == g, outputs))
+        unit = run.by_position[rows[groups == g]].ravel() / norms[g]
+        total[np.ix_(at, at)] += slopes[g] * np.eye(len(at)) + (bends[g] - slopes[g]) * np.outer(unit, unit)
+    total[np.diag_indices(len(total))] += getattr(penalty, "l2", 0.0)
+    return total
+
+
+def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Hessian of the datafit in the coefficients of these columns [n, k], all outputs of a column together."""
+    if isinstance(datafit, Pointwise):
+        h = datafit.hessian_weights(z)
+        moments = h @ columns
+        centre = np.outer(moments, moments) / (h.sum() or 1.0) if datafit.fit_intercept else 0.0
+        return columns.T @ (h[:, None] * columns) - centre
+    if isinstance(datafit, Multinomial):
+        return _hessian_of_classes(datafit, columns, z)
+    total = np.array([columns.T @ datafit.hessian(z, column) for column in columns.T])
+    return (total + total.T) / 2
+
+
+def _hessian_of_classes(datafit: Multinomial, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The same for the multinomial loss: Grams of the columns weighted by share (diag(P) - P P'), [k * K, k * K]."""
+    P = np.exp(datafit.log_probabilities(z))
+    count, classes = columns.shape[1], P.shape[1]
+    total = np.empty((count, classes, count, classes))
+    moments, block = np.empty((count, classes, classes)), np.empty((classes, classes))
+    for k in range(classes):
+        for m in range(classes):
+            h = datafit.share * P[:, k] * ((k == m) - P[:, m])
+            total[:, k, :, m] = columns.T @ (h[:, None] * columns)
+            moments[:, k, m], block[k, m] = h @ columns, h.sum()
+    matrix = total.reshape(count * classes, count * classes)
+    if datafit.fit_intercept:
+        against = moments.reshape(count * classes, classes)
+        matrix = matrix - against @ np.linalg.pinv(block, hermitian=True) @ against.T
+    return matrix
+
+
+def _groups(run: GroupDescent, rows: np.ndarray) -> np.ndarray:
+    """Group of each position in rows [k]."""
+    return np.searchsorted(run.store.offsets, rows, side="right") - 1
+
+
+def _positive(norms: np.ndarray) -> np.ndarray:
+    return np.where(norms > 0, norms, 1.0)
+
+
+def _longest(penalty: Any, w: np.ndarray, direction: np.ndarray) -> float:
+    """The longest step up to 1 along which no sign changes, where the penalty is one of entries."""
+    if not (getattr(penalty, "l1", 0.0) > 0 or getattr(penalty, "positive", False)):
+        return 1.0
+    crossing = w * direction < 0
+    return float(min(1.0, 0.9999 * np.min(-w[crossing] / direction[crossing], initial=np.inf)))
