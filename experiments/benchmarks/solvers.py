@@ -41,7 +41,7 @@ def peers_for(name: str) -> list[str]:
     if letter in "MN":
         return ["skglm", "sklearn", "adelie"]
     if "path" in name:
-        return ["adelie", "adelie-cov"] if letter in "CDT" else ["adelie"]
+        return ["adelie", "adelie-cov"] if letter in "CDTFGH" else ["adelie"]
     return ["adelie", "skglm"] if letter in "LKSV" else ["adelie", "skglm", "celer"]
 
 
