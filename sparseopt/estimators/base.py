@@ -10,7 +10,6 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
-from ..datafits import Multinomial
 from ..groups import Groups
 from ..path import lambda_max
 from ..problem import Problem

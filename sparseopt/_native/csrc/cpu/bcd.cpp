@@ -55,6 +55,7 @@ int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, d
                     const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;
   int stop = 0;
+  double done = 0;  // by the first thread, which alone may ask
   const int team = threads > 1 ? threads : 1;
 #pragma omp parallel for schedule(dynamic) num_threads(team) if (team > 1)
   for (int64_t t = 0; t < tasks; ++t) {
@@ -68,7 +69,12 @@ int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, d
 #ifdef _OPENMP
     master = omp_get_thread_num() == 0;
 #endif
-    if (master && t % 16 == 15 && poll.ask && poll.ask(poll.context)) {
+    if (!master) continue;
+    const int64_t end = to < p.groups.count ? to : p.groups.count;
+    done += 2.0 * p.design.n * p.state.outputs * (p.groups.offsets[end] - p.groups.offsets[from]);
+    if (done < 2e8) continue;
+    done = 0;
+    if (poll.ask && poll.ask(poll.context)) {
 #pragma omp atomic write
       stop = 1;
     }
