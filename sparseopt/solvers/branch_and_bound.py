@@ -82,9 +82,11 @@ class BranchAndBound:
 
         Raises ValueError for another loss or penalty.
         """
+        start = time.perf_counter()
         with _one_thread():
             model = ConcaveModel(problem)
-            return _Search(model, Incumbent(model, w0), self).run()
+            incumbent = Incumbent(model, w0, np.inf if self.time_limit is None else start + self.time_limit)
+            return _Search(model, incumbent, self, start).run()
 
     def init(self, problem: Problem, w0: np.ndarray) -> ProvedState:
         """The outcome of the whole search; ValueError for another loss or penalty."""
@@ -107,9 +109,9 @@ def _one_thread() -> AbstractContextManager[object]:
 class _Search:
     """The tree.  heap: open boxes by lower bound, with a start for their relaxation."""
 
-    def __init__(self, model: ConcaveModel, incumbent: Incumbent, options: BranchAndBound) -> None:
+    def __init__(self, model: ConcaveModel, incumbent: Incumbent, options: BranchAndBound, start: float) -> None:
         self.model, self.incumbent, self.options = model, incumbent, options
-        self.closed, self.nodes, self.start = np.inf, 0, time.perf_counter()
+        self.closed, self.nodes, self.start = np.inf, 0, start
         self.order = itertools.count()
         root = model.root()
         self.heap: list[tuple[float, int, Box, np.ndarray]] = []
@@ -137,10 +139,13 @@ class _Search:
         seconds = time.perf_counter() - self.start
         return Optimum(self.incumbent.w, self.incumbent.value, float(lower), self.nodes, seconds, bool(proved), reason)
 
-    def _limit(self) -> str:
+    def _out_of_time(self) -> bool:
         limit = self.options.time_limit
-        if limit is not None and time.perf_counter() - self.start > limit:
-            return f"the time limit of {limit:g} s was reached"
+        return limit is not None and time.perf_counter() - self.start > limit
+
+    def _limit(self) -> str:
+        if self._out_of_time():
+            return f"the time limit of {self.options.time_limit:g} s was reached"
         return f"the limit of {self.options.node_limit} nodes was reached" if self._full() else ""
 
     def _full(self) -> bool:
@@ -163,6 +168,9 @@ class _Search:
             undecided = box.undecided
             if bound >= self.cut:
                 break
+            if self._out_of_time():
+                self._push(bound, box, w)
+                return
             if len(undecided) == 0:
                 self._split(bound, box, w)
                 return

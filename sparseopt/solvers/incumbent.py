@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 
 from ..penalties import L0
@@ -12,10 +14,13 @@ POLISH = 3000
 
 
 class Incumbent:
-    """The best point found so far.  w: [p].  value: its objective, in floats."""
+    """The best point found so far.  w: [p].  value: its objective, in floats.
 
-    def __init__(self, model: ConcaveModel, w0: np.ndarray | None) -> None:
-        self.model = model
+    deadline: time.perf_counter() at which searching and polishing end with what they have.
+    """
+
+    def __init__(self, model: ConcaveModel, w0: np.ndarray | None, deadline: float = np.inf) -> None:
+        self.model, self.deadline = model, deadline
         self.w = np.zeros(len(model.b))
         self.value = model.objective(self.w)
         if w0 is not None:
@@ -62,7 +67,7 @@ class Incumbent:
             removable = [g for g in current if g not in fixed]
             tries = [[*current, g] for g in outside] + [[h for h in current if h != g] for g in removable]
             tries += [[*(h for h in current if h != a), g] for a in removable for g in outside]
-            costs = [self._cost(support) for support in tries]
+            costs = [self._cost(support) for support in tries if time.perf_counter() < self.deadline]
             if not costs or min(costs) >= cost - 1e-12 * abs(cost):
                 return seen
             current, cost = tries[int(np.argmin(costs))], min(costs)
@@ -83,7 +88,7 @@ class Incumbent:
         step = 1 / model.steepest
         for _ in range(POLISH):
             new = np.asarray(model.penalty.prox(w - step * (model.H @ w - model.b), step))
-            if np.abs(new - w).max() <= 1e-15 * np.abs(new).max():
+            if np.abs(new - w).max() <= 1e-15 * np.abs(new).max() or time.perf_counter() > self.deadline:
                 return new
             w = new
         return w
