@@ -12,6 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from ..groups import Groups
 from ..path import lambda_max
+from ..penalties import GroupLasso
 from ..problem import Problem
 from ..solve import Result, Status, solve
 from ..standardise import GroupStandardisation
@@ -19,10 +20,31 @@ from .columns import resolve_groups
 
 
 class GroupEstimator(BaseEstimator):
-    """Linear models with grouped coefficients.  Subclasses give `_penalty(lam, groups)` and `_fit`.
+    """Linear models with grouped coefficients under a group LASSO; subclasses fit, and may have another penalty.
 
-    Their constructors set groups, lam, ratio, standardize, fit_intercept, tol and max_iter.
+    The parameters are those of `GroupLassoRegressor`.  Where a constructor has others, it calls this one.
     """
+
+    def __init__(
+        self,
+        groups: Any = None,
+        lam: float | None = None,
+        *,
+        ratio: float = 0.1,
+        weights: Any = "sqrt",
+        fit_intercept: bool = True,
+        standardize: str | None = None,
+        tol: float = 1e-10,
+        max_iter: int | None = None,
+    ) -> None:
+        self.groups = groups
+        self.lam = lam
+        self.ratio = ratio
+        self.weights = weights
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -30,7 +52,7 @@ class GroupEstimator(BaseEstimator):
         return tags
 
     def _penalty(self, lam: float, groups: Groups) -> Any:
-        raise NotImplementedError
+        return GroupLasso(lam, groups, self.weights)
 
     def _validated(self, X: Any, y: Any, sample_weight: Any, **options: Any) -> tuple[Any, Any, Any]:
         """X in float32 or float64, y and the weights [n] or None, checked by scikit-learn's rules."""
@@ -44,7 +66,7 @@ class GroupEstimator(BaseEstimator):
         """The solution at the strength wanted, with w for the columns of X."""
         problem = Problem(X, datafit, self._penalty(1.0 if self.lam is None else self.lam, self.groups_))
         back = None
-        if getattr(self, "standardize", None) is not None:
+        if self.standardize is not None:
             standardisation = standardised(self.standardize, problem)
             problem, back = standardisation.problem, standardisation.back
         if self.lam is None:

@@ -10,8 +10,6 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..datafits import Logistic, Multinomial
-from ..groups import Groups
-from ..penalties import GroupLasso
 from ..solve import Result
 from .base import GroupEstimator
 from .validated import CrossValidated
@@ -72,34 +70,10 @@ class GroupLassoClassifier(LogisticEstimator):
     Other parameters and attributes: `GroupLassoRegressor`.
     """
 
-    def __init__(
-        self,
-        groups: Any = None,
-        lam: float | None = None,
-        *,
-        ratio: float = 0.1,
-        weights: Any = "sqrt",
-        fit_intercept: bool = True,
-        standardize: str | None = None,
-        tol: float = 1e-10,
-        max_iter: int | None = None,
-    ) -> None:
-        self.groups = groups
-        self.lam = lam
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Solve for X [n, p], dense or sparse, labels y [n] and sample_weight [n] >= 0.  Returns self."""
         X, datafit, _ = self._encoded(X, y, sample_weight)
         return self._adopt(self._solved(X, datafit))
-
-    def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
-        return GroupLasso(lam, groups, self.weights)
 
 
 class GroupLassoClassifierCV(CrossValidated, LogisticEstimator):
@@ -109,39 +83,7 @@ class GroupLassoClassifierCV(CrossValidated, LogisticEstimator):
     a number.  Other parameters and attributes: `GroupLassoRegressorCV`, `GroupLassoClassifier`.
     """
 
-    def __init__(
-        self,
-        groups: Any = None,
-        *,
-        n_lambdas: int = 50,
-        ratio: float = 2e-2,
-        lams: Any = None,
-        cv: Any = None,
-        one_standard_error: bool = False,
-        weights: Any = "sqrt",
-        fit_intercept: bool = True,
-        standardize: str | None = None,
-        tol: float = 1e-10,
-        max_iter: int | None = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.groups = groups
-        self.n_lambdas = n_lambdas
-        self.ratio = ratio
-        self.lams = lams
-        self.cv = cv
-        self.one_standard_error = one_standard_error
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_jobs = n_jobs
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None, sample_groups: Any = None) -> Self:
         """Fit X [n, p], labels y [n]; sample_groups [n] are labels for a group-aware cv.  Returns self."""
         X, datafit, codes = self._encoded(X, y, sample_weight)
         return self._adopt(self._validated_choice(X, datafit, self._held_out(X, codes, sample_groups)))
-
-    def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
-        return GroupLasso(lam, groups, self.weights)

@@ -9,8 +9,6 @@ from sklearn.base import RegressorMixin
 from sklearn.metrics import d2_tweedie_score
 
 from ..datafits import Poisson
-from ..groups import Groups
-from ..penalties import GroupLasso
 from .base import GroupEstimator
 
 
@@ -20,27 +18,6 @@ class GroupPoissonRegressor(RegressorMixin, GroupEstimator):
     y: counts (or rates, with the exposures as sample weights) >= 0.  predict is exp(eta), score the share of the
     Poisson deviance explained.  Other parameters and attributes: `GroupLassoRegressor`.
     """
-
-    def __init__(
-        self,
-        groups: Any = None,
-        lam: float | None = None,
-        *,
-        ratio: float = 0.1,
-        weights: Any = "sqrt",
-        fit_intercept: bool = True,
-        standardize: str | None = None,
-        tol: float = 1e-10,
-        max_iter: int | None = None,
-    ) -> None:
-        self.groups = groups
-        self.lam = lam
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -59,6 +36,3 @@ class GroupPoissonRegressor(RegressorMixin, GroupEstimator):
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """1 - deviance / deviance of the mean of y."""
         return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=1))
-
-    def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
-        return GroupLasso(lam, groups, self.weights)

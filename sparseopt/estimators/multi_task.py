@@ -8,8 +8,6 @@ import numpy as np
 from sklearn.base import RegressorMixin
 
 from ..datafits import MultiResponse
-from ..groups import Groups
-from ..penalties import GroupLasso
 from .base import GroupEstimator
 
 
@@ -19,27 +17,6 @@ class MultiTaskGroupLassoRegressor(RegressorMixin, GroupEstimator):
     coef_: [T, p] = W'.  intercept_: [T].  With groups=None the multi-task LASSO of scikit-learn, alpha = lam.
     Other parameters and attributes: `GroupLassoRegressor`.
     """
-
-    def __init__(
-        self,
-        groups: Any = None,
-        lam: float | None = None,
-        *,
-        ratio: float = 0.1,
-        weights: Any = "sqrt",
-        fit_intercept: bool = True,
-        standardize: str | None = None,
-        tol: float = 1e-10,
-        max_iter: int | None = None,
-    ) -> None:
-        self.groups = groups
-        self.lam = lam
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -57,6 +34,3 @@ class MultiTaskGroupLassoRegressor(RegressorMixin, GroupEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """X coef_' + intercept_ [n, T]."""
         return self._linear(X)
-
-    def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
-        return GroupLasso(lam, groups, self.weights)

@@ -55,15 +55,9 @@ class GroupLassoRegressor(LeastSquaresEstimator):
         tol: float = 1e-10,
         max_iter: int | None = None,
     ) -> None:
-        self.groups = groups
-        self.lam = lam
-        self.ratio = ratio
-        self.weights = weights
+        shared = {"weights": weights, "fit_intercept": fit_intercept, "standardize": standardize}
+        super().__init__(groups, lam, ratio=ratio, tol=tol, max_iter=max_iter, **shared)
         self.positive = positive
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
 
     def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
         return GroupLasso(lam, groups, self.weights, self.positive)
@@ -87,14 +81,9 @@ class SparseGroupLassoRegressor(LeastSquaresEstimator):
         tol: float = 1e-10,
         max_iter: int | None = None,
     ) -> None:
-        self.groups = groups
-        self.lam = lam
+        shared = {"weights": weights, "fit_intercept": fit_intercept}
+        super().__init__(groups, lam, ratio=ratio, tol=tol, max_iter=max_iter, **shared)
         self.l1_ratio = l1_ratio
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
 
     def _penalty(self, lam: float, groups: Groups) -> SparseGroupLasso:
         return SparseGroupLasso(lam, groups, self.l1_ratio, self.weights)
@@ -121,15 +110,9 @@ class GroupMCPRegressor(LeastSquaresEstimator):
         tol: float = 1e-10,
         max_iter: int | None = None,
     ) -> None:
-        self.groups = groups
-        self.lam = lam
+        shared = {"weights": weights, "fit_intercept": fit_intercept, "standardize": standardize}
+        super().__init__(groups, lam, ratio=ratio, tol=tol, max_iter=max_iter, **shared)
         self.gamma = gamma
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
 
     def _penalty(self, lam: float, groups: Groups) -> GroupMCP:
         return GroupMCP(lam, groups, self.gamma, self.weights)
@@ -156,15 +139,9 @@ class GroupSCADRegressor(LeastSquaresEstimator):
         tol: float = 1e-10,
         max_iter: int | None = None,
     ) -> None:
-        self.groups = groups
-        self.lam = lam
+        shared = {"weights": weights, "fit_intercept": fit_intercept, "standardize": standardize}
+        super().__init__(groups, lam, ratio=ratio, tol=tol, max_iter=max_iter, **shared)
         self.a = a
-        self.ratio = ratio
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
 
     def _penalty(self, lam: float, groups: Groups) -> GroupSCAD:
         return GroupSCAD(lam, groups, self.a, self.weights)
@@ -183,35 +160,6 @@ class GroupLassoRegressorCV(CrossValidated, RegressorMixin, GroupEstimator):
     Other parameters and attributes: `GroupLassoRegressor`.
     """
 
-    def __init__(
-        self,
-        groups: Any = None,
-        *,
-        n_lambdas: int = 100,
-        ratio: float = 1e-2,
-        lams: Any = None,
-        cv: Any = None,
-        one_standard_error: bool = False,
-        weights: Any = "sqrt",
-        fit_intercept: bool = True,
-        standardize: str | None = None,
-        tol: float = 1e-10,
-        max_iter: int | None = None,
-        n_jobs: int | None = None,
-    ) -> None:
-        self.groups = groups
-        self.n_lambdas = n_lambdas
-        self.ratio = ratio
-        self.lams = lams
-        self.cv = cv
-        self.one_standard_error = one_standard_error
-        self.weights = weights
-        self.fit_intercept = fit_intercept
-        self.standardize = standardize
-        self.tol = tol
-        self.max_iter = max_iter
-        self.n_jobs = n_jobs
-
     def fit(self, X: Any, y: Any, sample_weight: Any = None, sample_groups: Any = None) -> Self:
         """Fit X [n, p], y [n]; sample_groups [n] are labels for a group-aware cv.  Returns self."""
         X, y, sample_weight = self._validated(X, y, sample_weight, y_numeric=True)
@@ -221,6 +169,3 @@ class GroupLassoRegressorCV(CrossValidated, RegressorMixin, GroupEstimator):
     def predict(self, X: Any) -> np.ndarray:
         """X coef_ + intercept_ [n]."""
         return self._linear(X)
-
-    def _penalty(self, lam: float, groups: Groups) -> GroupLasso:
-        return GroupLasso(lam, groups, self.weights)

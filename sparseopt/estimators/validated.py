@@ -17,7 +17,36 @@ from .base import gradient_vanishes
 
 
 class CrossValidated:
-    """Mixin: needs lams, n_lambdas, ratio, cv, one_standard_error, n_jobs and what `GroupEstimator` needs."""
+    """Mixin before `GroupEstimator`: the parameters of `GroupLassoRegressorCV`, and its choice."""
+
+    def __init__(
+        self,
+        groups: Any = None,
+        *,
+        n_lambdas: int = 100,
+        ratio: float = 1e-2,
+        lams: Any = None,
+        cv: Any = None,
+        one_standard_error: bool = False,
+        weights: Any = "sqrt",
+        fit_intercept: bool = True,
+        standardize: str | None = None,
+        tol: float = 1e-10,
+        max_iter: int | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.groups = groups
+        self.n_lambdas = n_lambdas
+        self.ratio = ratio
+        self.lams = lams
+        self.cv = cv
+        self.one_standard_error = one_standard_error
+        self.weights = weights
+        self.fit_intercept = fit_intercept
+        self.standardize = standardize
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_jobs = n_jobs
 
     def _held_out(self, X: Any, y: np.ndarray, sample_groups: Any) -> list[np.ndarray]:
         """Indices of the samples held out in every fold; ValueError where a fold trains on other than all the rest."""
