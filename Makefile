@@ -18,6 +18,8 @@ reproduce: setup ## verify the theorems, run the experiments, draw the figures, 
 	$(PY) -m theory verify --json out/theory/verdicts.json --curves out/theory/curves; verified=$$?; \
 	echo "==> one-group window on real data (out/experiments)"; \
 	$(PY) -m experiments run one_group_window || exit 1; \
+	echo "==> the solvers on two groups (out/experiments)"; \
+	$(PY) -m experiments run two_groups || exit 1; \
 	echo "==> figures and report (out/figures, out/report.html)"; \
 	$(PY) -m paper_figures || exit 1; \
 	exit $$verified

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from .runner import ROOT, Run
 
-STUDIES = ("one_group_window", "branch_and_bound")
+STUDIES = ("one_group_window", "two_groups", "branch_and_bound")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -44,6 +44,9 @@ def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
         "lambda_window.active": lambda: _columns(
             recorded.window_rows("active"), ("dataset", "lam_ratio", "n_active", "in_window", "verdict")
         ),
+        "two_groups.paths": lambda: _paths([row for row in recorded.two_groups if row["type"] == "path"]),
+        "two_groups.resting": lambda: _points([row for row in recorded.two_groups if row["type"] == "resting"]),
+        "two_groups.contours": lambda: _grids([row for row in recorded.two_groups if row["type"] == "grid"]),
     }
 
 
@@ -87,6 +90,29 @@ def _medians(curve: Mapping[str, np.ndarray]) -> Table:
         "median_distance": [float(np.median(curve["distance"][rows])) for rows in chosen],
         "median_excess": [float(np.median(curve["excess"][rows])) for rows in chosen],
     }
+
+
+def _paths(rows: list[dict[str, Any]]) -> Table:
+    """Every path of a solver in the plane at its first steps and its last one."""
+    table: Table = {name: [] for name in ("figure", "label", "step", "w1", "w2", "trace")}
+    for row in rows:
+        for step in sorted({0, 1, 2, 5, len(row["w"]) - 1} & set(range(len(row["w"])))):
+            values = (row["figure"], row["label"], step, *row["w"][step], row["trace"][step])
+            for name, value in zip(table, values, strict=True):
+                table[name].append(value)
+    return table
+
+
+def _points(rows: list[dict[str, Any]]) -> Table:
+    """The points where the solvers rest."""
+    found = [(row["figure"], row["label"], *point) for row in rows for point in row["points"]]
+    return {name: [row[i] for row in found] for i, name in enumerate(("figure", "label", "w1", "w2"))}
+
+
+def _grids(rows: list[dict[str, Any]]) -> Table:
+    """Every 97th value of each grid."""
+    found = [(row["figure"], row["label"], value) for row in rows for value in row["value"][::97]]
+    return {name: [row[i] for row in found] for i, name in enumerate(("figure", "label", "value"))}
 
 
 def _competitors(rows: list[dict[str, Any]]) -> Table:

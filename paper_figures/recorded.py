@@ -54,18 +54,26 @@ class Recorded:
     @cached_property
     def window(self) -> list[dict[str, Any]]:
         """All rows of the study one_group_window.  Raises MissingDataError when there is no finished run."""
+        return self._study("one_group_window")
+
+    def _study(self, name: str) -> list[dict[str, Any]]:
         try:
-            return read_rows(self.folder / "experiments" / "one_group_window.jsonl")
+            return read_rows(self.folder / "experiments" / f"{name}.jsonl")
         except ValueError as error:
             raise MissingDataError(str(error)) from error
+
+    @cached_property
+    def two_groups(self) -> list[dict[str, Any]]:
+        """All rows of the study two_groups.  Raises MissingDataError when there is no finished run."""
+        return self._study("two_groups")
 
     def window_rows(self, kind: str, dataset: str | None = None) -> list[dict[str, Any]]:
         """The rows of one type ("window", "active", "certificate", "competitor"), of all data sets or of one."""
         return [row for row in self.window if row["type"] == kind and dataset in (None, row["dataset"])]
 
     def require(self) -> None:
-        """Raise MissingDataError at once when verdicts or study are missing, rather than after the first figures."""
-        _ = self.verdicts, self.window
+        """Raise MissingDataError at once when verdicts or studies are missing, rather than after the first figures."""
+        _ = self.verdicts, self.window, self.two_groups
 
     @property
     def datasets(self) -> list[str]:

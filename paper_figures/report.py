@@ -10,6 +10,7 @@ from typing import Any
 
 from experiments.runner import revision
 
+from . import fig_two_groups
 from .page import badge, facts, inline_figure, page, table
 from .real_data import section as real_data_section
 from .real_data import summary as real_data_summary
@@ -55,6 +56,7 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
         prose("terms.html") + _glossary(),
         *(_theorem(row, inlined.get(row["name"], NO_FIGURE)) for row in recorded.verdicts),
         real_data_section(recorded),
+        _solvers([inlined[name] for name in fig_two_groups.FIGURES if name in inlined]),
         _reproduce(recorded),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -211,6 +213,13 @@ def _fixed_row(case: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return plain(case["name"].replace("_", " ")), detail, margin, mark[case["passed"]]
 
 
+def _solvers(figures: list[str]) -> str:
+    """The constrained solvers in the plane."""
+    return "\n".join(
+        ['<h2 id="two-groups">The constrained solvers in the plane</h2>', prose("two_groups.html"), *figures]
+    )
+
+
 def _reproduce(recorded: Recorded) -> str:
     study = recorded.window[0]
     commands = (
@@ -220,6 +229,8 @@ def _reproduce(recorded: Recorded) -> str:
         f"{VERIFY}\n"
         "# the study on real data\n"
         "python -m experiments run one_group_window\n"
+        "# the solvers on two groups\n"
+        "python -m experiments run two_groups\n"
         "# figures and this page\n"
         "python -m paper_figures"
     )

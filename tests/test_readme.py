@@ -20,6 +20,7 @@ EXAMPLES = [
     )
     if cell.endswith(")")
 ]
+CONSTRAINED = re.findall(r"^\| `((?:constrained|masked)\(.*?)` \|", TEXT, flags=re.MULTILINE)
 WITHOUT_EXAMPLE = {"Datafit", "GramLeastSquares", "Quadratic", "GroupPenalty", "SmartDecay"}
 """Protocols and what has a constructor of another name; SmartDecay is solved by MaskDescent alone."""
 
@@ -29,6 +30,22 @@ def prepared():
     names: dict = {}
     exec(next(block for block in BLOCKS if "def fit(" in block), names)
     return names
+
+
+@pytest.mark.parametrize("code", CONSTRAINED)
+def test_every_example_of_a_constrained_solver(code, prepared):
+    exec(next(block for block in BLOCKS if "def constrained(" in block), prepared)
+    found = eval(code, prepared)
+    assert found.status is so.Status.CONVERGED
+    norms = prepared["groups"].norms(found.w)
+    assert set(np.argsort(-norms)[:2].tolist()) == {0, 1}
+    assert not code.startswith("constrained") or np.count_nonzero(norms) == 2
+
+
+def test_every_constrained_solver_and_mask_has_an_example():
+    names = set(re.findall(r"so\.solvers\.(?:masks\.)?([A-Za-z0-9]+)\(", " ".join(CONSTRAINED)))
+    parametrisations = {mask.__name__ for mask in so.solvers.masks.Mask.__subclasses__()}
+    assert names == {"ADMM", "IHT", "SRSTE", "GroupOMP", "OMPR"} | parametrisations
 
 
 def test_the_first_example(capsys):

@@ -123,17 +123,35 @@ def study_rows():
     return rows
 
 
-def write_study(folder, rows, *, closed=True):
+def plane_rows():
+    """Rows of the study two_groups: two paths, a grid and a resting point for every solver."""
+    axis = [-0.5, 0.0, 0.5, 1.0]
+    value = [(x - 0.7) ** 2 + x * y + y**2 for y in axis for x in axis]
+    rows = []
+    for figure in ("admm", "iht", "srste", "group_omp", "ompr", "mask_descent"):
+        labels = ("Hoff product", "exp mask") if figure == "mask_descent" else ("loss",)
+        for label in labels:
+            rows.append({"type": "grid", "figure": figure, "label": label, "axis": axis, "value": value})
+            rows.append({"type": "resting", "figure": figure, "label": label, "points": [[0.7, 0.0]]})
+        for k in range(2):
+            label = labels[k] if len(labels) > 1 else f"setting {k}"
+            w = [[0.9 - 0.1 * k, 0.5], [0.8, 0.2 * k], [0.7, 0.0]]
+            path = {"type": "path", "figure": figure, "label": label, "w": w, "other": [[0.9, 0.6], *w[1:]]}
+            rows.append(path | {"trace": [1.0, 0.5, 0.25 + k], "caution": None})
+    return rows
+
+
+def write_study(folder, rows, *, closed=True, study="one_group_window", seed=5):
     header = {
-        "study": "one_group_window",
-        "seed": 5,
-        "config": {"seed": 5},
+        "study": study,
+        "seed": seed,
+        "config": {"seed": seed},
         "revision": "0123456789ab",
         "versions": {"numpy": "2.0"},
         "device": "x86_64 CPU",
     }
     ending = [{"type": "run", "parts": 1, "seconds": 0.1}] if closed else []
-    path = folder / "experiments" / "one_group_window.jsonl"
+    path = folder / "experiments" / f"{study}.jsonl"
     path.parent.mkdir(parents=True, exist_ok=True)
     lines = [json.dumps(header | {"key": f"aaa/{i}", "rows_in_part": 1} | row) for i, row in enumerate(rows + ending)]
     path.write_text("\n".join(lines) + "\n")

@@ -9,7 +9,7 @@ import pytest
 from small_recordings import write_curve, write_study
 
 import theory
-from experiments import one_group_window
+from experiments import one_group_window, two_groups
 from experiments.one_group_window import Config
 from experiments.runner import Part
 from paper_figures.expected import DIGITS, FOLDER, accept, tables
@@ -36,6 +36,8 @@ def found(tmp_path_factory):
         for name, columns in theorem.curves(SEED).items():
             write_curve(folder, f"{theorem.name}.{name}", columns)
     write_study(folder, [row for part in _parts(Config()) for row in part.compute()])
+    plane = [row for part in two_groups.main(two_groups.Config(seed=SEED)) for row in part.compute()]
+    write_study(folder, plane, study="two_groups")
     return {name: make() for name, make in tables(Recorded(folder)).items()}
 
 

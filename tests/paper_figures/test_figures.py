@@ -48,6 +48,7 @@ def test_a_figure_that_is_too_large_is_refused(recorded, tmp_path):
     ("missing", "command"),
     [
         ("experiments/one_group_window.jsonl", "python -m experiments run one_group_window"),
+        ("experiments/two_groups.jsonl", "python -m experiments run two_groups"),
         ("theory/verdicts.json", "python -m theory verify --json out/theory/verdicts.json"),
         ("theory/curves/one_group_global_optimum.contour.csv", "--curves out/theory/curves"),
     ],

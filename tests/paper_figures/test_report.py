@@ -10,6 +10,7 @@ import pytest
 from small_recordings import study_rows, verdict_row, write_study
 
 import sparseopt as so
+from paper_figures import fig_two_groups
 from paper_figures import report as report_module
 from paper_figures.__main__ import FIGURES, main
 from paper_figures.real_data import problems
@@ -96,8 +97,9 @@ def test_the_command_names_what_it_wrote_and_the_page_is_complete_in_itself(fold
 def test_it_says_what_was_claimed_and_what_came_out(report):
     text = words(report)
     for name in FIGURES:
-        assert f"Title of {name}" in text
         assert f'id="figure-{name}"' in report
+    for name in set(FIGURES) - set(fig_two_groups.FIGURES):
+        assert f"Title of {name}" in text
         assert f"python -m theory verify {name} --level standard --n 1239 --seed 7 --json out/again/{name}.json" in text
     assert "L + λ ∑g ‖ug‖ ≥ 0" in text
     assert "1,234 meet the hypotheses" in text
