@@ -11,6 +11,7 @@ from scipy import sparse
 from ._array import as_float, check_finite, described
 from ._native import HAS_NATIVE
 from ._native.bcd import column_products
+from ._native.mapped import transposed_product
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
@@ -226,7 +227,7 @@ class Problem:
         slopes = self.datafit.gradient(np.zeros((n, *self.w_shape[1:])))
         if HAS_NATIVE and slopes.ndim == 1 and isinstance(self.X, np.ndarray) and self.X.flags.f_contiguous and p > 1:
             return column_products(self.X, slopes)
-        return self.X.T @ slopes
+        return transposed_product(self.X, slopes)
 
     @cached_property
     def smoothness(self) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from .loader import core
+from .mapped import column_major
 
 PADDING = 16
 """Doubles after the last sample of a residual: the pending shift of the intercept, and room for whole vectors."""
@@ -30,7 +31,7 @@ ASKED = 100
 class ColumnStore:
     """The columns of a design in the order of the groups, as the compiled loops read them.
 
-    X: [n, p] float64 or float32, column-major (used in place) or row-major (copied once), or scipy.sparse (CSC with
+    X: [n, p] float64 or float32, column-major (used in place) or row-major (`column_major`), or scipy.sparse (CSC with
     32-bit rows; other formats are converted once).  groups: the partition of the columns.
     blocks: what is known of the blocks X_g' S X_g: eigenvectors, eigenvalues, means, filled lazily.
     """
@@ -73,7 +74,7 @@ class ColumnStore:
     def _dense(self, X: np.ndarray) -> None:
         itemsize = X.itemsize
         direct = X.strides[0] == itemsize and X.strides[1] % itemsize == 0 and X.strides[1] >= itemsize * self.n
-        self.X = X if direct or (self.n == 1 and X.strides[1] > 0) else np.asfortranarray(X)
+        self.X = X if direct or (self.n == 1 and X.strides[1] > 0) else column_major(X)
         storage = 1 if self.X.dtype == np.float32 else 0
         self.fields |= {
             "storage": storage,
