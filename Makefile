@@ -45,8 +45,9 @@ lint: setup ## ruff format, ruff check, mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: setup ## compiled block prox against torch; prints the bars
+bench: setup ## compiled block prox and projections against torch; prints the bars
 	@$(PY) -m experiments.benchmarks.block_prox
+	@$(PY) -m experiments.benchmarks.projections
 
 bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers
 	@$(PY) -m experiments.benchmarks.solvers

@@ -19,6 +19,7 @@ namespace {
 const int64_t tile_bytes = 64 << 10;       // four tiles fit into the L2 cache
 const int64_t row_bytes = 2 << 10;         // of a tile, at most: 4 KiB on, a load looks like the store before it and waits
 const int64_t tiles_ahead = 2;             // how far ahead a tile is fetched
+const int64_t bytes_ahead = 2 << 10;       // the same where nothing is written: rows are read as they lie
 const int64_t tile_blocks = 256;           // accumulators on the stack
 const int64_t stream_bytes = 4 << 20;      // a larger `out` is written past the cache
 const int64_t parallel_elements = 1 << 15; // below this a second thread costs more than it saves
@@ -69,10 +70,10 @@ struct tile {
 
 struct tiling {
   int64_t across, count, width, block_cols;
-  tiling(const so_blocks& b, int64_t itemsize) {
+  tiling(const so_blocks& b, int64_t itemsize, bool written) {
     block_cols = b.cols / b.bc;
     const int64_t row = tile_bytes / b.br < row_bytes ? tile_bytes / b.br : row_bytes;
-    width = row / (b.bc * itemsize);
+    width = written ? row / (b.bc * itemsize) : tile_blocks;
     width = width < 1 ? 1 : width > tile_blocks ? tile_blocks : width;
     across = (block_cols + width - 1) / width;
     count = across * (b.rows / b.br);
@@ -117,7 +118,7 @@ template <class T> struct pass {
   bool stream;
 
   pass(const T* w, T* out, T* norms, const so_blocks& b, const so_prox* prox)
-      : w(w), out(out), norms(norms), b(b), prox(prox), tiles(b, sizeof(T)),
+      : w(w), out(out), norms(norms), b(b), prox(prox), tiles(b, sizeof(T), prox != nullptr),
         stream(w != out && b.rows * b.cols * (int64_t)sizeof(T) >= stream_bytes) {}
 
   const T* start(const tile& t) const { return w + t.block_row * b.br * b.ld + t.first * b.bc; }
@@ -129,7 +130,8 @@ template <class T> struct pass {
     so_writing<T> writing = {};
     for (int64_t i = last - 1; i >= first; --i) {
       const tile t = tiles[i], ahead = tiles[i - tiles_ahead >= first ? i - tiles_ahead : i];
-      const so_reading<T> reading = {start(t), b.ld, t.nb, lanes, start(ahead)};
+      const T* fetched = prox ? start(ahead) : start(t) + bytes_ahead / (int64_t)sizeof(T);
+      const so_reading<T> reading = {start(t), b.ld, t.nb, lanes, fetched};
       memset(lanes, 0, t.nb * SO_LANES * sizeof(T));
       kernels<T>().sweep(reading, writing, b.br, b.bc);
       const int64_t block = t.block_row * tiles.block_cols + t.first;

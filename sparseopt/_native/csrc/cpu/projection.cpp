@@ -98,15 +98,19 @@ bool tile_row(const float* w, float* out, const so_plane& p, const so_library& l
   return scalar_tiles(w, out, p, l, row, whole / 4) && d.finite;
 }
 
+// Blocks of one row of the matrix, neighbours of the same fate together.
 template <class T> void keep_row(const T* w, T* out, const so_blocks& b, const uint8_t* kept, bool past_cache) {
   const auto zeros = past_cache && sizeof(T) == sizeof(float) ? table().zeros : nullptr;
-  for (int64_t j = 0; j < b.cols / b.bc; ++j, w += b.bc, out += b.bc) {
-    if (kept[j]) {
-      if (w != out) memcpy(out, w, b.bc * sizeof(T));
+  const int64_t across = b.cols / b.bc;
+  for (int64_t first = 0, last = 1; first < across; first = last++) {
+    while (last < across && !kept[last] == !kept[first]) ++last;
+    const int64_t at = first * b.bc, n = (last - first) * b.bc;
+    if (kept[first]) {
+      if (w != out) memcpy(out + at, w + at, n * sizeof(T));
     } else if (zeros) {
-      zeros((float*)out, b.bc);
+      zeros((float*)out + at, n);
     } else {
-      memset((void*)out, 0, b.bc * sizeof(T));
+      memset((void*)(out + at), 0, n * sizeof(T));
     }
   }
 }
