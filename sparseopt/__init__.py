@@ -20,6 +20,18 @@ from .penalties import (
     SparseGroupLasso,
 )
 from .problem import Problem
+from .soft_topk import (
+    AnnealingTemperature,
+    CappedSimplexTopK,
+    ExponentialTemperature,
+    InverseTemperature,
+    LapSumTopK,
+    LinearTemperature,
+    SoftTopK,
+    StraightThroughTopK,
+    soft_topk,
+    temperature_for,
+)
 from .solution_path import Path, PathNotConverged
 from .solve import NotConverged, Result, Status, iterate, solve
 from .standardise import GroupStandardisation
@@ -27,7 +39,10 @@ from .standardise import GroupStandardisation
 __version__ = "0.1.0"
 
 __all__ = [
+    "AnnealingTemperature",
+    "CappedSimplexTopK",
     "Cox",
+    "ExponentialTemperature",
     "GramStatistics",
     "GroupElasticNet",
     "GroupExpMask",
@@ -41,8 +56,11 @@ __all__ = [
     "Groups",
     "Huber",
     "InverseSum",
+    "InverseTemperature",
     "KSupport",
+    "LapSumTopK",
     "LeastSquares",
+    "LinearTemperature",
     "Logistic",
     "MultiResponse",
     "Multinomial",
@@ -53,8 +71,10 @@ __all__ = [
     "Problem",
     "Result",
     "SmartDecay",
+    "SoftTopK",
     "SparseGroupLasso",
     "Status",
+    "StraightThroughTopK",
     "accumulate_gram",
     "certify",
     "datasets",
@@ -64,8 +84,10 @@ __all__ = [
     "penalties",
     "selection",
     "sets",
+    "soft_topk",
     "solve",
     "solve_path",
     "solvers",
+    "temperature_for",
     "testing",
 ]

@@ -22,6 +22,7 @@ ALLOWED = {
     "groups": {"_array"},
     "provenance": set(),
     **{part: BASE | {part} for part in FORMULAS},
+    "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
     "unpenalised": BASE | FORMULAS,
     "problem": BASE | FORMULAS | {"unpenalised"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},

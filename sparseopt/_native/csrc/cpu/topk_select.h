@@ -1,0 +1,124 @@
+// Exact selection: the k-th largest entry and its neighbour by counting, and a bracket for it from a random sample.
+#pragma once
+#include "topk_passes.h"
+
+#include <string.h>
+
+namespace so_topk {
+
+// Floating-point numbers as integers of the same order.
+inline int64_t key(double a) {
+  int64_t i;
+  memcpy(&i, &a, sizeof i);
+  return i < 0 ? i ^ INT64_MAX : i;
+}
+inline int64_t key(float a) {
+  int32_t i;
+  memcpy(&i, &a, sizeof i);
+  return i < 0 ? i ^ INT32_MAX : i;
+}
+template <class T> T from_key(int64_t k);
+template <> inline float from_key<float>(int64_t k) {
+  const int32_t i = (int32_t)(k < 0 ? k ^ INT32_MAX : k);
+  float a;
+  memcpy(&a, &i, sizeof a);
+  return a;
+}
+template <> inline double from_key<double>(int64_t k) {
+  const int64_t i = k < 0 ? k ^ INT64_MAX : k;
+  double a;
+  memcpy(&a, &i, sizeof a);
+  return a;
+}
+template <class T> T before(T a) { return from_key<T>(key(a) - 1); }
+
+template <class T> struct finite_range {
+  T least, most;
+};
+template <class T> finite_range<T> range_of(const entries<T>& e) {
+  const T largest = (T)so_float_traits<T>::largest;
+  return {neighbours(e, before(-largest)).above, neighbours(e, largest).below};
+}
+
+// The smallest cut in [low, high] with at most `wanted` entries above it, or any with |count - wanted| <= slack. Bisection on
+// values first, then on the integers behind them, which ends.
+template <class T> T cut_at(const entries<T>& e, double wanted, double slack, T low, T high) {
+  int64_t a = key(low), b = key(high);
+  for (int step = 0; a < b; ++step) {
+    const T middle = from_key<T>(a) / 2 + from_key<T>(b) / 2;
+    int64_t m = key(middle);
+    if (step > 24 || m < a || m >= b) m = a + (b - a) / 2;
+    const double count = (double)count_above(e, from_key<T>(m));
+    if (fabs(count - wanted) <= slack) return from_key<T>(m);
+    if (count > wanted) a = m + 1;
+    else b = m;
+  }
+  return from_key<T>(b);
+}
+
+// The top of k entries: x > cut, `above` of them. Where the k-th entry is one of several equal ones, these are in the top or
+// not, whatever makes the difference |above - k| smaller. pivot: between the k-th and the next entry, gap: their distance.
+template <class T> struct selection {
+  T cut, pivot;
+  int64_t above;
+  double gap;
+};
+template <class T> selection<T> select(const entries<T>& e, int64_t k, finite_range<T> range) {
+  const T cut = cut_at(e, (double)k, 0.0, before(range.least), range.most);
+  const int64_t above = count_above(e, cut);
+  if (above == k) {
+    const bounds<T> next = neighbours(e, cut);
+    T pivot = next.above / 2 + next.below / 2;
+    if (!isfinite(pivot)) pivot = isfinite(next.above) ? next.above : isfinite(next.below) ? next.below : cut;
+    return {cut, pivot, above, (double)next.above - (double)next.below};
+  }
+  const int64_t with_ties = count_above(e, before(cut));
+  if (2 * (k - above) > with_ties - above) return {before(cut), cut, with_ties, 0.0};
+  return {cut, cut, above, 0.0};
+}
+
+const int64_t sample_lines = 4096, line_entries = 16;
+const int64_t sampled_from = 4 * sample_lines * line_entries;  // a shorter vector is searched as it is
+
+// One line of neighbours from each of sample_lines equal stretches, at pseudo-random places that are always the same.
+template <class T> entries<T> sample(const entries<T>& e) {
+  static thread_local std::vector<T> taken(sample_lines * line_entries);
+  static thread_local std::vector<int64_t> places(sample_lines);
+  uint64_t h = 88172645463325252ull;
+  const int64_t stretch = e.n / sample_lines;
+  for (int64_t i = 0; i < sample_lines; ++i) {
+    h ^= h << 13, h ^= h >> 7, h ^= h << 17;
+    places[i] = i * stretch + (int64_t)(h >> 11) % (stretch - line_entries + 1);
+    __builtin_prefetch(e.x + places[i]);
+    __builtin_prefetch(e.x + places[i] + line_entries - 1);
+  }
+  for (int64_t i = 0; i < sample_lines; ++i) memcpy(&taken[i * line_entries], e.x + places[i], line_entries * sizeof(T));
+  return {taken.data(), sample_lines * line_entries, 1};
+}
+
+// Where the k-th largest entry is, most likely (four standard deviations of a quantile of a random sample).
+template <class T> struct estimate {
+  T low, middle, high;
+  double share;       // of the entries within `margin` of [low, high]
+  bool tied;          // middle is the value of many entries
+  entries<T> taken;   // the sample
+  double wanted;      // how many of the sample are in the top
+};
+template <class T> estimate<T> estimate_cut(const entries<T>& e, int64_t k, double margin) {
+  estimate<T> r;
+  r.taken = sample(e);
+  const double m = (double)r.taken.n, inf = INFINITY;
+  r.wanted = (double)k * (m / (double)e.n);
+  const double deviation = sqrt(std::max(1.0, r.wanted * (1.0 - (double)k / (double)e.n))), reach = 4.0 * deviation + 2.0;
+  finite_range<T> range = range_of(r.taken);
+  if (!(range.least <= range.most)) range = {0, 0};
+  r.middle = cut_at(r.taken, r.wanted, 0.05 * deviation, before(range.least), range.most);
+  r.high = r.wanted < reach + 0.5 ? (T)inf : cut_at(r.taken, r.wanted - reach, 0.25 * deviation, r.middle, range.most);
+  r.low = r.wanted + reach > m - 0.5 ? -(T)inf : cut_at(r.taken, r.wanted + reach, 0.25 * deviation, before(range.least), r.middle);
+  const int64_t beyond = count_above(r.taken, (T)((double)r.high + margin));
+  r.share = ((double)count_above(r.taken, before((T)((double)r.low - margin))) - (double)beyond) / m;
+  r.tied = (count_above(r.taken, before(r.middle)) - count_above(r.taken, r.middle)) * 200 > r.taken.n;
+  return r;
+}
+
+}  // namespace so_topk
