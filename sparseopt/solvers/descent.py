@@ -43,11 +43,15 @@ class GroupDescent:
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
-        self.working, violated = next_working_set(self.working, self.scores, self.norms, self.options.working_set)
+        self.working, violated = next_working_set(self.working, self.scores, self.norms, self._room())
         goal = 0.5 * (self.options.accuracy or 0.0)
         target = max(goal, INNER_TARGET * self.gap) if violated and np.isfinite(self.gap) else goal
         self.frame.descend(self, target)
         self._survey()
+
+    def _room(self) -> int:
+        """Fewest groups that a round adds: all that may become active where sweeps cost less than passes over X."""
+        return self.groups.n_groups if isinstance(self.frame, PackedFrame) else self.options.working_set
 
     def move(self, by_position: np.ndarray) -> None:
         """Take these coefficients; everything that does not need all of X follows from them."""
