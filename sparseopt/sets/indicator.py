@@ -31,8 +31,11 @@ class Indicator:
 
     @property
     def convex(self) -> bool:
-        """Whether the set is convex."""
-        return bool(self.set.convex)
+        """Whether the set is convex; False for mask sets that keep all entries or none, which allow no duality gap.
+
+        Their support function is 0 or inf, so that they are treated like other mask sets: by stationarity.
+        """
+        return bool(self.set.convex) and not getattr(self.set, "keeps_entries", False)
 
     @property
     def weak_convexity(self) -> float:

@@ -79,6 +79,13 @@ def test_iterates_of_omp_are_least_squares_on_groups_chosen_greedily():
         assert path[-1] is path[-2]
 
 
+def test_as_many_groups_as_there_are():
+    problem = quadratic(0, sets.TopGroups(4, GROUPS))
+    best = np.linalg.solve(problem.datafit.H, problem.datafit.b)
+    for solver in (GroupOMP(), OMPR()):
+        assert np.allclose(so.solve(problem, solver, tol=1e-10).w, best, rtol=0, atol=1e-10)
+
+
 def test_dependent_columns_give_the_fit_of_least_norm():
     rng = np.random.default_rng(2)
     X = rng.standard_normal((20, 6))

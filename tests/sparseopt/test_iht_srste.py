@@ -171,6 +171,16 @@ def test_divergence_is_a_status_and_no_exception():
         assert "use step_size = 1" in result.advice
 
 
+@pytest.mark.parametrize("trivial", [sets.TopGroups(4, GROUPS), sets.NM(4, 4), sets.NM(0, 4)])
+@pytest.mark.parametrize("solver", [None, ADMM(), IHT(), SRSTE()])
+def test_mask_sets_that_keep_everything_or_nothing(trivial, solver):
+    """They are convex, but have no finite support function: the stopping test is stationarity."""
+    problem = quadratic(0, trivial)
+    result = so.solve(problem, solver, tol=1e-8, max_iter=20000)
+    best = np.linalg.solve(problem.datafit.H, problem.datafit.b) if trivial.project(np.ones(8)).any() else np.zeros(8)
+    assert np.allclose(result.w, best, rtol=0, atol=1e-5)
+
+
 def test_the_default_solvers_treat_sets():
     assert so.solve(quadratic(0, SETS["2:4"]), tol=1e-8).status is so.Status.CONVERGED
     ball = so.solve(quadratic(0, sets.GroupBall(1.0, GROUPS)), tol=1e-9)

@@ -79,18 +79,16 @@ def test_no_factors_are_cheaper_than_the_closed_form(mask):
 @pytest.mark.parametrize("mask", MASKS, ids=lambda mask: repr(mask))
 def test_the_factored_objective_falls_to_that_of_the_closed_form(mask):
     attained = not getattr(mask, "logit_decay", 0.0)
-    for seed in range(1):
-        problem = problem_of(mask, seed)
-        start = 0.3 * np.random.default_rng(seed).standard_normal(8)
-        path = states(problem, MaskDescent(mask), 800, start)
-        factored = np.array([state.factored for state in path])
-        assert (np.diff(factored) <= 1e-14 * np.abs(factored[:-1]) + 1e-15).all()
-        for state in path[::100]:
-            assert state.factored >= problem.objective(state.w) - 1e-13
-        end = path[-1]
-        if attained and end.residual < 1e-4:
-            assert end.factored == pytest.approx(problem.objective(end.w), abs=1e-6)
-        assert end.residual <= 1e-2
+    problem = problem_of(mask)
+    path = states(problem, MaskDescent(mask), 800, 0.3 * np.random.default_rng(0).standard_normal(8))
+    factored = np.array([state.factored for state in path])
+    assert (np.diff(factored) <= 1e-14 * np.abs(factored[:-1]) + 1e-15).all()
+    for state in path[::100]:
+        assert state.factored >= problem.objective(state.w) - 1e-13
+    end = path[-1]
+    excess = end.factored - problem.objective(end.w)
+    assert excess <= 1e-3 if attained else excess > 1e-4
+    assert end.residual <= 1e-2
 
 
 @pytest.mark.parametrize("mask", [HoffProduct(), Powerpropagation()])
