@@ -17,6 +17,7 @@ import numpy as np
 import sparseopt as so
 from sparseopt import sets
 from sparseopt.penalties import Power
+from sparseopt.soft_topk import ExponentialTemperature
 from sparseopt.solvers import ADMM, IHT, OMPR, SRSTE, GroupOMP, MaskDescent, masks
 
 from .runner import Part
@@ -35,7 +36,7 @@ MASKS = {
     "l1 mask": (masks.L1Mask(), 0.08),
     "powerpropagation": (masks.Powerpropagation(), 0.15),
     "softmax mask": (masks.SoftmaxMask(), 0.3),
-    "SMART": (masks.SmartMask(1, masks.exponential(1.0, 0.01, 100)), 0.1),
+    "SMART": (masks.SmartMask(1, ExponentialTemperature(1.0, 0.01, 100)), 0.1),
 }
 """Panel -> parametrisation and strength of the decay."""
 

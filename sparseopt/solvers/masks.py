@@ -23,6 +23,7 @@ from .._array import positive_scalar, real_number
 from ..groups import Groups
 from ..penalties import GroupExpMask, GroupLasso, GroupPenalty, InverseSum, Power, SmartDecay, Square
 from ..penalties.k_support import checked_k
+from ..soft_topk import SoftTopK
 
 Factors = tuple[np.ndarray, np.ndarray]
 
@@ -202,7 +203,8 @@ class SoftmaxMask(Mask):
 class SmartMask(Mask):
     """s = soft top-k of m at temperature tau, decay |v|^2: lam Omega_k (ledger B4), the same for every tau (B3).
 
-    k: integer, 1 <= k < G.  tau: > 0, or a function of the iteration 0, 1, ... that gives it, e.g. `exponential`.
+    k: integer, 1 <= k < G.  tau: > 0, or a function of the iteration 0, 1, ... that gives it, e.g.
+    `ExponentialTemperature` of `sparseopt.soft_topk`.
     Source: SMART (arXiv 2403.19969).
     """
 
@@ -231,45 +233,16 @@ class SmartMask(Mask):
         return groups.divide(w, np.maximum(self.values(m), np.finfo(float).tiny)), m
 
     def values(self, m: np.ndarray) -> np.ndarray:
-        """sigmoid(m / tau + t) with sum k."""
-        return soft_top_k(m, self.k, float(self.tau))  # type: ignore[arg-type]
+        """sigmoid(m / tau + t) with sum k; NaN where m is not finite, as in a diverging iteration."""
+        return self._operator()(m) if np.isfinite(m).all() else np.full_like(m, np.nan)
 
     def values_vjp(self, m: np.ndarray, ds: np.ndarray) -> np.ndarray:
         """(diag(v) - v v' / sum v) ds / tau with v = s (1 - s)."""
-        s = self.values(m)
-        v = s * (1 - s)
-        total = float(v.sum())
-        return v * (ds - (float(v @ ds) / total if total > 0 else 0.0)) / float(self.tau)  # type: ignore[arg-type]
+        if not (np.isfinite(m).all() and np.isfinite(ds).all()):
+            return np.full_like(m, np.nan)
+        operator = self._operator()
+        operator(m)
+        return operator.vjp(ds)
 
-
-def soft_top_k(x: np.ndarray, k: int, tau: float) -> np.ndarray:
-    """f [n] = sigmoid(x / tau + t) with the t of sum f = k, 0 < k < n.
-
-    t solves log sum_rest f = log sum_top (1 - f), top the k largest entries, whose slope in t is between 1 and 2 for
-    every x, so that Newton's method converges from anywhere and nothing underflows.
-    """
-    order = np.argsort(-x, kind="stable")
-    y = (x - x[order[k - 1]]) / tau
-    top, rest, t = -y[order[:k]], y[order[k:]], 0.0
-    for _ in range(50):
-        low, high = -np.logaddexp(0.0, -(rest + t)), -np.logaddexp(0.0, t - top)  # log f of the rest, log 1 - f above
-        balance = np.logaddexp.reduce(low) - np.logaddexp.reduce(high)
-        if abs(balance) <= 2 * np.finfo(float).eps:
-            break
-        part_low, part_high = np.exp(low - low.max()), np.exp(high - high.max())
-        slope = part_low @ -np.expm1(low) / part_low.sum() + part_high @ -np.expm1(high) / part_high.sum()
-        t -= balance / min(max(float(slope), 1.0), 2.0)
-    return _sigmoid(y + t)
-
-
-def exponential(start: float, end: float, steps: int) -> Callable[[int], float]:
-    """The temperatures start (end / start)^(t / steps), and end from step `steps` on."""
-    start, end = positive_scalar(start, "start"), positive_scalar(end, "end")
-    if not steps >= 1:
-        raise ValueError(f"steps is {steps!r}: give a positive integer")
-    return lambda t: start * (end / start) ** min(t / steps, 1.0)
-
-
-def _sigmoid(z: np.ndarray) -> np.ndarray:
-    small = np.exp(-np.abs(z))
-    return np.where(z >= 0, 1.0, small) / (1 + small)
+    def _operator(self) -> SoftTopK:
+        return SoftTopK(self.k, float(self.tau))  # type: ignore[arg-type]
