@@ -45,9 +45,10 @@ lint: setup ## ruff format, ruff check, mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: setup ## compiled block prox and projections against torch; prints the bars
+bench: setup ## compiled block prox, projections and soft top-k against torch; prints the bars
 	@$(PY) -m experiments.benchmarks.block_prox
 	@$(PY) -m experiments.benchmarks.projections
+	@MALLOC_MMAP_MAX_=0 $(PY) -m experiments.benchmarks.soft_topk
 
 bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers
 	@$(PY) -m experiments.benchmarks.solvers
