@@ -34,7 +34,10 @@ template <class T> struct row_problem {
 
   // SO_TOPK_DONE and how == constant: nothing was left to solve.  how == unsolved: go on.
   int settle_special() {
-    const special s = count_special(e);
+    return settle(count_special(e));
+  }
+
+  int settle(const special& s) {
     const int64_t finite = e.n - s.positive - s.negative;
     state.how = unsolved;
     if (s.nan) return SO_TOPK_NAN;
@@ -56,7 +59,8 @@ template <class T> struct row_problem {
     // next to nothing in between: either a hard mask, or infinite entries have left nothing to solve, which must be exact
     if (search.spread <= 1e-6 * (double)(search.flipped ? e.n - k : k)) {
       const row_state<T> found = state;
-      const int code = settle_special();
+      const int64_t positive = count_above(e, (T)so_float_traits<T>::largest), negative = e.n - count_above(e, -(T)INFINITY);
+      const int code = settle({positive, negative, 0});
       if (code == SO_TOPK_DONE && state.how == unsolved) state = found;
       return code;
     }
@@ -68,6 +72,16 @@ template <class T> struct row_problem {
     if (code != SO_TOPK_DONE || state.how == constant) return code;
     search.by_selection(range_of(e));
     return finish(search);
+  }
+
+  // Where the k-th entry is likely one of many equal ones, it takes two counts to know. false: it is not, or is next to inf.
+  bool by_tie(threshold_search<T>& search, T value) {
+    const int64_t above = count_above(e, value);
+    if (above > k || count_above(e, before(value)) < k) return false;
+    const selection<T> top = select_around(e, k, value, above);
+    if (!isfinite(top.gap)) return false;
+    search.by_balance(top, 0.0);
+    return true;
   }
 
   // A vector too short to be sampled: its range and two counts tell whether there is anything special.
@@ -97,7 +111,7 @@ template <class T> struct row_problem {
     if (small.by_powers(6, 12) == solved) search.t = small.t;
     const outcome o = search.by_powers(6, 4);
     if (o == found_nan) return SO_TOPK_NAN;
-    return o == solved ? finish(search) : from_selection(search);
+    return o == solved || (guess.tied && by_tie(search, guess.middle)) ? finish(search) : from_selection(search);
   }
 
   int solve(bool warm) {

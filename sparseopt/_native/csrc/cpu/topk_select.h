@@ -63,9 +63,8 @@ template <class T> struct selection {
   int64_t above;
   double gap;
 };
-template <class T> selection<T> select(const entries<T>& e, int64_t k, finite_range<T> range) {
-  const T cut = cut_at(e, (double)k, 0.0, before(range.least), range.most);
-  const int64_t above = count_above(e, cut);
+// `above` entries are > cut, at most k, and cut is the k-th entry where they are fewer.
+template <class T> selection<T> select_around(const entries<T>& e, int64_t k, T cut, int64_t above) {
   if (above == k) {
     const bounds<T> next = neighbours(e, cut);
     T pivot = next.above / 2 + next.below / 2;
@@ -73,8 +72,13 @@ template <class T> selection<T> select(const entries<T>& e, int64_t k, finite_ra
     return {cut, pivot, above, (double)next.above - (double)next.below};
   }
   const int64_t with_ties = count_above(e, before(cut));
+  if (with_ties == k) return select_around(e, k, before(cut), k);
   if (2 * (k - above) > with_ties - above) return {before(cut), cut, with_ties, 0.0};
   return {cut, cut, above, 0.0};
+}
+template <class T> selection<T> select(const entries<T>& e, int64_t k, finite_range<T> range) {
+  const T cut = cut_at(e, (double)k, 0.0, before(range.least), range.most);
+  return select_around(e, k, cut, count_above(e, cut));
 }
 
 const int64_t sample_lines = 4096, line_entries = 16;
