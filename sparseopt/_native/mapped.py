@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import mmap
-import tempfile
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,8 @@ def column_major(X: np.ndarray) -> np.ndarray:
     """
     if not memory_mapped(X):
         return np.asfortranarray(X)
+    import tempfile
+
     with tempfile.TemporaryFile() as file:
         out = np.memmap(file, dtype=X.dtype, mode="w+", shape=X.shape, order="F")
         for rows in blocks_of_rows(X):
