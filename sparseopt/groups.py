@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -118,8 +119,10 @@ class Groups:
 
     def restrict(self, groups: np.ndarray) -> Groups:
         """The groups with these increasing indices [k] as a partition of their own coefficients, in the old order."""
-        kept = np.isin(self.labels, groups)
-        return Groups(np.searchsorted(groups, self.labels[kept]), [self.names[g] for g in groups])
+        position = np.full(self.n_groups, -1, dtype=np.int64)
+        position[groups] = np.arange(len(groups))
+        labels = position[self.labels]
+        return Groups(labels[labels >= 0], [self.names[g] for g in groups])
 
     def expand(self, X: Any) -> Any:
         """X [n, n_columns], dense or sparse, with a column for each coefficient, [n, p]; X itself without overlap.
@@ -177,9 +180,8 @@ class Groups:
 
     def active(self, w: Array) -> np.ndarray:
         """Indices of the groups of w [p] or [p, T] with an entry that is not exactly zero, increasing."""
-        rows = np.asarray(w) != 0
-        rows = rows if rows.ndim == 1 else rows.any(axis=1)
-        return np.unique(self.labels[rows])
+        rows = np.flatnonzero(np.asarray(w) != 0) // math.prod(w.shape[1:])
+        return np.flatnonzero(np.bincount(self.labels[rows], minlength=self.n_groups))
 
     def _check_rows(self, w: Array) -> None:
         if w.ndim not in (1, 2) or w.shape[0] != self.n_features or 0 in w.shape:
@@ -201,7 +203,7 @@ class Groups:
         norms = self._norms(np, w)
         limits = np.finfo(norms.dtype)
         safe = (norms > np.sqrt(limits.tiny) / limits.eps) & (norms < np.sqrt(limits.max))
-        if not ((w != 0).reshape(len(w), -1).any(axis=1) & ~safe[self.labels]).any():
+        if safe.all() or self._zero_outside(w, safe):
             return norms
         largest = np.abs(w) if w.ndim == 1 else np.abs(w).max(axis=1)
         largest = np.maximum.reduceat(largest if self.contiguous else largest[self.index], self.offsets[:-1])
@@ -211,7 +213,15 @@ class Groups:
         rows = unit[self.labels]
         return unit * self._norms(np, w / (rows if w.ndim == 1 else rows[:, None]))
 
+    def _zero_outside(self, w: np.ndarray, kept: np.ndarray) -> bool:
+        """Whether all entries of w [p] or [p, T] are 0 outside the groups kept, bool [G]; fast where most are."""
+        entries = np.asarray(w != 0)  # NaN counts
+        inside = entries.reshape(self.n_groups, -1)[kept] if self._stacked else entries[kept[self.labels]]
+        return np.count_nonzero(inside) == np.count_nonzero(entries)
+
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
         if not isinstance(other, Groups) or not np.array_equal(self.labels, other.labels):
             return False
         if self.columns is None or other.columns is None:

@@ -10,8 +10,8 @@ from scipy import sparse
 
 from ._array import as_float, check_finite, described
 from ._native import HAS_NATIVE
-from ._native.bcd import column_products
 from ._native.mapped import transposed_product
+from ._native.reading import Reading, kept_store
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
@@ -114,14 +114,13 @@ class Problem:
 
     def _check_finite(self) -> None:
         """One pass over X for two purposes: the gradient at 0 is kept, and every NaN or infinite entry shows in it."""
-        by_columns = isinstance(self.X, np.ndarray) and self.X.strides[0] == self.X.itemsize
-        if not by_columns:  # other products may skip the rows where the gradient of the loss is 0
+        if not _by_columns(self.X):  # other products may skip the rows where the gradient of the loss is 0
             check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
             return
         with np.errstate(all="ignore"):
             finite = np.isfinite(self.gradient_at_zero).all()
         if not finite:
-            check_finite(self.X, "X")
+            check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
 
     def check_coefficients(self, w: Any, name: str = "w") -> np.ndarray:
         """w as float64 of the shape `w_shape`; ValueError for another shape or dtype, NaN or infinite entries."""
@@ -223,11 +222,11 @@ class Problem:
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:
         """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for what `with_penalty` makes."""
-        n, p = self.X.shape
-        slopes = self.datafit.gradient(np.zeros((n, *self.w_shape[1:])))
-        if HAS_NATIVE and slopes.ndim == 1 and isinstance(self.X, np.ndarray) and self.X.flags.f_contiguous and p > 1:
-            return column_products(self.X, slopes)
-        return transposed_product(self.X, slopes)
+        at_zero = self.datafit.gradient(np.zeros((self.X.shape[0], *self.w_shape[1:])))
+        if not (HAS_NATIVE and _by_columns(self.X)):
+            return transposed_product(self.X, at_zero)
+        reading = self.kept["reading"] = Reading.of(kept_store(self.kept, self.X, self.penalty.groups), at_zero)
+        return reading.by_column(reading.pull, self.w_shape)
 
     @cached_property
     def smoothness(self) -> float:
@@ -309,6 +308,13 @@ def _design(X: Any) -> Any:
         raise ValueError(f"X has dtype {X.dtype}: give real numbers (float32, float64, integer or bool)")
     X = X.tocsr() if X.format not in ("csr", "csc") else X
     return X if X.dtype.kind == "f" else X.astype(np.float64)
+
+
+def _by_columns(X: Any) -> bool:
+    """Whether X is stored by columns, so that a pass over X reads all of it, in place."""
+    if sparse.issparse(X):
+        return HAS_NATIVE and X.format == "csc" and X.dtype == np.float64 and X.indices.dtype == np.int32
+    return X.strides[0] == X.itemsize and X.strides[1] >= X.itemsize * X.shape[0]
 
 
 def _largest_dense(X: Any, datafit: Datafit) -> float:

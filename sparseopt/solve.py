@@ -48,6 +48,7 @@ class State:
 
     w: [p] or [p, T], the iterate.  z: [n] or [n, T] = X w.  passes: columns of X read so far / p.
     gradient: as w, of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
+    gap: `Problem.gap_from` of these, where the solver knows it.
     history: the class of Result.history, a `History` with a field for each attribute that is recorded besides.
     """
 
@@ -57,6 +58,7 @@ class State:
     z: np.ndarray
     passes: float
     gradient: np.ndarray | None = None
+    gap: float | None = None
 
 
 class Solver(Protocol):
@@ -252,7 +254,10 @@ class _Monitor:
         if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):
             return None
         scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
-        gap = max(problem.gap_from(state.w, state.z, gradient), 0.0) / scale if problem.convex else np.nan
+        gap = np.nan
+        if problem.convex:
+            gap = problem.gap_from(state.w, state.z, gradient) if state.gap is None else state.gap
+            gap = max(gap, 0.0) / scale
         violation = self._violation(state, gradient)
         n_active = len(problem.penalty.groups.active(state.w))
         seconds = time.perf_counter() - self.start

@@ -45,6 +45,7 @@ class ColumnStore:
         else:
             self._dense(X)
         self.squares = np.concatenate([[0], np.cumsum(groups.sizes.astype(np.int64) ** 2)])
+        self.in_order = groups.contiguous
         self.columns = np.ascontiguousarray(groups.index, dtype=np.int64)
         self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)
         self.fields |= {
@@ -57,8 +58,9 @@ class ColumnStore:
 
     def _sparse(self, X: Any) -> None:
         csc = X.tocsc()
-        if not csc.has_sorted_indices:
-            csc = csc.sorted_indices()
+        if not csc.has_canonical_format:  # a sum of squares needs every entry once
+            csc = csc.copy()
+            csc.sum_duplicates()
         self.X = csc
         self.values = np.ascontiguousarray(csc.data, dtype=np.float64)
         self.starts = np.ascontiguousarray(csc.indptr, dtype=np.int64)
@@ -129,15 +131,6 @@ class BlockCache:
             "means": self.means.ctypes.data,
             "ready": self.ready.ctypes.data,
         }
-
-
-def column_products(X: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """X' v [p] for a column-major X [n, p], float32 or float64, and v [n]; sums in float64, one read of X."""
-    out, v = np.empty(X.shape[1]), np.ascontiguousarray(v, dtype=np.float64)
-    storage = 1 if X.dtype == np.float32 else 0
-    shape = (X.shape[0], X.strides[1] // X.itemsize, X.shape[1])
-    core.bcd_columns(storage, *shape, X.ctypes.data, v.ctypes.data, out.ctypes.data)
-    return out
 
 
 def residual_array(n: int, outputs: int) -> np.ndarray:
@@ -219,8 +212,11 @@ class Descent:
         epochs_per_cycle: int = 6,
         anderson: int = 5,
         ask: Callable[[], bool] = never,
-    ) -> tuple[int, int, int, float, float, bool]:
-        """Descend over the groups `working`; returns epochs, visits, extrapolations, gap, violation, interrupted."""
+    ) -> tuple[int, int, int, float, float, bool, int]:
+        """Descend over the groups `working`.
+
+        Returns epochs, visits, extrapolations, gap, violation, interrupted, number of columns of X that were read.
+        """
         working = np.ascontiguousarray(working, dtype=np.int64)
         self.prepare_large(working)
         coefficients = int(self.store.groups.sizes[working].sum())
@@ -284,7 +280,7 @@ class Descent:
     ) -> bool:
         """X' v by position into out [p, outputs] and group norms into norms [G]; True when interrupted."""
         return core.bcd_gradient(
-            self.fields, v.ctypes.data, _pointer(need), out.ctypes.data, norms.ctypes.data, threads, ask
+            self.fields, v.ctypes.data, _pointer(need), out.ctypes.data, norms.ctypes.data, 0, threads, ask
         )
 
     def coefficients(self) -> np.ndarray:

@@ -77,7 +77,7 @@ class GramDescent:
     ) -> tuple[int, float]:
         """Sweep until the relative gap at these strengths [G] is at most gap_target; returns sweeps and the gap."""
         self.descent.strength[:] = strength
-        epochs, _, _, gap, self.kappa, _ = core.gram_inner(
+        epochs, _, _, gap, self.kappa, *_ = core.gram_inner(
             self.descent.fields,
             self.fields | {"kappa": float(self.kappa)},
             max_epochs,

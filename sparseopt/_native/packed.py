@@ -88,7 +88,7 @@ class PackedDescent:
         if len(self.workspace) < needed:
             self.workspace = np.empty(int(needed * 1.3))
         self.renewed[:] = self.pull
-        *_, gap, self.kappa, _ = core.packed_inner(
+        *_, gap, self.kappa, _, _ = core.packed_inner(
             self.fields,
             fields,
             working.ctypes.data,

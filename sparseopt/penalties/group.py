@@ -104,15 +104,31 @@ class GroupPenalty:
         xp = namespace(w, gradient)
         strengths, norms = self._strengths(w), self.groups.norms(w)
         zero = norms == 0
-        positive = xp.where(zero, xp.ones_like(norms), norms)
-        pull = at_strength.slope(self.rho, positive, strengths)
-        out_of_domain = pull == float("inf")
-        direction = self.groups.divide(w, positive)
-        finite = xp.where(out_of_domain, xp.zeros_like(pull), pull)
-        moved = self.groups.norms(gradient + self.groups.scale(direction, finite))
-        moved = xp.where(out_of_domain, pull, moved)
         slope0 = at_strength.slope(self.rho, xp.zeros_like(norms), strengths)
+        if is_numpy(xp) and 4 * np.count_nonzero(norms) < len(norms):
+            distance = np.clip(self.groups.norms(gradient) - slope0, 0, None)
+            return self._with_active(distance, ~zero, w, gradient)
+        moved = self._distance_where_active(w, gradient, norms)
         return xp.where(zero, xp.clip(self.groups.norms(gradient) - slope0, min=0), moved)
+
+    def _with_active(self, distance: np.ndarray, active: np.ndarray, w: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+        """`distance` [G] with the entries of the active groups (bool [G]) replaced by theirs."""
+        if active.any():
+            rows, few = np.flatnonzero(active[self.groups.labels]), self.restrict(np.flatnonzero(active))
+            norms = few.groups.norms(w[rows])
+            distance[active] = GroupPenalty._distance_where_active(few, w[rows], gradient[rows], norms)
+        return distance
+
+    def _distance_where_active(self, w: Array, gradient: Array, norms: Array) -> Array:
+        """|gradient_g + slope w_g / |w_g|| [G] for the groups of these norms [G]; anything where a norm is 0."""
+        xp = namespace(w, gradient)
+        positive = xp.where(norms == 0, xp.ones_like(norms), norms)
+        pull = at_strength.slope(self.rho, positive, self._strengths(w))
+        out_of_domain = pull == float("inf")
+        finite = xp.where(out_of_domain, xp.zeros_like(pull), pull)
+        direction = self.groups.divide(w, positive)
+        moved = self.groups.norms(gradient + self.groups.scale(direction, finite))
+        return xp.where(out_of_domain, pull, moved)
 
     def critical_lam(self, c: Array) -> float:
         """Smallest lam at which 0 is stationary for the gradient -c: max_g |c_g| / (weights[g] * rho'(0+)).

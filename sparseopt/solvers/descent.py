@@ -7,11 +7,16 @@ from typing import Any
 
 import numpy as np
 
+from .._native.bcd import never
+from .._native.reading import Reading, padded
 from ..problem import Problem
-from .block_penalty import penalty_value, scores
-from .frames import frame_of, padded
+from .block_penalty import as_block_penalty, penalty_value, scores
+from .frames import frame_of
 from .packed import PackedFrame, packing_pays
-from .working_set import next_working_set
+from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
+
+GRACE = 0.5
+"""Seconds after the time limit in which a pass over X is still ended."""
 
 INNER_TARGET = 0.1
 """Gap on the working set at which a round ends, relative to the gap of the whole problem."""
@@ -21,8 +26,10 @@ class GroupDescent:
     """The state of a run: coefficients, working set, scores; `round` is one step of `GroupBCD`.
 
     by_position: coefficients [p, outputs] in the order of the groups.  z: X w [n] or [n, T].  force: -gradient of the
-    datafit in z.  value: the objective.  gap: relative duality gap, inf where the problem has none.
-    passes: columns of X read / p.  w and gradient, [p] or [p, T], are those of the last pass over X.
+    datafit in z.  value: the objective.  passes: columns of X read / p.
+    w, seen_z, gradient, gap: what a round ends with, of the last pass over X; gap is None where the problem has none.
+    The gradient of zero groups may be that of an earlier point where a bound shows that they fulfil the conditions
+    (`Reading`); gap and violation are those of the true gradient all the same.
     """
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
@@ -32,9 +39,12 @@ class GroupDescent:
         self.strength = problem.penalty.strength + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
         self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf))
         self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
+        self.slope0 = _settling_slope(problem.penalty)
         self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
         self.start = time.perf_counter()
-        self.passes = 0.0
+        self.columns_read, self.surveyed = 0, False
+        self.gap: float | None = None
+        self.reading, self.enter_above = self._known()
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
         self.move(start)
@@ -43,10 +53,14 @@ class GroupDescent:
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
-        self.working, violated = next_working_set(self.working, self.scores, self.norms, self._room())
+        limits = self._room(), self.enter_above
+        self.working, violated = next_working_set(self.working, self.scores, self.norms, *limits)
         goal = 0.5 * (self.options.accuracy or 0.0)
-        target = max(goal, INNER_TARGET * self.gap) if violated and np.isfinite(self.gap) else goal
+        complete = not violated or self.enter_above < CANDIDATE_ABOVE  # the strong rule rarely errs
+        gap = self.relative_gap
+        target = goal if complete or not np.isfinite(gap) else max(goal, INNER_TARGET * gap)
         self.frame.descend(self, target)
+        self.enter_above = CANDIDATE_ABOVE
         self._survey()
 
     def _room(self) -> int:
@@ -61,7 +75,7 @@ class GroupDescent:
         """`move`, if the objective there is at most `limit` to rounding; else nothing happens, answer False."""
         fitted = self.inner.fit(by_position)[:, : self.store.n]
         z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
-        norms = np.sqrt(np.add.reduceat((by_position**2).sum(axis=1), self.store.offsets[:-1]))
+        norms = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", by_position, by_position), self.store.offsets[:-1]))
         value = self.problem.datafit.value(z) + penalty_value(self.problem.penalty, by_position, norms)
         if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
             return False
@@ -76,6 +90,7 @@ class GroupDescent:
         norms = np.zeros(self.groups.n_groups)
         pull = np.zeros_like(self.by_position)
         self.inner.gradient(padded(self.force), need, pull, norms, 1, self.ask)
+        self.count(int(self.groups.sizes[self.working].sum()))
         penalty, w, gradient = self.problem.penalty, self._by_column(self.by_position), -self._by_column(pull)
         self.scores[self.working] = self._score(gradient)[self.working]
         if not self.problem.convex:
@@ -93,28 +108,55 @@ class GroupDescent:
         dual = self.problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
         return max(self.value - dual, 0.0) / (abs(self.value) or 1.0)
 
-    def _survey(self) -> None:
-        """Gradient, scores and gap from all columns of X."""
-        self.w = self._by_column(self.by_position)
-        self.gradient = self._whole_pass() if self.norms.any() else self.problem.gradient_at_zero
-        self.scores = self._score(self.gradient)
-        self.gap = np.inf
-        if self.problem.convex:
-            gap = self.problem.gap_from(self.w, self.z, self.gradient)
-            self.gap = max(gap, 0.0) / (abs(self.value) or 1.0)
+    def count(self, columns: int) -> None:
+        """Note that so many columns of X were read."""
+        self.columns_read += columns
 
-    def _whole_pass(self) -> np.ndarray:
-        pull = np.empty_like(self.by_position)
-        norms = np.empty(self.groups.n_groups)
-        self.inner.gradient(padded(self.force), None, pull, norms, self.options.threads, self.ask)
-        self.passes += 1
-        return -self._by_column(pull)
+    @property
+    def passes(self) -> float:
+        """Columns of X read so far / p."""
+        return self.columns_read / self.store.p
+
+    def _known(self) -> tuple[Reading, float]:
+        """What is known of X' v from this or another problem with the same data, and the rule for the first round."""
+        kept = self.problem.kept
+        if "reading" not in kept:  # X is not stored by columns, so the pass that looked for NaN was not one of ours
+            at_zero = self.problem.datafit.gradient(np.zeros((self.store.n, *self.problem.w_shape[1:])))
+            kept["reading"] = Reading.of(self.store, at_zero, self.options.threads)
+            self.count(self.store.p)
+        return kept["reading"], strong_rule(kept.get("solved"), self.strength)
+
+    def _survey(self) -> None:
+        """Gradient, scores and gap from all columns of X that matter; out of time, those of the last survey stay."""
+        needed = (self.strength == 0) | (self.norms > 0)
+        if isinstance(self.frame, PackedFrame):
+            needed[self.working] = True  # the surrogate starts from their gradients
+        late = self._late if self.surveyed else never
+        reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late)
+        if reading is None:
+            return
+        self.surveyed, self.reading = True, reading
+        self.count(reading.columns)
+        self.w, self.seen_z = self._by_column(self.by_position), self.z
+        self.gradient = reading.by_column(reading.pull, self.problem.w_shape)
+        self.scores = self._score(self.gradient)
+        if self.problem.convex:
+            self.gap = self.problem.gap_from(self.w, self.z, self.gradient)
+        self.problem.kept |= {"reading": reading, "solved": self.strength}
+
+    @property
+    def relative_gap(self) -> float:
+        """The gap of the last survey, relative to the objective; inf for nonconvex problems."""
+        return np.inf if self.gap is None else max(self.gap, 0.0) / (abs(self.value) or 1.0)
+
+    def _late(self) -> bool:
+        """Whether the time limit has passed by more than the pass is given that makes the work so far count."""
+        limit = self.options.time_limit
+        return limit is not None and time.perf_counter() - self.start > limit + GRACE
 
     def _by_column(self, by_position: np.ndarray) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns."""
-        w = np.empty_like(by_position)
-        w[self.store.columns] = by_position
-        return w[:, 0] if self.problem.datafit.n_outputs is None else w
+        return self.reading.by_column(by_position, self.problem.w_shape)
 
     def _score(self, gradient: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
@@ -123,3 +165,10 @@ class GroupDescent:
     def ask(self) -> bool:
         """Whether to stop early: the time limit of the run has passed."""
         return self.options.time_limit is not None and time.perf_counter() - self.start > self.options.time_limit
+
+
+def _settling_slope(penalty: Any) -> np.ndarray:
+    """Norms of the gradient [G] up to which a zero group is settled; inf where its norm does not decide that."""
+    if as_block_penalty(penalty).entrywise:
+        return np.full(penalty.groups.n_groups, np.inf)
+    return np.array(penalty.slope0)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._native import HAS_NATIVE
-from .._native.bcd import BlockCache, ColumnStore, Descent, residual_array
+from .._native.bcd import BlockCache, ColumnStore, Descent
+from .._native.reading import kept_store, padded
 from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
@@ -63,7 +64,7 @@ class LeastSquaresFrame:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
         convex = run.problem.convex
-        self.inner.run(
+        report = self.inner.run(
             run.working,
             run.scores.copy(),
             scored=True,
@@ -74,6 +75,7 @@ class LeastSquaresFrame:
             anderson=run.options.anderson,
             ask=run.ask,
         )
+        run.count(report[-1])
         run.move(self.inner.coefficients())
 
 
@@ -113,7 +115,7 @@ class NewtonFrame:
             self.inner.r[:] = padded(run.force)
             before, z = run.by_position, run.z
             epochs = self.epochs if steepness is None else 1
-            self.inner.run(
+            report = self.inner.run(
                 run.working,
                 run.scores.copy(),
                 scored=True,
@@ -122,6 +124,7 @@ class NewtonFrame:
                 anderson=run.options.anderson if steepness is None else 0,
                 ask=run.ask,
             )
+            run.count(report[-1])
             if self._line_search(run, before, self.inner.coefficients()):
                 self._learn(run.z - z, run.z)
                 return True
@@ -199,14 +202,12 @@ def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options:
 
 def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
     """Columns and blocks of the design, kept with the problem for later runs on the same data."""
-    kept, groups = problem.kept, problem.penalty.groups
-    if kept.get("groups") != groups:
-        kept.clear()
-        kept["groups"], kept["store"] = groups, ColumnStore(problem.X, groups)
+    kept = problem.kept
+    store = kept_store(kept, problem.X, problem.penalty.groups)
     name = "blocks" if as_block_penalty(problem.penalty).entrywise else "eigenbases"
     if name not in kept:
-        kept[name] = BlockCache(kept["store"])
-    return kept["store"], kept[name]
+        kept[name] = BlockCache(store)
+    return store, kept[name]
 
 
 def as_least_squares(problem: Problem) -> Problem:
@@ -234,11 +235,3 @@ def why_not(problem: Problem) -> str | None:
     if not np.isfinite(penalty.strength).all():
         return "a group is forced out by an infinite weight"
     return None
-
-
-def padded(v: np.ndarray) -> np.ndarray:
-    """[n] or [n, T] -> [outputs, n + PADDING], the layout of the compiled loops."""
-    rows = v[None, :] if v.ndim == 1 else v.T
-    out = residual_array(rows.shape[1], rows.shape[0])
-    out[:, : rows.shape[1]] = rows
-    return out

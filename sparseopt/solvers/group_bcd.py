@@ -70,5 +70,12 @@ class GroupBCD:
 
 
 def _state(problem: Problem, run: GroupDescent) -> DescentState:
-    z = run.w if isinstance(problem.datafit, Quadratic) else run.z
-    return DescentState(w=run.w, z=z, passes=run.passes, gradient=run.gradient, descent=run)
+    of_quadratic = isinstance(problem.datafit, Quadratic)
+    return DescentState(
+        w=run.w,
+        z=run.w if of_quadratic else run.seen_z,
+        passes=run.passes,
+        gradient=run.gradient,
+        gap=None if of_quadratic else run.gap,
+        descent=run,
+    )

@@ -8,10 +8,11 @@ import numpy as np
 
 from .._native.bcd import BlockCache
 from .._native.packed import PackedColumns, PackedDescent
+from .._native.reading import padded
 from ..datafits import LeastSquares
 from ..penalties import GroupLasso
 from ..problem import Problem
-from .frames import MAX_EPOCHS, LeastSquaresFrame, padded
+from .frames import MAX_EPOCHS, LeastSquaresFrame
 
 if TYPE_CHECKING:
     from .descent import GroupDescent

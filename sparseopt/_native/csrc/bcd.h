@@ -76,7 +76,7 @@ struct so_bcd_options {
 };
 
 struct so_bcd_report {
-  int64_t epochs, visits, accepted;
+  int64_t epochs, visits, accepted, columns;  // columns of X read
   double gap, violation;
   int interrupted;
 };
@@ -131,12 +131,14 @@ struct so_gram {
 so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
                             const so_poll& poll);
 
-// out [p] = X' v for v [n], columns as they are.
-void so_bcd_columns(const so_design& design, int64_t p, const double* v, double* out);
+// What one pass over X answers, for the groups with need[g] (null: all). frobenius [G] may be null: sum of squares of X_g.
+struct so_bcd_pass {
+  const uint8_t* need;
+  double *gradient, *norms, *frobenius;
+};
 
-// gradient [p, T] by position and norms [G] of the groups with need[g] (null: all) of X' v for v [T][ldr]. Threads over groups.
-int so_bcd_gradient(const so_problem& problem, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
-                    const so_poll& poll);
+// gradient [p, T] by position and norms [G] of X' v for v [T][ldr]. Threads over groups.
+int so_bcd_gradient(const so_problem& problem, const double* v, const so_bcd_pass& pass, int threads, const so_poll& poll);
 
 // b from coefficients w [p, T] by position and back, for the groups that are ready.
 void so_bcd_rotate(const so_problem& problem, const double* w, double* b, bool forward);

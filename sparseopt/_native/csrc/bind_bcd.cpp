@@ -16,12 +16,20 @@ template <class T> T* pointer(const nb::dict& d, const char* name) { return (T*)
 int64_t integer(const nb::dict& d, const char* name) { return nb::cast<int64_t>(d[name], false); }
 double number(const nb::dict& d, const char* name) { return nb::cast<double>(d[name], false); }
 
-so_problem problem_of(const nb::dict& d) {
-  so_problem p;
+// what a pass over X needs
+so_problem design_of(const nb::dict& d) {
+  so_problem p = {};
   p.design = {(int)integer(d, "storage"), integer(d, "n"), integer(d, "ld"), pointer<const void>(d, "values"),
               pointer<const int64_t>(d, "starts"), pointer<const int32_t>(d, "rows")};
   p.groups = {integer(d, "groups"), integer(d, "largest"), pointer<const int64_t>(d, "offsets"), pointer<const int64_t>(d, "columns"),
               pointer<const int64_t>(d, "squares")};
+  p.state.outputs = integer(d, "outputs");
+  p.state.ldr = integer(d, "ldr");
+  return p;
+}
+
+so_problem problem_of(const nb::dict& d) {
+  so_problem p = design_of(d);
   p.penalty = {(int)integer(d, "kind"), number(d, "parameter"), number(d, "l1"), number(d, "l2"), integer(d, "positive") != 0,
                pointer<const double>(d, "strength"), {nullptr, nullptr}};
   p.state = {integer(d, "outputs"), integer(d, "ldr"), pointer<double>(d, "r"), pointer<const double>(d, "target"),
@@ -67,7 +75,7 @@ struct question {
   }
 };
 
-using answer = std::tuple<int64_t, int64_t, int64_t, double, double, bool>;
+using answer = std::tuple<int64_t, int64_t, int64_t, double, double, bool, int64_t>;
 
 answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scores, bool scored, int64_t max_epochs,
              int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, double settled, uintptr_t workspace,
@@ -82,7 +90,7 @@ answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scor
     r = so_bcd_inner(p, (const int64_t*)working, count, (double*)scores, scored, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
 }
 
 so_packed packed_of(const nb::dict& d) {
@@ -103,7 +111,7 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
     r = so_packed_inner(p, packed, (const int64_t*)working, count, (double*)scores, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
 }
 
 answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int64_t epochs_per_cycle, double gap_target,
@@ -119,16 +127,18 @@ answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int6
     r = so_gram_inner(p, gram, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0};
+  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
 }
 
-bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, int threads, nb::object ask) {
-  const so_problem p = problem_of(d);
+bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, uintptr_t frobenius, int threads,
+              nb::object ask) {
+  const so_problem p = design_of(d);
   question q{ask, nb::none()};
   int stopped;
   {
     nb::gil_scoped_release unlocked;
-    stopped = so_bcd_gradient(p, (const double*)v, (const uint8_t*)need, (double*)out, (double*)norms, threads, {question::ask, &q});
+    const so_bcd_pass pass = {(const uint8_t*)need, (double*)out, (double*)norms, (double*)frobenius};
+    stopped = so_bcd_gradient(p, (const double*)v, pass, threads, {question::ask, &q});
   }
   q.rethrow();
   return stopped != 0;
@@ -142,7 +152,7 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
         nb::arg("violation_target").noconvert(), nb::arg("settled").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("bcd_gradient", gradient, nb::arg("problem").noconvert(), nb::arg("v").noconvert(), nb::arg("need").noconvert(),
-        nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
+        nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("frobenius").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
   m.def("bcd_workspace", [](const nb::dict& d, int64_t coefficients, int64_t anderson) {
     return so_bcd_workspace(problem_of(d), coefficients, anderson);
   });
@@ -154,10 +164,6 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
-  });
-  m.def("bcd_columns", [](int storage, int64_t n, int64_t ld, int64_t p, uintptr_t values, uintptr_t v, uintptr_t out) {
-    nb::gil_scoped_release unlocked;
-    so_bcd_columns({storage, n, ld, (const void*)values, nullptr, nullptr}, p, (const double*)v, (double*)out);
   });
   m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
   m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {

@@ -49,10 +49,7 @@ so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_
   return table().gram(p, q, options, workspace, poll);
 }
 
-void so_bcd_columns(const so_design& design, int64_t p, const double* v, double* out) { table().columns(design, p, v, out); }
-
-int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, double* gradient, double* norms, int threads,
-                    const so_poll& poll) {
+int so_bcd_gradient(const so_problem& p, const double* v, const so_bcd_pass& pass, int threads, const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;
   int stop = 0;
   double done = 0;  // by the first thread, which alone may ask
@@ -64,7 +61,7 @@ int so_bcd_gradient(const so_problem& p, const double* v, const uint8_t* need, d
     seen = stop;
     if (seen) continue;
     const int64_t from = t * groups_per_task, to = from + groups_per_task;
-    table().gradient(p, v, need, gradient, norms, from, to < p.groups.count ? to : p.groups.count);
+    table().gradient(p, v, pass, from, to < p.groups.count ? to : p.groups.count);
     bool master = true;
 #ifdef _OPENMP
     master = omp_get_thread_num() == 0;

@@ -16,11 +16,10 @@ struct so_bcd_table {
   so_bcd_report (*inner)(const so_problem&, const int64_t* working, int64_t count, double* scores, bool scored,
                          const so_bcd_options&, double* workspace, const so_poll&);
   // gradient and norms of the groups [from, to)
-  void (*gradient)(const so_problem&, const double* v, const uint8_t* need, double* gradient, double* norms, int64_t from, int64_t to);
+  void (*gradient)(const so_problem&, const double* v, const so_bcd_pass& pass, int64_t from, int64_t to);
   void (*fit)(const so_problem&, const double* w, double* z);
   so_bcd_report (*packed)(const so_problem&, const so_packed&, const int64_t* working, int64_t count, double* scores,
                           const so_bcd_options&, double* workspace, const so_poll&);
-  void (*columns)(const so_design&, int64_t p, const double* v, double* out);
   int64_t (*packed_memory)(const so_problem&, const so_packed&, int64_t groups, int64_t coefficients, int64_t anderson);
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
 };

@@ -1,0 +1,137 @@
+"""What is known of X' v for a sequence of vectors v: a pass over X leaves out the groups that a bound settles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .bcd import PADDING, ColumnStore, never, residual_array
+from .loader import core
+
+MOST_ANCHORS = 12
+"""Vectors remembered; the groups that refer to an older one are read again."""
+
+
+def padded(v: np.ndarray) -> np.ndarray:
+    """[n] or [n, T] -> [outputs, n + PADDING], the layout of the compiled loops."""
+    rows = v[None, :] if v.ndim == 1 else v.T
+    out = residual_array(rows.shape[1], rows.shape[0])
+    out[:, : rows.shape[1]] = rows
+    return out
+
+
+def kept_store(kept: dict[str, Any], X: Any, groups: Any) -> ColumnStore:
+    """Columns of the design X, kept in `kept` for later runs on the same data and groups."""
+    if kept.get("groups") != groups:
+        kept.clear()
+        kept["groups"], kept["store"] = groups, ColumnStore(X, groups)
+    return kept["store"]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """X' v as far as it is known.  Immutable, so that runs in several threads may start from the same one.
+
+    anchors: vectors [outputs, n + PADDING] that were multiplied with columns of X.  anchor: [G], the one of each group.
+    pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G] of pull.
+    frobenius: [G], |X_g|_F; inf where it was not worth its cost.  columns: number of columns that were read to make this from the reading before.
+    """
+
+    store: ColumnStore
+    anchors: tuple[np.ndarray, ...]
+    anchor: np.ndarray
+    pull: np.ndarray
+    norms: np.ndarray
+    frobenius: np.ndarray
+    columns: int
+
+    @classmethod
+    def of(cls, store: ColumnStore, v: np.ndarray, threads: int = 1) -> Reading:
+        """X' v for all groups.  v: [n] or [n, T].  Bounds are made for wide data only: tall ones gain little."""
+        anchor, G = padded(v), store.groups.n_groups
+        pull, norms, squares = np.empty((store.p, len(anchor))), np.empty(G), np.full(G, np.inf)
+        _multiply(store, anchor, None, (pull, norms, squares if store.p > store.n else None), threads, never)
+        return cls(store, (anchor,), np.zeros(G, dtype=np.int64), pull, norms, np.sqrt(squares), store.p)
+
+    def by_column(self, by_position: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+        """[p, outputs] by position -> [p] or [p, T] in the order of the columns of X."""
+        if self.store.in_order:
+            return by_position.reshape(shape).copy()
+        out = np.empty_like(by_position)
+        out[self.store.groups.index] = by_position
+        return out.reshape(shape)
+
+    def at(
+        self, v: np.ndarray, slope: np.ndarray, active: np.ndarray, threads: int, ask: Callable[[], bool]
+    ) -> Reading | None:
+        """X' v for the active groups and for all whose norm may matter; None where `ask` ended the pass.
+
+        v: [n] or [n, T].  slope: [G], the norms up to which a group that is zero satisfies stationarity.  active: [G],
+        bool.  Groups that are left out have |X_g' v| <= slope_g, and |X_g' v| / slope_g is at most the largest such
+        ratio of the groups that were read: largest ratio and distances to the subdifferential are as if all were.
+        """
+        now = padded(v)
+        with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
+            bound = self._bounds(now)
+        fresh = np.array([np.array_equal(now, a) for a in self.anchors])[self.anchor]
+        reading = self._renewed(now, active & ~fresh, threads, ask)
+        if reading is None:
+            return None
+        known = (fresh | active) & (slope > 0)
+        level = min(1.0, float((reading.norms[known] / slope[known]).max(initial=0.0)))
+        with np.errstate(invalid="ignore"):  # 0 * inf: a slope that bounds nothing
+            open_ = ~(bound <= level * slope) | ~np.isfinite(slope)
+        rest = reading._renewed(now, open_ & ~fresh & ~active, threads, ask)
+        return None if rest is None else replace(rest, columns=reading.columns + rest.columns)._without_old_anchors()
+
+    def _bounds(self, now: np.ndarray) -> np.ndarray:
+        """Upper bounds [G] of |X_g' now|, by the triangle inequality from the anchor of each group.
+
+        Rounding (ledger D3): a computed product of n terms is off by at most n eps |X_g|_F |v|, up to second order, the
+        Frobenius norm and the bound itself by a few n eps of their size; all is allowed for twice.
+        """
+        sizes = [float(np.linalg.norm(a)) for a in self.anchors]
+        distances = np.array([float(np.linalg.norm(now - a)) for a in self.anchors])
+        unit = 2 * (self.store.n + PADDING) * np.finfo(float).eps
+        allowance = unit * (np.array(sizes) + float(np.linalg.norm(now)))
+        return (self.norms + self.frobenius * (distances + allowance)[self.anchor]) * (1 + unit)
+
+    def _renewed(self, now: np.ndarray, need: np.ndarray, threads: int, ask: Callable[[], bool]) -> Reading | None:
+        """With the groups `need` [G], bool, read at `now`."""
+        chosen = np.flatnonzero(need)
+        if len(chosen) == 0:
+            return replace(self, columns=0)
+        pull, norms, anchor = self.pull.copy(), self.norms.copy(), self.anchor.copy()
+        stopped = _multiply(self.store, now, need.astype(np.uint8), (pull, norms, None), threads, ask)
+        if stopped:
+            return None
+        known = bool(self.anchors) and self.anchors[-1] is now
+        anchors = self.anchors if known else (*self.anchors, now)
+        anchor[chosen] = len(anchors) - 1
+        columns = int(self.store.groups.sizes[chosen].sum())
+        return replace(self, anchors=anchors, anchor=anchor, pull=pull, norms=norms, columns=columns)
+
+    def _without_old_anchors(self) -> Reading:
+        """Vectors that no group refers to are dropped; of too many the oldest, whose groups lose their norms."""
+        used = np.unique(self.anchor)
+        if len(used) == len(self.anchors) <= MOST_ANCHORS:
+            return self
+        norms, left = self.norms, used[-MOST_ANCHORS:]
+        lost = self.anchor < left[0]
+        if lost.any():
+            norms = np.where(lost, np.inf, norms)
+        anchor = np.searchsorted(left, np.maximum(self.anchor, left[0]))
+        return replace(self, anchors=tuple(self.anchors[i] for i in left), anchor=anchor, norms=norms)
+
+
+def _multiply(
+    store: ColumnStore, v: np.ndarray, need: np.ndarray | None, out: Any, threads: int, ask: Callable[[], bool]
+) -> bool:
+    """One compiled pass into out = (pull, norms, squared Frobenius norms or None); whether it was interrupted."""
+    pull, norms, squares = (0 if a is None else a.ctypes.data for a in out)
+    fields = store.fields | {"outputs": len(v), "ldr": v.shape[1]}
+    wanted = 0 if need is None else need.ctypes.data
+    return core.bcd_gradient(fields, v.ctypes.data, wanted, pull, norms, squares, threads, ask)

@@ -1,0 +1,172 @@
+"""Passes over X that leave out groups: what is left out never matters, to the last digit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt._native import HAS_NATIVE, build_info
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
+
+
+def store_of(X, groups):
+    from sparseopt._native.bcd import ColumnStore
+
+    return ColumnStore(X, groups)
+
+
+def reading_of(store, v):
+    from sparseopt._native.reading import Reading
+
+    return Reading.of(store, v)
+
+
+def never():
+    return False
+
+
+@pytest.mark.parametrize("outputs", [None, 3, 12])
+@pytest.mark.parametrize("kind", ["dense", "sparse", "float32", "scattered"])
+def test_first_reading_is_the_product(kind, outputs):
+    rng = np.random.default_rng(0)
+    groups = so.Groups.from_sizes([1, 2, 30, 7, 70, 5, 5])
+    if kind == "scattered":
+        groups = so.Groups.from_labels(rng.permutation(groups.labels))
+    X = np.asfortranarray(rng.standard_normal((53, 120)))
+    X = X.astype(np.float32) if kind == "float32" else sparse.csc_matrix(X * (abs(X) > 1)) if kind == "sparse" else X
+    v = rng.standard_normal((53,) if outputs is None else (53, outputs))
+    reading = reading_of(store_of(X, groups), v)
+    dense = np.asarray(X.todense() if kind == "sparse" else X, dtype=np.float64)
+    shape = (120,) if outputs is None else (120, outputs)
+    np.testing.assert_allclose(reading.by_column(reading.pull, shape), dense.T @ v, atol=1e-12)
+    np.testing.assert_allclose(reading.norms, groups.norms(dense.T @ v), rtol=1e-12)
+    np.testing.assert_allclose(reading.frobenius, groups.norms(dense.T), rtol=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_what_is_left_out_does_not_matter(seed):
+    """Ratios above the level are those of the true gradient, and nothing left out exceeds it."""
+    rng = np.random.default_rng(seed)
+    groups = so.Groups.uniform(80, 3)
+    X = np.asfortranarray(rng.standard_normal((40, 240)) * np.exp(rng.uniform(-3, 3, 240)))
+    store, v = store_of(X, groups), rng.standard_normal(40)
+    reading, slope = reading_of(store, v), np.exp(rng.uniform(-1, 1, 80))
+    for step in 10.0 ** -np.arange(1, 7):
+        active = rng.random(80) < 0.1
+        v = v + step * rng.standard_normal(40)
+        slope = slope * groups.norms(X.T @ v)[active].max() / slope[active].min() if active.any() else slope
+        reading = reading.at(v, slope, active, 1, never)
+        true = groups.norms(X.T @ v) / slope
+        read = reading.norms / slope
+        exact = np.isclose(read, true, rtol=1e-10)
+        assert exact[active].all()
+        level = min(1.0, read[active].max(initial=0.0))
+        assert (true[~exact] <= level * (1 + 1e-12)).all()
+        assert (read[~exact] <= level * (1 + 1e-12)).all()
+    assert reading.columns < 240
+
+
+def test_the_bound_allows_for_rounding():
+    """Terms that cancel: the computed norm is rounding error, and a bound that trusted it would be wrong."""
+    wrong_without, n = 0, 1024
+    rng = np.random.default_rng(1)
+    for _ in range(40):
+        x = np.zeros((n, n + 1), order="F")
+        x[:, :1] = rng.standard_normal((n, 1))
+        v = rng.standard_normal(n)
+        v -= x[:, 0] * (x[:, 0] @ v) / (x[:, 0] @ x[:, 0])  # orthogonal to rounding
+        reading = reading_of(store_of(x, so.Groups.uniform(n + 1, 1)), v)
+        exact = abs(sum_exactly(x[:, 0], v))
+        assert exact <= reading._bounds(reading.anchors[0])[0]
+        wrong_without += exact > reading.norms[0]
+    assert wrong_without > 5  # without the allowance the same bound would be below the truth
+
+
+def sum_exactly(x, v):
+    """x'v of doubles, exactly, then rounded once."""
+    from fractions import Fraction
+
+    return float(sum(Fraction(a) * Fraction(b) for a, b in zip(x.tolist(), v.tolist(), strict=True)))
+
+
+def test_an_interrupted_pass_answers_nothing():
+    rng = np.random.default_rng(0)
+    groups = so.Groups.uniform(5000, 1)
+    X = np.asfortranarray(rng.standard_normal((5, 5000)))
+    reading = reading_of(store_of(X, groups), rng.standard_normal(5))
+    assert reading.at(rng.standard_normal(5), np.full(5000, 1e-9), np.zeros(5000, bool), 1, lambda: True) is None
+
+
+def test_many_anchors_are_forgotten_without_harm():
+    rng = np.random.default_rng(3)
+    groups = so.Groups.uniform(60, 2)
+    X = np.asfortranarray(rng.standard_normal((30, 120)))
+    v = rng.standard_normal(30)
+    reading, slope = reading_of(store_of(X, groups), v), np.full(60, 1.0)
+    for _ in range(40):
+        v = v + 1e-3 * rng.standard_normal(30)
+        slope[:] = groups.norms(X.T @ v).max()
+        reading = reading.at(v, slope, rng.random(60) < 0.02, 1, never)
+        true = groups.norms(X.T @ v) / slope
+        assert (true[~np.isclose(reading.norms / slope, true, rtol=1e-10)] <= 1).all()
+    assert len(reading.anchors) <= 12
+
+
+def test_duplicate_entries_of_a_sparse_design_are_summed():
+    rows, columns, values = [0, 0, 1, 2], [0, 0, 0, 1], [1.0, 1.0, 3.0, 1.0]
+    X = sparse.csc_matrix((values, (rows, columns)), shape=(3, 4))
+    starts = np.array([0, 3, 4, 4, 4])
+    raw = sparse.csc_matrix((np.array(values), np.array(rows, dtype=np.int32), starts), shape=(3, 4))
+    y, groups = np.array([1.0, 2.0, 3.0]), so.Groups.uniform(4, 1)
+    reading = reading_of(store_of(raw, groups), y)
+    np.testing.assert_allclose(reading.frobenius, np.sqrt([13.0, 1.0, 0.0, 0.0]))
+    solutions = [so.solve(so.Problem(A, so.LeastSquares(y), so.GroupLasso(0.1, groups)), tol=1e-10).w for A in (X, raw)]
+    np.testing.assert_allclose(*solutions, atol=1e-8)
+    assert raw.nnz == 4
+
+
+def wide_problem(p, ratio=0.1, n=200, size=10, seed=0):
+    rng = np.random.default_rng(seed)
+    groups = so.Groups.uniform(p // size, size)
+    X = np.empty((n, p), order="F")
+    for j in range(0, p, 10_000):
+        X[:, j : j + 10_000] = rng.standard_normal((n, min(10_000, p - j)))
+    w = np.where(np.isin(groups.labels, rng.choice(groups.n_groups, 5, replace=False)), rng.standard_normal(p), 0.0)
+    y = X @ w
+    y += y.std() / 3 * rng.standard_normal(n)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, groups))
+    return problem.with_lam(ratio * so.lambda_max(problem))
+
+
+@pytest.mark.parametrize("p", [100_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_passes_over_a_wide_design(p):
+    """At lambda_max / 10 columns are read at most 6 p times, the first look at X and the last certificate included."""
+    problem = wide_problem(p)
+    result = so.solve(problem, tol=1e-6)
+    assert result.gap <= 1e-6
+    assert result.passes <= 6
+    assert problem.gap(result.w) <= 1.01e-6 * max(result.objective, problem.objective(0 * result.w) - result.objective)
+
+
+def test_a_path_reads_less_than_one_pass_per_lambda(monkeypatch):
+    """Outside the working set: the strong rule foresees what enters, and bounds settle most other groups."""
+    from sparseopt._native import reading
+
+    read, multiply = [], reading._multiply
+    problem = wide_problem(4000, n=60)
+
+    def counted(store, v, need, *others):
+        read.append(store.p if need is None else int(store.groups.sizes[need > 0].sum()))
+        return multiply(store, v, need, *others)
+
+    monkeypatch.setattr(reading, "_multiply", counted)
+    path = so.solve_path(problem, 60, 0.1, tol=1e-6)
+    assert 0 < sum(read) < 60 * 4000
+    assert sum(result.n_iter for result in path) < 90
+    for result in path[::10]:
+        at = problem.with_lam(result.lam)
+        scale = max(result.objective, problem.objective(0 * result.w) - result.objective)
+        assert at.gap(result.w) <= 1.01e-6 * scale
