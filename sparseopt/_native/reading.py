@@ -37,7 +37,8 @@ class Reading:
 
     anchors: vectors [outputs, n + PADDING] that were multiplied with columns of X.  anchor: [G], the one of each group.
     pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G] of pull.
-    frobenius: [G], |X_g|_F; inf where it was not worth its cost.  columns: number of columns that were read to make this from the reading before.
+    frobenius: [G], |X_g|_F; inf where it was not worth its cost.
+    columns: number of columns that were read to make this from the reading before.
     """
 
     store: ColumnStore

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,15 @@ GRACE = 0.5
 
 INNER_TARGET = 0.1
 """Gap on the working set at which a round ends, relative to the gap of the whole problem."""
+
+
+@dataclass(frozen=True)
+class Solved:
+    """Where the last run on the same data is: w, what was read of X there, and the strengths of its penalty [G]."""
+
+    w: np.ndarray
+    reading: Reading
+    strength: np.ndarray
 
 
 class GroupDescent:
@@ -44,7 +54,7 @@ class GroupDescent:
         self.start = time.perf_counter()
         self.columns_read, self.surveyed = 0, False
         self.gap: float | None = None
-        self.reading, self.enter_above = self._known()
+        self.reading, self.enter_above = self._known(w0)
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
         self.move(start)
@@ -117,14 +127,18 @@ class GroupDescent:
         """Columns of X read so far / p."""
         return self.columns_read / self.store.p
 
-    def _known(self) -> tuple[Reading, float]:
-        """What is known of X' v from this or another problem with the same data, and the rule for the first round."""
+    def _known(self, w0: np.ndarray) -> tuple[Reading, float]:
+        """What is known of X' v for the data, and the rule for the first round: at 0, or along a path at w0 [p]."""
         kept = self.problem.kept
         if "reading" not in kept:  # X is not stored by columns, so the pass that looked for NaN was not one of ours
             at_zero = self.problem.datafit.gradient(np.zeros((self.store.n, *self.problem.w_shape[1:])))
             kept["reading"] = Reading.of(self.store, at_zero, self.options.threads)
             self.count(self.store.p)
-        return kept["reading"], strong_rule(kept.get("solved"), self.strength)
+        last: Solved | None = kept.get("solved")
+        if last is None or not w0.any():
+            return kept["reading"], CANDIDATE_ABOVE
+        at_last = np.array_equal(last.w, w0)
+        return last.reading, strong_rule(last.strength, self.strength) if at_last else CANDIDATE_ABOVE
 
     def _survey(self) -> None:
         """Gradient, scores and gap from all columns of X that matter; out of time, those of the last survey stay."""
@@ -142,7 +156,7 @@ class GroupDescent:
         self.scores = self._score(self.gradient)
         if self.problem.convex:
             self.gap = self.problem.gap_from(self.w, self.z, self.gradient)
-        self.problem.kept |= {"reading": reading, "solved": self.strength}
+        self.problem.kept["solved"] = Solved(self.w, reading, self.strength)
 
     @property
     def relative_gap(self) -> float:

@@ -15,15 +15,13 @@ LOWEST_STRONG = 0.5
 """The strong rule is not trusted below this score: so large a step along a path is taken as a fresh start."""
 
 
-def strong_rule(solved: np.ndarray | None, strength: np.ndarray) -> float:
-    """Score above which a group enters after a solution at the strengths `solved` [G], for the new strengths [G].
+def strong_rule(solved: np.ndarray, strength: np.ndarray) -> float:
+    """Score above which a group enters after the solution at the strengths `solved` [G], for the new strengths [G].
 
     The sequential strong rule |gradient_g| < 2 strength_g - solved_g, in units of the new strengths: a guess, which the
-    pass that follows corrects.  CANDIDATE_ABOVE where nothing was solved before, or at larger strengths.
+    pass that follows corrects.  CANDIDATE_ABOVE at larger strengths.
     Source: Tibshirani et al., Strong rules for discarding predictors in lasso-type problems (2012).
     """
-    if solved is None:
-        return CANDIDATE_ABOVE
     used = (strength > 0) & (solved > 0)
     threshold = 2.0 - float((solved[used] / strength[used]).max(initial=0.0))
     return threshold if LOWEST_STRONG <= threshold < CANDIDATE_ABOVE else CANDIDATE_ABOVE
