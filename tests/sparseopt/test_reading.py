@@ -95,9 +95,10 @@ def sum_exactly(x, v):
 def test_an_interrupted_pass_answers_nothing():
     rng = np.random.default_rng(0)
     groups = so.Groups.uniform(5000, 1)
-    X = np.asfortranarray(rng.standard_normal((5, 5000)))
-    reading = reading_of(store_of(X, groups), rng.standard_normal(5))
-    assert reading.at(rng.standard_normal(5), np.full(5000, 1e-9), np.zeros(5000, bool), 1, lambda: True) is None
+    X = np.asfortranarray(rng.standard_normal((200, 5000)))
+    v, again = rng.standard_normal((2, 200, 120))  # enough work for the loop to ask once
+    reading = reading_of(store_of(X, groups), v)
+    assert reading.at(again, np.full(5000, 1e-9), np.zeros(5000, bool), 1, lambda: True) is None
 
 
 def test_many_anchors_are_forgotten_without_harm():
