@@ -165,10 +165,11 @@ def _value(norms: np.ndarray, k: int, power: int) -> float:
 
 def _prox_shares(norms: np.ndarray, s: float, k: int) -> np.ndarray:
     """f [G] = clip(alpha norms - 2 s, 0, 1) with sum k, or 1 at the groups above 0 where there are at most k."""
-    positive = norms > 0
+    a = norms / (norms.max() or 1.0)
+    positive = a > 0  # what vanishes beside the largest has no share
     if positive.sum() <= k:
         return positive.astype(float)
-    a = norms[positive] / norms.max()
+    a = a[positive]
     with np.errstate(over="ignore"):
         ends = np.sort(np.concatenate([2 * s / a, (1 + 2 * s) / a]))
     low, high = 0, len(ends) - 1  # the sum is at most k at ends[low], at least k at ends[high]

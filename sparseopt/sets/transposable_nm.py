@@ -37,6 +37,11 @@ class TransposableNM(MaskSet):
         self.library._transposable24 = (self.n, self.m) == (2, 4)
 
     @property
+    def energy_error(self) -> float:
+        """By how much the kept energy of a tile may fall short of the best, relative to its largest square."""
+        return 0.0 if self.m <= ENUMERATED else self.m**2 * 2.0**-50
+
+    @property
     def remainder(self) -> str:
         """What is done with shapes that m does not divide."""
         return self.library.remainder

@@ -85,11 +85,14 @@ class ADMM:
         checked_flag(self.balancing, "balancing")
 
     def init(self, problem: Problem, w0: np.ndarray) -> ADMMState:
-        """State with x = w0 [p] or [p, T], w its prox and u = -gradient(x) / rho, the optimal one for x."""
+        """State with x = w0 [p] or [p, T], u = -gradient(x) / rho, the optimal one for x, and w the prox of x + u.
+
+        So a solution stays: with the prox of x alone the first x of order X would leave it.
+        """
         problem._require("prox")
         rho = self.certified_rho(problem) if self.rho is None else float(self.rho)
         u = -problem.gradient(w0) / rho
-        w = problem.penalty.prox(w0, 1 / rho)
+        w = problem.penalty.prox(w0 + u, 1 / rho)
         return self._state(problem, w0, w, u, rho, dual=0.0, passes=2.0, changes=0)
 
     def step(self, problem: Problem, state: ADMMState) -> ADMMState:

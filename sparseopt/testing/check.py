@@ -46,13 +46,14 @@ def check_set(
     examples: int = 100,
     seed: int = 0,
     raises: bool = True,
-    minimum: int = 12,
+    minimum: int = 11,
     only: Iterable[str] | None = None,
 ) -> list[Record]:
     """Look for counterexamples to what is true of every set and its projection, by the traits that it declares.
 
     projector: an object with project(v, out=None) and example_shape(rng), and what it has of contains, distance,
-    support, support_function, convex, keeps_entries; or a function that makes one from `Groups`, which are drawn too.
+    support, support_function, convex, keeps_entries, energy_error (the relative shortfall of the kept energy that the
+    set declares, default 0); or a function that makes one from `Groups`, which are drawn too.
     """
     from .battery import run_battery, source_of
     from .set import PROPERTIES
@@ -102,3 +103,26 @@ def check_topk(
     if not callable(make):
         raise ValueError(f"make is {make!r}: give a function of k and tau, e.g. the class SoftTopK")
     return run_battery(fixed(make), PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)
+
+
+def check_solver(
+    solver: Any,
+    *,
+    problems: Iterable[Any] | None = None,
+    examples: int = 100,
+    seed: int = 0,
+    raises: bool = True,
+    minimum: int = 5,
+    only: Iterable[str] | None = None,
+) -> list[Record]:
+    """Look for counterexamples to what is true of every solver, on small random problems of the kinds it treats.
+
+    solver: an object with init(problem, w0) and step(problem, state).  Kinds: group LASSO, group MCP, at most k groups,
+    all with least squares; or `problems`, functions rng -> Problem with least squares.  A kind for which init raises
+    ValueError is left out; ValueError where none is left.
+    """
+    from .battery import fixed, require, run_battery
+    from .solver import PROPERTIES, trial
+
+    source = fixed(trial(require(solver, "solver", "init", "step"), problems))
+    return run_battery(source, PROPERTIES, examples=examples, seed=seed, raises=raises, minimum=minimum, only=only)

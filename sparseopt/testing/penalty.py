@@ -215,6 +215,13 @@ def _convex_with(*names: str) -> Any:
     return reason
 
 
+def _steep_at_zero(penalty: Any) -> str:
+    reason = _convex_with("critical_lam", "with_lam", "violation", "slope0")(penalty)
+    return reason or (
+        "" if np.any(np.asarray(penalty.slope0) > 0) else "slope0 is 0, so that 0 is stationary for no lam"
+    )
+
+
 def _convexity_claimed(penalty: Any) -> str:
     missing = has("convex", "weak_convexity")(penalty)
     if missing or penalty.convex:
@@ -235,7 +242,7 @@ PROPERTIES = [
     Property(
         "critical_lam is where 0 becomes stationary",
         critical_lam_is_critical,
-        _convex_with("critical_lam", "with_lam", "violation"),
+        _steep_at_zero,
     ),
     Property("dual_limit is dual feasible", dual_limit_is_reached, _convex_with("dual_limit")),
     Property("value and conjugate are Fenchel dual", fenchel_young, _convex_with("conjugate", "prox")),

@@ -46,6 +46,7 @@ def nearer_by(s: Any, found: np.ndarray, other: np.ndarray, v: np.ndarray) -> tu
     a, b, c = found / unit, other / unit, v / unit
     move, middle = b - a, (a - c) + (b - c)
     slack = rounding(v.size, np.abs(move) * (np.abs(a - c) + np.abs(b - c) + 1e-15 * np.abs(c)))
+    slack += v.size * float(getattr(s, "energy_error", 0.0)) * float(np.abs(c).max()) ** 2
     if not getattr(s, "keeps_entries", False):
         slack += rounding(v.size, sizes / unit) * float(np.abs(a - c).sum() + np.abs(b - c).sum())
     return -float(np.sum(move * middle)), slack, float(unit)

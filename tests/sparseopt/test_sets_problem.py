@@ -153,3 +153,11 @@ def test_a_set_of_ones_own():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(*data())
+
+
+def test_a_mask_set_that_keeps_everything_is_no_constraint():
+    """TopGroups(G) is convex, without a useful support function: the run stops by stationarity at least squares."""
+    rng = np.random.default_rng(0)
+    X, y, groups = rng.standard_normal((9, 3)), rng.standard_normal(9), so.Groups.from_sizes([1, 2])
+    result = so.solve(so.Problem(X, so.LeastSquares(y), so.sets.TopGroups(2, groups)), so.solvers.IHT(), tol=1e-10)
+    np.testing.assert_allclose(result.w, np.linalg.lstsq(X, y, rcond=None)[0], atol=1e-8)

@@ -6,14 +6,28 @@ import numpy as np
 from planted import uneven
 
 import sparseopt as so
-from sparseopt.penalties import L0, MCP, SCAD, ExpMask, Linear, Log, Power, Ratio
-from sparseopt.sets import NM, CappedSimplex, Channels, GroupBall, PatternLibrary, TopGroups
+from sparseopt.penalties import L0, MCP, SCAD, ExpMask, Linear, Log, Power, Ratio, Square
+from sparseopt.sets import (
+    NM,
+    Box,
+    CappedSimplex,
+    Channels,
+    GroupBall,
+    Intersection,
+    KSupportBall,
+    L1Ball,
+    PatternLibrary,
+    Product,
+    TopBlocks,
+    TopGroups,
+    TransposableNM,
+)
 
 WEIGHTS = np.array([0.3, 5.0, 1.7])
 LIBRARY = np.random.default_rng(0).random((12, 2, 3)) < 0.5
 
 SCALAR_PENALTIES = [
-    *(Linear(), Power(0.5), Power(2 / 3), Power(0.9), Log(0.3), Log(1.0), Log(2.0), Ratio(), ExpMask(), L0()),
+    *(Linear(), Power(0.5), Power(2 / 3), Power(0.9), Log(0.3), Log(1.0), Log(2.0), Ratio(), ExpMask(), L0(), Square()),
     *(MCP(), MCP(0.5), MCP(1.1), MCP(50.0), SCAD(), SCAD(1.5), SCAD(2.0), SCAD(30.0)),
 ]
 
@@ -37,11 +51,16 @@ PENALTIES = {
     "GroupSCAD": lambda groups: so.GroupSCAD(0.7, groups),
     "GroupSCAD very concave": so.GroupSCAD(0.7, uneven(), a=1.2, weights=WEIGHTS),
     "GroupL0": lambda groups: so.GroupL0(0.7, groups),
+    "KSupport": lambda groups: so.KSupport(0.7, groups, 1),
+    "KSupport, two of three": so.KSupport(0.7, uneven(), 2),
     "Ratio of groups": lambda groups: so.penalties.GroupPenalty(Ratio(), 0.7, groups),
 }
 """Penalties with a prox, or functions that make them from groups."""
 
-VALUES_ALONE = {"InverseSum": lambda groups: so.InverseSum(0.7, groups, Power(0.5))}
+VALUES_ALONE = {
+    "InverseSum": lambda groups: so.InverseSum(0.7, groups, Power(0.5)),
+    "SmartDecay": lambda groups: so.SmartDecay(0.7, groups, 1),
+}
 """Penalties without a prox: few properties apply."""
 
 SETS = {
@@ -56,6 +75,16 @@ SETS = {
     "PatternLibrary padded": PatternLibrary(LIBRARY, remainder="pad"),
     "Channels": Channels(2),
     "Channels along the last axis": Channels(1, axis=-1),
+    "TopBlocks": TopBlocks(2, (2, 2)),
+    "TransposableNM": TransposableNM(2, 4),
+    "TransposableNM, small": TransposableNM(1, 2),
+    "TransposableNM, by flow": TransposableNM(2, 5),
+    "L1Ball": L1Ball(1.5),
+    "KSupportBall": KSupportBall(1.5, 2),
+    "Box": Box(-1.0, 0.5),
+    "Intersection": Intersection(TopGroups(1, uneven()), Box(-1.0, 1.0)),
+    "Intersection, convex": Intersection(CappedSimplex(1.5), Box(0.0, 0.8)),
+    "Product": Product([NM(1, 3), L1Ball(1.0)], so.Groups.from_sizes([3, 2])),
     "GroupBall": GroupBall(1.5, uneven()),
     "GroupBall of drawn groups": lambda groups: GroupBall(0.7, groups),
     "GroupBall, one point": GroupBall(0.0, uneven()),
@@ -88,4 +117,22 @@ DATAFITS = {
     "Quadratic": so.datafits.Quadratic(MATRIX.T @ MATRIX, np.ones(4)),
     "Quadratic, singular": so.datafits.Quadratic(np.diag([2.0, 0.0]), [1.0, 0.0]),
     "GramLeastSquares": so.datafits.GramLeastSquares(MATRIX.T @ MATRIX, MATRIX.T @ Y, Y @ Y, 6),
+}
+
+SOLVERS = {
+    "ProximalGradient": so.solvers.ProximalGradient(),
+    "FISTA": so.solvers.FISTA(),
+    "FISTA, no restart": so.solvers.FISTA(restart=False),
+    "GroupBCD": so.solvers.GroupBCD(),
+    "GroupBCD, no extrapolation": so.solvers.GroupBCD(anderson=0),
+    "ReweightedGroupLasso": so.solvers.ReweightedGroupLasso(),
+    "ADMM": so.solvers.ADMM(),
+    "ADMM, balanced": so.solvers.ADMM(rho=1.0, balancing=True),
+    "ADMM, x first": so.solvers.ADMM(z_first=False),
+    "IHT": so.solvers.IHT(),
+    "IHT, normalised": so.solvers.IHT(normalised=True),
+    "IHT, debiased": so.solvers.IHT(debias=True),
+    "GroupOMP": so.solvers.GroupOMP(),
+    "OMPR": so.solvers.OMPR(),
+    "SRSTE": so.solvers.SRSTE(),
 }

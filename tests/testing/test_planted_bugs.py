@@ -9,6 +9,7 @@ import pytest
 from wrong_datafits import datafits
 from wrong_penalties import penalties
 from wrong_sets import sets
+from wrong_solvers import solvers
 from wrong_topk import topk
 
 import sparseopt as so
@@ -18,9 +19,10 @@ BATTERIES = {
     "set": so.testing.check_set,
     "topk": so.testing.check_topk,
     "datafit": so.testing.check_datafit,
+    "solver": so.testing.check_solver,
 }
-PLANTED = [*penalties(), *sets(), *topk(), *datafits()]
-LEAST = {"penalty": 12, "set": 12, "topk": 6, "datafit": 4}
+PLANTED = [*penalties(), *sets(), *topk(), *datafits(), *solvers()]
+LEAST = {"penalty": 12, "set": 12, "topk": 6, "datafit": 4, "solver": 6}
 EVERY = pytest.mark.parametrize("planted", PLANTED, ids=str)
 
 

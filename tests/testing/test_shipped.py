@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bisected_topk import BisectedTopK
-from shipped import DATAFITS, PENALTIES, SCALAR_PENALTIES, SETS, VALUES_ALONE
+from shipped import DATAFITS, PENALTIES, SCALAR_PENALTIES, SETS, SOLVERS, VALUES_ALONE
 
 import sparseopt as so
 
@@ -14,6 +14,7 @@ CASES = {
     **{repr(rho): (so.testing.check_penalty, rho, {}) for rho in SCALAR_PENALTIES},
     **{name: (so.testing.check_set, projector, {}) for name, projector in SETS.items()},
     **{name: (so.testing.check_datafit, datafit, {}) for name, datafit in DATAFITS.items()},
+    **{name: (so.testing.check_solver, solver, {}) for name, solver in SOLVERS.items()},
     "plain soft top-k": (so.testing.check_topk, BisectedTopK, {}),
 }
 EVERY = pytest.mark.parametrize(("check", "subject", "options"), CASES.values(), ids=CASES)

@@ -21,7 +21,18 @@ def kept_by_score(scores: np.ndarray, k: int) -> np.ndarray:
     return np.argsort(order, axis=-1, kind="stable") < k
 
 
-class SumsOfMagnitudes(TopGroups):
+class ByMask:
+    """The projection follows the mask, also where there is a compiled one."""
+
+    def project(self, v, out=None):
+        found = np.where(self.support(v), v, np.zeros_like(v))
+        if out is None:
+            return found
+        out[...] = found
+        return out
+
+
+class SumsOfMagnitudes(ByMask, TopGroups):
     """|w| for w squared."""
 
     def support(self, v):
@@ -45,7 +56,7 @@ class GroupsShifted(TopGroups):
         return TopGroups(self.k, so.Groups.from_labels(np.roll(self.groups.labels, 1))).project(v, out)
 
 
-class FloatSums(TopGroups):
+class FloatSums(ByMask, TopGroups):
     """Energies added up in float32."""
 
     def support(self, v):
@@ -56,13 +67,13 @@ class FloatSums(TopGroups):
         return kept if v.ndim == 1 else np.repeat(kept[:, None], v.shape[1], axis=1)
 
 
-class SignedValues(NM):
+class SignedValues(ByMask, NM):
     def support(self, v):
         windows = v.reshape(*v.shape[:-1], -1, self.m)
         return kept_by_score(windows, self.n).reshape(v.shape)
 
 
-class TiesAtRandom(NM):
+class TiesAtRandom(ByMask, NM):
     rng = np.random.default_rng(0)
 
     def support(self, v):
@@ -71,7 +82,7 @@ class TiesAtRandom(NM):
         return (np.argsort(order, axis=-1) < self.n).reshape(v.shape)
 
 
-class TiesToTheHighest(NM):
+class TiesToTheHighest(ByMask, NM):
     def support(self, v):
         return np.flip(super().support(np.flip(v, axis=-1)), axis=-1)
 
@@ -88,14 +99,14 @@ class ShiftedWindows(NM):
         return np.roll(super().project(np.roll(v, 1, axis=-1)), -1, axis=-1)
 
 
-class SumsInLibrary(PatternLibrary):
+class SumsInLibrary(ByMask, PatternLibrary):
     """Patterns by their sum of magnitudes."""
 
     def support(self, v):
         return super().support(np.sqrt(np.abs(v)))
 
 
-class LastPatternForgotten(PatternLibrary):
+class LastPatternForgotten(ByMask, PatternLibrary):
     def support(self, v):
         return PatternLibrary(self.patterns[:-1]).support(v)
 
