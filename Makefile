@@ -4,7 +4,7 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 PYTEST = $(PY) -m pytest -q
 .DEFAULT_GOAL := help
-.PHONY: help setup reproduce test test-slow test-gpu lint bench bench-solvers bench-gpu clean
+.PHONY: help setup reproduce test test-slow test-gpu test-peers lint bench bench-solvers bench-gpu clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(firstword $(MAKEFILE_LIST)) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,12 @@ test-gpu: ## the compiled kernels alone; PYTHON has torch, pytest, hypothesis, n
 	@echo "==> kernel tests"
 	@.venv-kernels/bin/python -m pytest -q tests/native -m "not slow" --junitxml=out/tests/gpu.xml
 	@echo "wrote out/tests/gpu.xml"
+
+test-peers: setup ## the minima and conventions of other packages, which are installed in .venv-peers
+	@$(PY) -c "from experiments.benchmarks.solvers import peers_python; peers_python()"
+	@echo "==> peers"
+	@$(PYTEST) tests/sparseopt/test_peers.py --junitxml=out/tests/peers.xml
+	@echo "wrote out/tests/peers.xml"
 
 lint: setup ## ruff format, ruff check, mypy
 	$(PY) -m ruff format --check .

@@ -27,7 +27,15 @@ from .block_prox import revision
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("solver_worker.py")
 PEERS = ROOT / ".venv-peers"
-PACKAGES = ["numpy<2", "scipy", "skglm==0.5", "celer==0.7.4", "adelie==1.1.52", "scikit-learn==1.9.1"]
+PACKAGES = [
+    "numpy<2",
+    "scipy",
+    "skglm==0.5",
+    "celer==0.7.4",
+    "adelie==1.1.52",
+    "scikit-learn==1.9.1",
+    "group-lasso==1.5.0",
+]
 OUT = Path("out/bench/solvers.jsonl")
 BARS = {"A10": 3, "A100": 8, "C10": 3, "C100": 3, "S10": 8, "L10": 4.5, "M10": 4}
 DEFAULT = "A10,A100,B10,B100,C10,C100,D10,D100,E10,S10,S100,V10,L10,L30,K10,M10,M30,N10"
