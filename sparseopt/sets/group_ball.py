@@ -9,7 +9,7 @@ import numpy as np
 from .._array import Array, namespace, write
 from ..groups import Groups
 from .convex import ConvexSet
-from .entries import checked_array, checked_radius, double, like
+from .entries import checked_array, checked_radius, like, number, with_headroom
 from .threshold import excess_over, shrunk_to_sum
 from .top_groups import checked_groups, group_norms
 
@@ -32,12 +32,14 @@ class GroupBall(ConvexSet):
         Raises ValueError for an array that does not fit the groups, and for entries that are NaN or infinite.
         """
         v = checked_array(v)
-        norms = group_norms(self.groups, v)
-        left = shrunk_to_sum(norms, self.radius, float(namespace(v).finfo(v.dtype).eps))
+        x = with_headroom(v)
+        unit = 2.0**-20 if number(namespace(v).max(namespace(v).abs(v))) > 2.0**1000 else 1.0
+        norms = group_norms(self.groups, x)
+        left = shrunk_to_sum(norms, self.radius * unit, float(namespace(v).finfo(v.dtype).eps))
         if left is norms:
             return write(namespace(v).asarray(v, copy=True), out)
-        unit = self.groups.divide(double(v), like(np.where(norms > 0, norms, 1.0), v))
-        return write(namespace(v).astype(self.groups.scale(unit, like(left, v)), v.dtype), out)
+        direction = self.groups.divide(x, like(np.where(norms > 0, norms, 1.0), v))
+        return write(namespace(v).astype(self.groups.scale(direction, like(left / unit, v)), v.dtype), out)
 
     def excess(self, v: Any) -> float:
         """Relative excess of the sum of the norms over the radius; <= 0 inside."""

@@ -51,9 +51,9 @@ class KSupportBall(ConvexSet):
             return x * (radius / euclidean(a))
         head = np.where(np.isin(np.arange(len(a)), order[: self.k]), x, 0.0)
         last, following, size = a[order[self.k - 1]], a[order[self.k]], euclidean(head)
-        if size * following <= (size - radius) * last:  # (1 + mu) / last <= mu / following, mu = size / radius - 1
+        if radius * last <= size * (last - following):  # (1 + mu) / last <= mu / following, mu = size / radius - 1
             return head * (radius / size)
-        p = self._on_the_sphere(a, float(last), radius)
+        p = self._on_the_sphere(a, float(last), max(radius, 2.0**-200))  # below, the direction does not change any more
         return np.sign(x) * p * (radius / _norm(p, self.k))
 
     def _on_the_sphere(self, a: np.ndarray, pivot: float, radius: float) -> np.ndarray:
@@ -121,8 +121,10 @@ def _norm(x: np.ndarray, k: int) -> float:
     a = -np.sort(-np.abs(x))
     if np.count_nonzero(a) <= k:
         return euclidean(a)
+    largest = float(a[0])
+    a = a / largest
     tail = np.cumsum(a[::-1])[::-1]  # sum of a[i:]
     for full in range(k):
         if a[full] * (k - full) <= tail[full]:
-            return math.sqrt(float((a[:full] ** 2).sum()) + float(tail[full] ** 2) / (k - full))
+            return largest * math.sqrt(float((a[:full] ** 2).sum()) + float(tail[full] ** 2) / (k - full))
     raise AssertionError("the last entry of the head is at most the sum of the tail")

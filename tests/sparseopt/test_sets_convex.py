@@ -201,3 +201,13 @@ def test_balls_with_signs_are_exact(ball, signs):
         assert most <= (residual * p).sum() + 1e-14 * max(1.0, np.abs(v).max())
         done += 1
     assert done >= 400
+
+
+@pytest.mark.parametrize("size", [1.0, 1e150, 1.7e308])
+def test_equal_entries_are_shrunk_alike_however_large(size):
+    """The projection is unique, so that it has the symmetry of the point; norms may overflow where entries do not."""
+    v, pairs = np.full(8, size), so.Groups.uniform(4, 2)
+    np.testing.assert_allclose(L1Ball(0.8).project(v), np.full(8, 0.1), rtol=1e-14)
+    np.testing.assert_allclose(GroupBall(0.8, pairs).project(v), np.full(8, 0.2 / np.sqrt(2)), rtol=1e-14)
+    np.testing.assert_allclose(KSupportBall(0.8, 2).project(v), np.full(8, 0.1 * np.sqrt(2)), rtol=1e-14)
+    np.testing.assert_allclose(CappedSimplex(2).project(v), np.full(8, 0.25), rtol=1e-14)
