@@ -30,7 +30,8 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 TORCH = "2.13.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-EXTRAS = "cli,sklearn,certify,testing,figures,test,lint"
+EXTRAS = "cli,sklearn,certify,testing,figures,dask,pep,test,lint"
+TORCH_EXTRAS = "torch,hf,lightning,channels,onnx"  # what the tests of pruning use; they bring torch, which is installed first
 STAGES = ("interpreter", "packages", "native")
 
 
@@ -155,7 +156,8 @@ class Environment:
         say("installing the pinned packages")
         build = ["scikit-build-core", "nanobind"]
         build += [tool for tool in ("cmake", "ninja") if not shutil.which(tool)]
-        extras = read_requirements(EXTRAS)
+        torchless = os.environ.get("SPARSEOPT_TORCH", "") == "none"
+        extras = read_requirements(EXTRAS if torchless else f"{EXTRAS},{TORCH_EXTRAS}")
         if not self.pip("-c", "constraints.txt", *build, *extras):
             fail("the pinned packages could not be installed; see the message of pip above.")
         return None
