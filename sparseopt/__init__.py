@@ -1,6 +1,9 @@
 """sparseopt: group-sparse optimisation in which every claimed theorem is executable."""
 
-from . import certify, datasets, penalties, selection, sets, solvers, testing
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import penalties, sets
 from .datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from .gram import GramStatistics, accumulate_gram
 from .groups import Groups
@@ -35,6 +38,9 @@ from .soft_topk import (
 from .solution_path import Path, PathNotConverged
 from .solve import NotConverged, Result, Status, iterate, solve
 from .standardise import GroupStandardisation
+
+if TYPE_CHECKING:
+    from . import certify, datasets, selection, solvers, testing
 
 __version__ = "0.1.0"
 
@@ -91,3 +97,14 @@ __all__ = [
     "temperature_for",
     "testing",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Subpackages that defining a problem does not need are imported when they are first asked for."""
+    if name in ("certify", "datasets", "selection", "solvers", "testing"):
+        return import_module(f".{name}", __name__)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,10 +13,11 @@ from .datafits import Datafit
 from .problem import Problem, checked_problem
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import Result, Status, solve
-from .solvers import FISTA, GroupBCD
-from .solvers.gram_mode import GramPath, gram_pays
 from .standardise import GroupStandardisation
 from .unpenalised import refit, unpenalised_columns
+
+if TYPE_CHECKING:
+    from .solvers.gram_mode import GramPath
 
 FIT_TOLERANCE = 1e-12
 """Relative gap to which groups with a ridge alone are fitted; unpenalised ones are fitted to rounding."""
@@ -55,6 +56,8 @@ def _gradient_of_null_model(problem: Problem) -> np.ndarray:
     if len(chosen) == 0:
         return problem.gradient_at_zero.copy()
     if hasattr(penalty, "conjugate"):  # a ridge acts on these groups
+        from .solvers import FISTA
+
         null = Problem(columns, problem.datafit, penalty.restrict(penalty.unpenalised))
         z = columns @ solve(null, FISTA(), tol=FIT_TOLERANCE).w
     else:
@@ -175,6 +178,9 @@ def _solutions(
 
 def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> GramPath | None:
     """The path from the Gram matrix, where that pays and neither the solver nor its iterations are prescribed."""
+    from .solvers import GroupBCD
+    from .solvers.gram_mode import GramPath, gram_pays
+
     chosen = options["solver"] is not None or options["max_iter"] is not None
     treated = not chosen and GroupBCD.treats(problem) and gram_pays(problem, n_strengths, options["tol"])
     return GramPath(problem) if treated else None
@@ -182,6 +188,8 @@ def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> G
 
 def _learn_shared(problem: Problem, solver: Any) -> None:
     """What every problem of the path needs to know of the data, computed before they are derived from this one."""
+    from .solvers import GroupBCD
+
     _ = problem.gradient_at_zero
     by_descent = isinstance(solver, GroupBCD) or (solver is None and GroupBCD.treats(problem))
     if problem.smooth and not by_descent:
