@@ -59,6 +59,7 @@ bench: setup ## compiled block prox, projections and soft top-k against torch; p
 bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers
 	@$(PY) -m experiments.benchmarks.solvers
 	@$(PY) -m experiments.benchmarks.solver_cost
+	@$(PY) -m experiments.benchmarks.group_omp
 
 bench-gpu: setup ## the same on a CUDA device
 	@$(PY) -m experiments.benchmarks.block_prox --device cuda

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import venv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,7 @@ PACKAGES = [
     "adelie==1.1.52",
     "scikit-learn==1.9.1",
     "group-lasso==1.5.0",
+    "abess==0.4.11",
 ]
 OUT = Path("out/bench/solvers.jsonl")
 BARS = {"A10": 3, "A100": 8, "C10": 3, "C100": 3, "S10": 8, "L10": 4.5, "M10": 4}
@@ -54,19 +56,21 @@ def peers_for(name: str) -> list[str]:
 
 
 def peers_python() -> Path:
-    """Interpreter of the environment of the peers, made at the first call."""
-    python = PEERS / "bin" / "python"
-    if not python.exists():
+    """Interpreter of the environment of the peers, made at the first call and when the list of packages changed."""
+    python, installed = PEERS / "bin" / "python", PEERS / "packages.txt"
+    wanted = "\n".join(PACKAGES) + "\n"
+    if not installed.exists() or installed.read_text(encoding="utf-8") != wanted:
         print(f"==> making {PEERS.name}: {', '.join(PACKAGES)}", flush=True)
         venv.EnvBuilder(with_pip=True).create(PEERS)
         subprocess.run([python, "-m", "pip", "install", "-q", *PACKAGES], check=True)
+        installed.write_text(wanted, encoding="utf-8")
     return python
 
 
-def run(solver: str, instance: str, repeats: int) -> dict[str, object]:
+def run(solver: str, instance: str, repeats: int, worker: Path = WORKER) -> dict[str, Any]:
     """One worker process; a row with an error where it fails or takes too long."""
     python = sys.executable if solver == "sparseopt" else str(peers_python())
-    command = [python, str(WORKER), solver, instance, str(repeats)]
+    command = [python, str(worker), solver, instance, str(repeats)]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True, env=ONE_THREAD)
         return json.loads(result.stdout.splitlines()[-1])
@@ -77,20 +81,25 @@ def run(solver: str, instance: str, repeats: int) -> dict[str, object]:
         return {"solver": solver, "instance": instance, "error": last[:200]}
 
 
-def contest(instance: str, solvers: list[str], repeats: int) -> list[dict[str, object]]:
+def contest(instance: str, solvers: list[str], repeats: int, worker: Path = WORKER) -> list[dict[str, Any]]:
     """Ours, the peers, ours again; a slow solver's failure does not stop the others."""
-    rows = [run("sparseopt", instance, repeats)]
-    rows += [run(solver, instance, repeats) for solver in solvers]
-    return [*rows, run("sparseopt", instance, repeats)]
+    rows = [run("sparseopt", instance, repeats, worker)]
+    rows += [run(solver, instance, repeats, worker) for solver in solvers]
+    return [*rows, run("sparseopt", instance, repeats, worker)]
 
 
-def best(rows: list[dict[str, object]], ours: bool) -> tuple[float, str, float]:
+def stamp() -> dict[str, str]:
+    """What every row carries besides its measurement."""
+    return {"revision": revision(), "version": sparseopt.__version__, "machine": platform.processor() or "cpu"}
+
+
+def best(rows: list[dict[str, Any]], ours: bool) -> tuple[float, str, float]:
     """Smallest CPU seconds among rows that reached the gap, the solver, and its gap; inf where there is none."""
     reached = [r for r in rows if (r["solver"] == "sparseopt") == ours and "error" not in r and r["gap"] <= 1e-6]
     if not reached:
         return np.inf, "none", np.nan
-    row = min(reached, key=lambda r: min(r["seconds"]))  # type: ignore[arg-type]
-    return min(row["seconds"]), str(row["solver"]), float(row["gap"])  # type: ignore[arg-type]
+    row = min(reached, key=lambda r: min(r["seconds"]))
+    return min(row["seconds"]), str(row["solver"]), float(row["gap"])
 
 
 def main() -> None:
@@ -100,13 +109,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     OUT.parent.mkdir(parents=True, exist_ok=True)
-    stamp = {"revision": revision(), "version": sparseopt.__version__, "machine": platform.processor() or "cpu"}
     print(f"{'instance':10} {'ours s':>9} {'gap':>8}  {'best peer':10} {'s':>9} {'gap':>8} {'ratio':>6} {'bar':>5}")
     for instance in arguments.instances.split(","):
         solvers = arguments.solvers.split(",") if arguments.solvers else peers_for(instance)
         rows = contest(instance, solvers, arguments.repeats)
         with OUT.open("a") as file:
-            file.writelines(json.dumps(row | stamp) + "\n" for row in rows)
+            file.writelines(json.dumps(row | stamp()) + "\n" for row in rows)
         (mine, _, my_gap), (theirs, peer, gap) = best(rows, ours=True), best(rows, ours=False)
         ratio, bar = theirs / mine, BARS.get(instance, "")
         verdict = "" if bar == "" else ("" if ratio >= bar else " missed")
