@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-BASE = {"_array", "_native", "groups"}
+BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
 PROBLEM = BASE | FORMULAS | {"problem", "unpenalised"}
 SOLVERS = {"solve", "solvers", "path", "solution_path", "standardise", "certify"}
@@ -20,6 +20,7 @@ ALLOWED = {
     "_array": set(),
     "_native": set(),
     "groups": {"_array"},
+    "k_support": set(),
     "provenance": set(),
     **{part: BASE | {part} for part in FORMULAS},
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives

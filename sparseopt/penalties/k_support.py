@@ -8,24 +8,8 @@ import numpy as np
 
 from .._array import Array, floating, host, is_numpy, namespace, positive_scalar, write
 from ..groups import Groups
+from ..k_support import norm, shares
 from .group import _checked_groups
-
-
-def shares(c: np.ndarray, k: int) -> tuple[np.ndarray, float]:
-    """f_g = min(1, c_g / theta) [G] with sum f = k, and theta, for c [G] >= 0.
-
-    With c sorted decreasingly, m is the smallest number with (k - m) c_{m+1} <= sum_{i > m} c_i, the m largest have
-    f = 1, and theta = sum_{i > m} c_i / (k - m).  With fewer than k entries above 0, theta = 0 and those have f = 1.
-    Source: ledger B4.
-    """
-    ordered = -np.sort(-c)
-    tails = np.cumsum(ordered[::-1])[::-1]
-    if k >= len(c):
-        return np.ones(len(c)), 0.0
-    left = k - np.arange(k)
-    m = int(np.argmax(left * ordered[:k] <= tails[:k] * (1 + 4 * np.finfo(float).eps)))
-    theta = float(tails[m] / (k - m))
-    return (np.minimum(1.0, c / theta) if theta > 0 else (c > 0).astype(float)), theta
 
 
 class KSupport:
@@ -56,7 +40,8 @@ class KSupport:
     def value(self, w: Array) -> Array:
         """Penalty of w [p] or [p, T]; a scalar array.  Relative error some ulp."""
         w = floating(w)
-        return _scalar(self.lam * _value(_norms(self.groups, w), self.k, 1), w)
+        size = norm(_norms(self.groups, w), self.k)
+        return _scalar(self.lam * size * size, w)
 
     def prox(self, v: Array, step: float = 1.0, out: Array | None = None) -> Array:
         """argmin over w of |w - v|^2 / 2 + step * penalty(w), for v [p] or [p, T] and step >= 0.
@@ -132,7 +117,7 @@ class SmartDecay:
     def value(self, w: Array) -> Array:
         """lam (sum_{i <= m} a_(i)^2 + (sum_{i > m} a_(i)^(2/3))^3 / (k - m)^2) for w [p] or [p, T], a_(i) sorted."""
         w = floating(w)
-        return _scalar(self.lam * _value(_norms(self.groups, w), self.k, 2), w)
+        return _scalar(self.lam * _decay(_norms(self.groups, w), self.k), w)
 
     def gradient(self, w: Array) -> Array:
         """2 lam w_g / f_g^2 at w [p] or [p, T]; zero groups get 0, where the slope may be infinite."""
@@ -152,15 +137,15 @@ def checked_k(k: Any, groups: Groups) -> int:
     return int(k)
 
 
-def _value(norms: np.ndarray, k: int, power: int) -> float:
-    """min over f of sum a_g^2 / f_g^power, 0 <= f <= 1, sum f = k, for a = norms [G]; power 1 or 2."""
+def _decay(norms: np.ndarray, k: int) -> float:
+    """min over f of sum a_g^2 / f_g^2, 0 <= f <= 1, sum f = k, for a = norms [G]."""
     largest = float(norms.max())
     if largest == 0 or not np.isfinite(largest):
         return largest
     a = norms / largest  # the squares stay in range
-    f, _ = shares(a if power == 1 else a ** (2 / 3), k)
+    f, _ = shares(a ** (2 / 3), k)
     stretched = np.divide(a, f, out=np.zeros_like(a), where=a > 0)
-    return float(stretched @ (a if power == 1 else stretched)) * largest * largest
+    return float(stretched @ stretched) * largest * largest
 
 
 def _prox_shares(norms: np.ndarray, s: float, k: int) -> np.ndarray:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, host, namespace, write
+from ..k_support import norm
 from .capped_simplex import capped_threshold
 from .convex import ConvexSet
 from .entries import checked_array, checked_count, checked_radius, double, euclidean, like
@@ -54,14 +55,14 @@ class KSupportBall(ConvexSet):
         if radius * last <= size * (last - following):  # (1 + mu) / last <= mu / following, mu = size / radius - 1
             return head * (radius / size)
         p = self._on_the_sphere(a, float(last), max(radius, 2.0**-200))  # below, the direction does not change any more
-        return np.sign(x) * p * (radius / _norm(p, self.k))
+        return np.sign(x) * p * (radius / norm(p, self.k))
 
     def _on_the_sphere(self, a: np.ndarray, pivot: float, radius: float) -> np.ndarray:
         """The shrunk a [n] of norm radius: log norm is a decreasing function of log alpha, solved by regula falsi."""
 
         def excess(exponent: float) -> tuple[float, np.ndarray]:
             p = _shrunk(a, pivot, 2.0**exponent, self.k)
-            return (math.log(_norm(p, self.k) / radius) if p is not None else math.inf), a if p is None else p
+            return (math.log(norm(p, self.k) / radius) if p is not None else math.inf), a if p is None else p
 
         low, high = -60.0, 60.0 + abs(math.log2(radius))
         (at_low, _), (at_high, p) = excess(low), excess(high)
@@ -86,7 +87,7 @@ class KSupportBall(ConvexSet):
         if self.radius == 0 or largest == 0:
             return np.inf if largest > 0 else -1.0
         with np.errstate(over="ignore"):
-            return float(_norm(x / largest, self.k) * np.divide(largest, self.radius)) - 1.0
+            return float(norm(np.abs(x / largest), self.k) * np.divide(largest, self.radius)) - 1.0
 
     def support_function(self, y: Any) -> float:
         """max of <w, y> over the ball: radius times the Euclidean norm of the k largest magnitudes of y."""
@@ -114,17 +115,3 @@ def _shrunk(a: np.ndarray, pivot: float, alpha: float, k: int) -> np.ndarray | N
     if mu < 0:
         return None
     return np.where(theta > 0, a * theta / np.where(theta > 0, theta + mu, 1.0), 0.0)
-
-
-def _norm(x: np.ndarray, k: int) -> float:
-    """k-support norm of x [n], max |x| <= 1: theta_i = min(1, alpha |x_i|) with sum k, the largest entries first."""
-    a = -np.sort(-np.abs(x))
-    if np.count_nonzero(a) <= k:
-        return euclidean(a)
-    largest = float(a[0])
-    a = a / largest
-    tail = np.cumsum(a[::-1])[::-1]  # sum of a[i:]
-    for full in range(k):
-        if a[full] * (k - full) <= tail[full]:
-            return largest * math.sqrt(float((a[:full] ** 2).sum()) + float(tail[full] ** 2) / (k - full))
-    raise AssertionError("the last entry of the head is at most the sum of the tail")

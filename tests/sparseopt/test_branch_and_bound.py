@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import itertools
+import sys
 import time
 from fractions import Fraction
 
@@ -12,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sparseopt as so
-from sparseopt.solvers import BranchAndBound
+from sparseopt.solvers import BranchAndBound, branch_and_bound
+from sparseopt.solvers.relaxation import relax
 
 E1_DESIGN = np.array([[1, 0, 2 / 3], [0, 1, 2 / 3], [0, 0, 1 / 3]])
 
@@ -182,3 +185,34 @@ def test_forty_groups_of_three_with_a_hundred_samples(penalty):
     optimum = BranchAndBound().prove(problem)
     assert optimum.proved, optimum.reason
     print(f"{time.process_time() - start:.1f} CPU seconds, {optimum.nodes} nodes")  # a report, never a timed test
+
+
+def test_without_threadpoolctl_the_search_is_the_same(monkeypatch):
+    """BLAS keeps its threads then, and nothing else changes."""
+    problem = planted(3, mcp)
+    limited = BranchAndBound().prove(problem)
+    monkeypatch.setitem(sys.modules, "threadpoolctl", None)  # importing it raises ImportError
+    with pytest.raises(ImportError):
+        importlib.import_module("threadpoolctl")
+    free = BranchAndBound().prove(problem)
+    assert limited.proved
+    assert free.proved
+    assert free.objective == pytest.approx(limited.objective, rel=1e-9)
+
+
+def test_blas_has_one_thread_during_the_search_and_its_own_number_afterwards(monkeypatch):
+    """As threadpoolctl sees it, which is a dependency of scikit-learn."""
+    control = pytest.importorskip("threadpoolctl")
+    seen = []
+    monkeypatch.setattr(branch_and_bound, "relax", lambda *a, **k: seen.append(threads(control)) or relax(*a, **k))
+    with control.threadpool_limits(2):
+        before = threads(control)
+        BranchAndBound().prove(planted(3, mcp))
+        assert threads(control) == before
+    assert seen
+    assert all(count == {1} for count in seen)
+
+
+def threads(control):
+    """Numbers of threads of the BLAS libraries that are loaded."""
+    return {pool["num_threads"] for pool in control.threadpool_info() if pool["user_api"] == "blas"}
