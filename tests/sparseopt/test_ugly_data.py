@@ -249,10 +249,14 @@ def test_columns_far_from_zero(mean, solver, loss):
 def test_limits_return_with_a_status(loss, intercept, solver):
     problem = lasso(design(20, 60), datafit(loss, n=20, intercept=intercept), ratio=1e-3)
     start = time.perf_counter()
-    timed = so.solve(problem, solver, tol=0.0, time_limit=0.3, max_iter=10**9, throw=False)
+    timed = so.solve(problem, solver, tol=0.0, time_limit=0.1, max_iter=10**9, throw=False)
     assert time.perf_counter() - start < 10
     assert timed.status in (so.Status.TIME_LIMIT, so.Status.STALLED, so.Status.CONVERGED)
     short = so.solve(problem, solver, tol=0.0, max_iter=2, throw=False)
-    assert short.status in (so.Status.MAX_ITER, so.Status.STALLED)
     assert short.n_iter <= 2
     assert np.isfinite(short.w).all()
+    if short.status is so.Status.CONVERGED:  # two rounds of block descent, many sweeps each, can reach a gap of 0
+        assert short.gap == 0.0
+        assert so.certify.duality_gap(problem, short.w, tol=1e-10).verdict == "proved"
+    else:
+        assert short.status in (so.Status.MAX_ITER, so.Status.STALLED)
