@@ -12,7 +12,15 @@ from pathlib import Path
 
 from experiments.runner import ROOT
 
-from . import fig_inverse_sum_dominates, fig_lambda_window, fig_one_group_global_optimum, fig_two_groups
+from . import (
+    fig_inverse_sum_dominates,
+    fig_lambda_window,
+    fig_one_group_global_optimum,
+    fig_smart_decay_penalty,
+    fig_soft_topk_is_well_posed,
+    fig_soft_topk_limit,
+    fig_two_groups,
+)
 from .expected import accept
 from .real_data import problems
 from .recorded import MissingDataError, Recorded
@@ -20,7 +28,17 @@ from .report import verdict_text, write_report
 from .style import house_style, save
 
 FIGURES = {
-    **{figure.NAME: figure for figure in (fig_one_group_global_optimum, fig_lambda_window, fig_inverse_sum_dominates)},
+    **{
+        figure.NAME: figure
+        for figure in (
+            fig_one_group_global_optimum,
+            fig_lambda_window,
+            fig_inverse_sum_dominates,
+            fig_soft_topk_is_well_posed,
+            fig_soft_topk_limit,
+            fig_smart_decay_penalty,
+        )
+    },
     **fig_two_groups.FIGURES,
 }
 """Theorem, or solver in the plane -> what draws its figure."""

@@ -21,6 +21,15 @@ DIGITS = 6
 
 Table = dict[str, list[Any]]
 
+CURVES = (
+    ("soft_topk_is_well_posed", "masks", 3),
+    ("soft_topk_is_well_posed", "slopes", 4),
+    ("soft_topk_limit", "errors", 6),
+    ("smart_decay_penalty", "balls", 20),
+    ("smart_decay_penalty", "growth", 5),
+)
+"""Theorem, curve, and which part of its rows is committed: every third, fourth, ..."""
+
 
 def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
     """Name -> function that makes the table from the recorded data.  Numbers are not rounded yet."""
@@ -44,6 +53,7 @@ def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
         "lambda_window.active": lambda: _columns(
             recorded.window_rows("active"), ("dataset", "lam_ratio", "n_active", "in_window", "verdict")
         ),
+        **{f"{theorem}.{curve}": _thinner(recorded, theorem, curve, step) for theorem, curve, step in CURVES},
         "two_groups.paths": lambda: _paths([row for row in recorded.two_groups if row["type"] == "path"]),
         "two_groups.resting": lambda: _points([row for row in recorded.two_groups if row["type"] == "resting"]),
         "two_groups.contours": lambda: _grids([row for row in recorded.two_groups if row["type"] == "grid"]),
@@ -78,6 +88,10 @@ def _columns(rows: Iterable[Mapping[str, Any]], names: tuple[str, ...]) -> Table
 def _thinned(curve: Mapping[str, np.ndarray], step: int) -> Table:
     """Every step-th row."""
     return {name: list(values[::step]) for name, values in curve.items()}
+
+
+def _thinner(recorded: Recorded, theorem: str, curve: str, step: int) -> Callable[[], Table]:
+    return lambda: _thinned(recorded.curve(theorem, curve), step)
 
 
 def _medians(curve: Mapping[str, np.ndarray]) -> Table:

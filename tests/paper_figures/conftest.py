@@ -6,6 +6,7 @@ import pytest
 from small_recordings import curves, plane_rows, study_rows, verdict_row, write_curve, write_study
 
 from paper_figures.recorded import Recorded
+from theory import THEOREMS
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def folder(tmp_path):
         write_curve(out, name, columns)
     write_study(out, study_rows())
     write_study(out, plane_rows(), study="two_groups", seed=7)
-    names = ("inverse_sum_dominates", "one_group_global_optimum", "lambda_window")
+    names = [theorem.name for theorem in THEOREMS]
     (out / "theory" / "verdicts.json").write_text(json.dumps([verdict_row(name) for name in names]))
     return out
 

@@ -1,9 +1,13 @@
 """Small recorded data in the formats that theory and experiments write."""
 
 import csv
+import functools
 import json
 
 import numpy as np
+
+from paper_figures.expected import CURVES
+from theory import THEOREMS
 
 QS = ("Power(1/2)", "Power(2/3)", "Log(1)", "Ratio", "ExpMask")
 
@@ -195,4 +199,11 @@ def curves():
             "explicit": distance / 3,
             "observed": np.minimum(distance, 1),
         },
-    }
+    } | {f"{name}.{curve}": columns for name in sorted({c[0] for c in CURVES}) for curve, columns in real(name).items()}
+
+
+@functools.cache
+def real(name):
+    """The curves of a theorem that are quickly made."""
+    (theorem,) = (t for t in THEOREMS if t.name == name)
+    return theorem.curves(7)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
+import theory
 from theory import Counterexample, Evidence, check
 from theory.instances import quadratic
 from theory.sequential_attention.inverse_sum_dominates import THEOREM as DOMINATES
@@ -17,10 +18,15 @@ from theory.sequential_attention.one_group_global_optimum import THEOREM as OPTI
 from theory.sequential_attention.one_group_global_optimum import two_groups_instance
 from theory.sequential_attention.scalar_functions import ExactRatio
 from theory.sequential_attention.strength import AtStrength
+from theory.smart import soft_topk_limit as limit
+from theory.smart.smart_decay_penalty import THEOREM as DECAY
+from theory.smart.soft_topk_is_well_posed import THEOREM as WELL_POSED
+from theory.smart.soft_topk_limit import THEOREM as LIMIT
 
 subadditivity = importlib.import_module("sparseopt.certify.subadditivity")
 duality_gap = importlib.import_module("sparseopt.certify.duality_gap")
 global_gap = importlib.import_module("sparseopt.certify.global_gap")
+k_support = importlib.import_module("sparseopt.penalties.k_support")
 
 
 def verdict(theorem, n=8):
@@ -28,7 +34,7 @@ def verdict(theorem, n=8):
     return check(replace(theorem, fixed=without_data), n).verdict
 
 
-@pytest.mark.parametrize("theorem", [DOMINATES, OPTIMUM, WINDOW], ids=lambda t: t.name)
+@pytest.mark.parametrize("theorem", theory.THEOREMS, ids=lambda t: t.name)
 def test_nothing_planted(theorem):
     assert verdict(theorem) == "holds"
 
@@ -169,3 +175,39 @@ def test_a_conclusion_off_by_a_thousand_tolerances():
 def test_undefined_evidence_fails():
     assert not Evidence("NaN", float("nan"), 0.0).passed
     assert not Evidence("NaN", 0.0, float("nan"), 1.0).passed
+
+
+def test_jacobian_without_its_rank_one_part(monkeypatch):
+    def diagonal(self, g, out=None):
+        f = so.soft_topk(self._x, self.k, self.tau)
+        return f * (1 - f) * g / self.tau
+
+    monkeypatch.setattr(so.SoftTopK, "vjp", diagonal)
+    assert verdict(WELL_POSED) == "fails"
+
+
+def test_masks_of_twice_the_temperature(monkeypatch):
+    right = so.soft_topk
+    monkeypatch.setattr(so, "soft_topk", lambda x, k, tau: right(x, k, 2 * tau))
+    assert verdict(WELL_POSED) == "fails"
+    assert verdict(LIMIT) == "fails"
+
+
+def test_bound_with_the_full_gap_in_the_exponent(monkeypatch):
+    right = limit.bounds
+    monkeypatch.setattr(limit, "bounds", lambda i: right(replace_tau(i)))
+    assert verdict(LIMIT) == "fails"
+
+
+def replace_tau(instance):
+    return replace(instance, tau=instance.tau / 2)
+
+
+def test_masks_that_are_not_capped(monkeypatch):
+    monkeypatch.setattr(k_support, "shares", lambda c, k: (k * c / c.sum(), float(c.sum() / k)))
+    assert verdict(DECAY, n=30) == "fails"
+
+
+def test_k_support_norm_where_omega_is_meant(monkeypatch):
+    monkeypatch.setattr(so.SmartDecay, "value", lambda self, w: self.companion.value(w))
+    assert verdict(DECAY, n=30) == "fails"
