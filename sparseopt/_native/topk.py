@@ -15,6 +15,8 @@ from .loader import core
 
 DONE, NAN, MANY_INFINITE, FEW_FINITE, CHANGED, REFUSED = 0, 1, 2, 3, 4, -1
 
+SUFFIX = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
+
 MESSAGES = {
     NAN: "row {row} of x has NaN: drop or impute these entries, or mask them with -inf",
     MANY_INFINITE: "row {row} of x has more entries +inf than k = {k}: raise k, or make some of them finite",
@@ -79,3 +81,36 @@ def thresholds(state: Any, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     result = np.empty((3, rows))
     state.thresholds(result[0].ctypes.data, result[1].ctypes.data, result[2].ctypes.data)
     return result[0], result[1], result[2]
+
+
+def cuda_bytes(rows: int, n: int) -> int:
+    """Size of the workspace of `forward_cuda_ptr` for rows [rows, n]; 0 where CUDA was not compiled in."""
+    return core.topk_cuda_bytes(rows, n)
+
+
+def forward_cuda_ptr(
+    x: int, out: int, work: int, codes: int, shape: tuple[int, int], k: int, tau: float, dtype: np.dtype,
+    *, device: int = 0, stream: int = 0,
+) -> None:  # fmt: skip
+    """f of the rows of x [rows, n] = shape into out, at addresses on a CUDA device, unchecked, queued on a stream.
+
+    work: `cuda_bytes` of memory there, which keeps the thresholds.  codes: int32 [rows] there, set to DONE, NAN,
+    MANY_INFINITE or FEW_FINITE; the rows that are not DONE are NaN.  Nothing waits for the device.
+    Raises RuntimeError with CUDA's error code when a launch fails, -1 when CUDA was not compiled in.
+    """
+    function = getattr(core, "topk_forward_cuda_" + SUFFIX[np.dtype(dtype)])
+    _check_launch(function(x, out, work, codes, *shape, k, tau, device, stream))
+
+
+def backward_cuda_ptr(
+    x: int, g: int, out: int, work: int, shape: tuple[int, int], k: int, tau: float, dtype: np.dtype,
+    *, device: int = 0, stream: int = 0,
+) -> None:  # fmt: skip
+    """(v g - v (v'g) / sum v) / tau, v = f (1 - f), after `forward_cuda_ptr` with this x and work; out may be g."""
+    function = getattr(core, "topk_backward_cuda_" + SUFFIX[np.dtype(dtype)])
+    _check_launch(function(x, g, out, work, *shape, k, tau, device, stream))
+
+
+def _check_launch(code: int) -> None:
+    if code:
+        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")

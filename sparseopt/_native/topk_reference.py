@@ -149,7 +149,11 @@ class State:
         self, x: np.ndarray, y: np.ndarray | None, g: np.ndarray, out: np.ndarray, k: int, tau: float, threads: int
     ) -> tuple[int, int]:
         """out = (v g - v (v'g) / sum v) / tau row by row, v = f (1 - f)."""
-        if not plain(x, g, out) or not plain(x, g if y is None else y, out):
+        same = out.ctypes.data == g.ctypes.data
+        kept = [x if y is None else y, *([] if same else [g])]
+        if not plain(x, g, out) or not plain(x, *kept, out):
+            return REFUSED, 0
+        if any(np.may_share_memory(a, out) for a in (x, *kept)):
             return REFUSED, 0
         rows, gradients = x.reshape(-1, self.n).astype(np.float64), g.reshape(-1, self.n).astype(np.float64)
         result = np.zeros_like(gradients)

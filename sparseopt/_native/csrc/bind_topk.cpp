@@ -96,6 +96,29 @@ answer backward(const state<T>& s, nb::handle x, nb::handle y, nb::handle g, nb:
                       (uintptr_t)to.view.buf, shape.rows, shape.n, k, tau, threads);
 }
 
+template <class T>
+int forward_cuda(uintptr_t x, uintptr_t y, uintptr_t work, uintptr_t codes, int64_t rows, int64_t n, int64_t k, double tau,
+                 int device, uintptr_t stream) {
+  nb::gil_scoped_release unlocked;
+  return so_topk_forward_cuda((const T*)x, (T*)y, (void*)work, (int32_t*)codes, {rows, n, k, tau}, so_stream{device, (void*)stream});
+}
+
+template <class T>
+int backward_cuda(uintptr_t x, uintptr_t g, uintptr_t out, uintptr_t work, int64_t rows, int64_t n, int64_t k, double tau,
+                  int device, uintptr_t stream) {
+  nb::gil_scoped_release unlocked;
+  return so_topk_backward_cuda((const T*)x, (const T*)g, (T*)out, (void*)work, {rows, n, k, tau}, so_stream{device, (void*)stream});
+}
+
+template <class T> void define_cuda(nb::module_& m, const char* forward_name, const char* backward_name) {
+  m.def(forward_name, forward_cuda<T>, nb::arg("x").noconvert(), nb::arg("y").noconvert(), nb::arg("work").noconvert(),
+        nb::arg("codes").noconvert(), nb::arg("rows").noconvert(), nb::arg("n").noconvert(), nb::arg("k").noconvert(),
+        nb::arg("tau").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
+  m.def(backward_name, backward_cuda<T>, nb::arg("x").noconvert(), nb::arg("g").noconvert(), nb::arg("out").noconvert(),
+        nb::arg("work").noconvert(), nb::arg("rows").noconvert(), nb::arg("n").noconvert(), nb::arg("k").noconvert(),
+        nb::arg("tau").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
+}
+
 template <class T> void define(nb::module_& m, const char* name) {
   nb::class_<state<T>>(m, name)
       .def(nb::init<>())
@@ -120,4 +143,7 @@ template <class T> void define(nb::module_& m, const char* name) {
 void so_define_topk(nb::module_& m) {
   define<float>(m, "TopK_f32");
   define<double>(m, "TopK_f64");
+  define_cuda<float>(m, "topk_forward_cuda_f32", "topk_backward_cuda_f32");
+  define_cuda<double>(m, "topk_forward_cuda_f64", "topk_backward_cuda_f64");
+  m.def("topk_cuda_bytes", so_topk_cuda_bytes, nb::arg("rows").noconvert(), nb::arg("n").noconvert());
 }

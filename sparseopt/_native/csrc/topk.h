@@ -4,7 +4,9 @@
 #include <float.h>
 #include <math.h>
 #include <stdint.h>
+#include <string.h>
 
+#include "block.h"   // so_stream
 #include "radial.h"  // SO_HD
 
 // f = 1 / (1 + 2^u),  u = (x - pivot) slope + shift,  with x - pivot kept within [least, most], where |u| stays below the exponent
@@ -98,12 +100,46 @@ SO_HD double so_balance_step(so_balance b, double shift, double* lo, double* hi)
   if (b.h > 0.0) *hi = shift;
   else *lo = shift;
   const double next = shift - b.h / (b.slope > 1e-9 ? b.slope : 1e-9);
-  if (next > *lo && next < *hi) return next;
+  if (next >= *lo && next <= *hi) return next;
   return isfinite(*lo) && isfinite(*hi) ? 0.5 * (*lo + *hi) : shift - b.h;
+}
+
+// Floating-point numbers as integers of the same order, and back.
+SO_HD int64_t so_key(double a) {
+  int64_t i;
+  memcpy(&i, &a, sizeof i);
+  return i < 0 ? i ^ INT64_MAX : i;
+}
+SO_HD int64_t so_key(float a) {
+  int32_t i;
+  memcpy(&i, &a, sizeof i);
+  return i < 0 ? i ^ INT32_MAX : i;
+}
+SO_HD void so_from_key(int64_t key, double* a) {
+  const int64_t i = key < 0 ? key ^ INT64_MAX : key;
+  memcpy(a, &i, sizeof i);
+}
+SO_HD void so_from_key(int64_t key, float* a) {
+  const int32_t i = (int32_t)(key < 0 ? key ^ INT32_MAX : key);
+  memcpy(a, &i, sizeof i);
 }
 
 // What came of a row.
 enum so_topk_code { SO_TOPK_DONE = 0, SO_TOPK_NAN = 1, SO_TOPK_MANY_INFINITE = 2, SO_TOPK_FEW_FINITE = 3, SO_TOPK_CHANGED = 4 };
+
+// What the special entries of a row of n settle: whether it can be solved, and whether `value` is f of every finite entry.
+struct so_settled {
+  int code;
+  bool constant;
+  double value;
+};
+SO_HD so_settled so_topk_settle(int64_t positive, int64_t negative, int64_t nan, int64_t n, int64_t k) {
+  const int64_t finite = n - positive - negative;
+  if (nan) return {SO_TOPK_NAN, false, 0.0};
+  if (positive > k) return {SO_TOPK_MANY_INFINITE, false, 0.0};
+  if (positive + finite < k) return {SO_TOPK_FEW_FINITE, false, 0.0};
+  return {SO_TOPK_DONE, positive == k || positive + finite == k, positive == k ? 0.0 : 1.0};
+}
 
 struct so_topk_shape {
   int64_t rows, n, k;
@@ -129,3 +165,12 @@ int so_topk_backward(const so_topk_state<T>* state, const T* x, const T* y, cons
 
 // pivots, shifts, spreads [rows]: the thresholds and sum f (1 - f); a shift of +-inf where all f of finite entries are 1 or 0.
 template <class T> void so_topk_thresholds(const so_topk_state<T>* state, double* pivots, double* shifts, double* spreads);
+
+// On a CUDA device, queued on a stream; all pointers there. work: so_topk_cuda_bytes, kept from forward to backward; codes [rows]:
+// an so_topk_code each, and a row that is not SO_TOPK_DONE is NaN. out must not be x; in the backward pass it may be g.
+// Returns as so_block_prox_cuda does.
+int64_t so_topk_cuda_bytes(int64_t rows, int64_t n);
+template <class T>
+int so_topk_forward_cuda(const T* x, T* y, void* work, int32_t* codes, const so_topk_shape& shape, so_stream stream);
+template <class T>
+int so_topk_backward_cuda(const T* x, const T* g, T* out, void* work, const so_topk_shape& shape, so_stream stream);

@@ -38,14 +38,9 @@ template <class T> struct row_problem {
   }
 
   int settle(const special& s) {
-    const int64_t finite = e.n - s.positive - s.negative;
+    const so_settled found = so_topk_settle(s.positive, s.negative, s.nan, e.n, k);
     state.how = unsolved;
-    if (s.nan) return SO_TOPK_NAN;
-    if (s.positive > k) return SO_TOPK_MANY_INFINITE;
-    if (s.positive + finite < k) return SO_TOPK_FEW_FINITE;
-    if (s.positive == k) return fill(0.0);
-    if (s.positive + finite == k) return fill(1.0);
-    return SO_TOPK_DONE;
+    return found.constant ? fill(found.value) : found.code;
   }
 
   int finish(threshold_search<T>& search) {
@@ -76,11 +71,14 @@ template <class T> struct row_problem {
 
   // Where the k-th entry is likely one of many equal ones, it takes two counts to know. false: it is not, or is next to inf.
   bool by_tie(threshold_search<T>& search, T value) {
-    const int64_t above = count_above(e, value);
-    if (above > k || count_above(e, before(value)) < k) return false;
+    const int64_t above = count_above(e, value), with_ties = count_above(e, before(value));
+    if (above > k || with_ties < k) return false;
     const selection<T> top = select_around(e, k, value, above);
     if (!isfinite(top.gap)) return false;
-    search.by_balance(top, 0.0);
+    // the shift where all others are 0 or 1
+    const double shift = above == k || with_ties == k ? 0.0 : log((double)(k - above) / (double)(with_ties - k));
+    search.t = {(double)top.pivot, shift};
+    if (top.gap > 0.0 || search.by_powers(6, 3) != solved) search.by_balance(top, shift);
     return true;
   }
 
@@ -105,13 +103,16 @@ template <class T> struct row_problem {
         return SO_TOPK_DONE;
       }
     }
+    search.tied = guess.tied;
+    search.level = guess.middle;
+    if (guess.alone && by_tie(search, guess.middle)) return finish(search);
     search.t = {(double)guess.middle, 0.0};
     threshold_search<T> small(guess.taken, guess.wanted, tau, guess.wanted);
     small.t = search.t;
     if (small.by_powers(6, 12) == solved) search.t = small.t;
     const outcome o = search.by_powers(6, 4);
     if (o == found_nan) return SO_TOPK_NAN;
-    return o == solved || (guess.tied && by_tie(search, guess.middle)) ? finish(search) : from_selection(search);
+    return o == solved || (guess.tied && !guess.alone && by_tie(search, guess.middle)) ? finish(search) : from_selection(search);
   }
 
   int solve(bool warm) {
@@ -260,3 +261,13 @@ template <class T> void so_topk_thresholds(const so_topk_state<T>* state, double
   template void so_topk_thresholds(const so_topk_state<T>*, double*, double*, double*);
 SO_TOPK_FOR(float)
 SO_TOPK_FOR(double)
+
+#ifndef SO_WITH_CUDA
+int64_t so_topk_cuda_bytes(int64_t, int64_t) { return 0; }
+template <class T> int so_topk_forward_cuda(const T*, T*, void*, int32_t*, const so_topk_shape&, so_stream) { return -1; }
+template <class T> int so_topk_backward_cuda(const T*, const T*, T*, void*, const so_topk_shape&, so_stream) { return -1; }
+template int so_topk_forward_cuda(const float*, float*, void*, int32_t*, const so_topk_shape&, so_stream);
+template int so_topk_forward_cuda(const double*, double*, void*, int32_t*, const so_topk_shape&, so_stream);
+template int so_topk_backward_cuda(const float*, const float*, float*, void*, const so_topk_shape&, so_stream);
+template int so_topk_backward_cuda(const double*, const double*, double*, void*, const so_topk_shape&, so_stream);
+#endif

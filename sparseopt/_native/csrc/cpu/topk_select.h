@@ -2,35 +2,14 @@
 #pragma once
 #include "topk_passes.h"
 
-#include <string.h>
-
 namespace so_topk {
 
-// Floating-point numbers as integers of the same order.
-inline int64_t key(double a) {
-  int64_t i;
-  memcpy(&i, &a, sizeof i);
-  return i < 0 ? i ^ INT64_MAX : i;
-}
-inline int64_t key(float a) {
-  int32_t i;
-  memcpy(&i, &a, sizeof i);
-  return i < 0 ? i ^ INT32_MAX : i;
-}
-template <class T> T from_key(int64_t k);
-template <> inline float from_key<float>(int64_t k) {
-  const int32_t i = (int32_t)(k < 0 ? k ^ INT32_MAX : k);
-  float a;
-  memcpy(&a, &i, sizeof a);
+template <class T> T from_key(int64_t key) {
+  T a;
+  so_from_key(key, &a);
   return a;
 }
-template <> inline double from_key<double>(int64_t k) {
-  const int64_t i = k < 0 ? k ^ INT64_MAX : k;
-  double a;
-  memcpy(&a, &i, sizeof a);
-  return a;
-}
-template <class T> T before(T a) { return from_key<T>(key(a) - 1); }
+template <class T> T before(T a) { return from_key<T>(so_key(a) - 1); }
 
 template <class T> struct finite_range {
   T least, most;
@@ -43,11 +22,11 @@ template <class T> finite_range<T> range_of(const entries<T>& e) {
 // The smallest cut in [low, high] with at most `wanted` entries above it, or any with |count - wanted| <= slack. Bisection on
 // values first, then on the integers behind them, which ends.
 template <class T> T cut_at(const entries<T>& e, double wanted, double slack, T low, T high) {
-  int64_t a = key(low), b = key(high);
+  int64_t a = so_key(low), b = so_key(high);
   for (int step = 0; a < b; ++step) {
     const T middle = from_key<T>(a) / 2 + from_key<T>(b) / 2;
-    int64_t m = key(middle);
-    if (step > 24 || m < a || m >= b) m = a + (b - a) / 2;
+    int64_t m = so_key(middle);
+    if (step > 24 || m < a || m >= b) m = (a & b) + ((a ^ b) >> 1);  // their mean, where b - a overflows too
     const double count = (double)count_above(e, from_key<T>(m));
     if (fabs(count - wanted) <= slack) return from_key<T>(m);
     if (count > wanted) a = m + 1;
@@ -105,6 +84,7 @@ template <class T> struct estimate {
   T low, middle, high;
   double share;       // of the entries within `margin` of [low, high]
   bool tied;          // middle is the value of many entries
+  bool alone;         // and few others are within `margin` of it
   entries<T> taken;   // the sample
   double wanted;      // how many of the sample are in the top
 };
@@ -121,7 +101,10 @@ template <class T> estimate<T> estimate_cut(const entries<T>& e, int64_t k, doub
   r.low = r.wanted + reach > m - 0.5 ? -(T)inf : cut_at(r.taken, r.wanted + reach, 0.25 * deviation, before(range.least), r.middle);
   const int64_t beyond = count_above(r.taken, (T)((double)r.high + margin));
   r.share = ((double)count_above(r.taken, before((T)((double)r.low - margin))) - (double)beyond) / m;
-  r.tied = (count_above(r.taken, before(r.middle)) - count_above(r.taken, r.middle)) * 200 > r.taken.n;
+  const int64_t equal = count_above(r.taken, before(r.middle)) - count_above(r.taken, r.middle);
+  const int64_t near = count_above(r.taken, before((T)((double)r.middle - margin))) - count_above(r.taken, (T)((double)r.middle + margin));
+  r.tied = equal * 200 > r.taken.n;
+  r.alone = r.tied && (near - equal) * 20 < equal;
   return r;
 }
 

@@ -24,6 +24,8 @@ template <class T> struct threshold_search {
   so_threshold t;
   double spread = 0.0, total = 0.0;  // sum f (1 - f), sum f, after `write`
   bool flipped;
+  bool tied = false;  // `level` is the value of many entries, whose f has the same rounding error
+  T level = 0;
 
   threshold_search(entries<T> e, double k, double tau, double whole)
       : e(e), k(k), tau(tau), whole(whole), t{0.0, 0.0}, flipped(2.0 * k > (double)e.n) {}
@@ -106,6 +108,26 @@ template <class T> struct threshold_search {
     }
   }
 
+  // Gives the entries of the tied level what the others, as written, leave of the sum, instead of f in type T. false: that differs
+  // from f by more than rounding does.
+  bool write_level(T* y) {
+    const double m = (double)(count_above(e, before(level)) - count_above(e, level));
+    const so_logistic<T> l = logistic(flipped);
+    double s[2];
+    T written;
+    kernels<T>().output(&level, &written, 1, l, flipped, false, s);
+    const double f = (double)written, wanted = (k - (total - m * f)) / m;
+    const double logit = ((double)level - t.pivot) / tau + t.shift, exact = 1.0 / (1.0 + exp(-logit));
+    if (!(fabs(wanted - f) <= 1e-5 * std::min(f, 1.0 - f))) return false;
+    t.shift += m * (wanted - exact) / spread;
+    const T value = (T)wanted, same = level;
+    for_runs(e, [&](int64_t i, int64_t n) {
+      for (int64_t j = i; j < i + n; ++j) y[j] = e.x[j] == same ? value : y[j];
+    });
+    total += m * ((double)value - f);
+    return true;
+  }
+
   // y = f; corrects the threshold where the sum of what was written is off by more than rounding.
   void write(T* y) {
     const bool stream = e.n * (int64_t)sizeof(T) >= stream_bytes;
@@ -113,6 +135,7 @@ template <class T> struct threshold_search {
       write_once(y, stream);
       const double missing = k - total;
       if (!(fabs(missing) > accuracy<T>::sum * whole)) return;
+      if (sizeof(T) == 4 && tied && fabs(missing) < 1e-5 * spread && write_level(y)) return;
       if (!(fabs(missing) < 0.25 * spread && spread > least_spread * k)) break;  // the sum says nothing about the threshold
       t.shift += missing / spread;
     }

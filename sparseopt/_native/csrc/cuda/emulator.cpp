@@ -4,6 +4,10 @@
 #include "block.cuh"
 #include "projection.cuh"
 
+#define SO_TOPK_THREADS 64  // two warps
+#define SO_TOPK_CHUNK 512   // so that short rows have several
+#include "topk.cuh"
+
 namespace {
 
 template <class T> int run(const T* w, T* out, T* norms, const int64_t* shape, int kind, double parameter, const double* step, int per_block) {
@@ -49,6 +53,25 @@ SO_EMULATED(double, so_emulated_block_prox_f64)
   }
 SO_EMULATED_PROJECTIONS(float, f32)
 SO_EMULATED_PROJECTIONS(double, f64)
+
+SO_EXPORTED int64_t so_emulated_topk_bytes(int64_t rows, int64_t n) { return so_topk_workspace(rows, n); }
+
+// s: rows, n, k. g: null in the forward pass.
+template <class T> void run_topk(const T* x, const T* g, T* out, void* work, int32_t* codes, const int64_t* s, double tau) {
+  const so_topk_launch<T> a = so_topk_arguments(x, g, out, work, codes, so_topk_shape{s[0], s[1], s[2], tau});
+  const auto launch = [](auto kernel, int64_t blocks, const so_topk_launch<T>& arguments, int pass) {
+    emulator::launch((unsigned)blocks, SO_TOPK_THREADS, [=] { kernel(arguments, pass); });
+  };
+  if (g) so_topk_queue_backward(a, launch);
+  else so_topk_queue_forward(a, launch);
+}
+#define SO_EMULATED_TOPK(T, suffix)                                                                                        \
+  SO_EXPORTED void so_emulated_topk_##suffix(const T* x, const T* g, T* out, void* work, int32_t* codes, const int64_t* s, \
+                                             double tau) {                                                                 \
+    run_topk(x, g, out, work, codes, s, tau);                                                                              \
+  }
+SO_EMULATED_TOPK(float, f32)
+SO_EMULATED_TOPK(double, f64)
 
 // A kernel whose threads disagree about a barrier: the emulator must say so. Returns 1 when it did.
 extern "C" __attribute__((visibility("default"))) int so_emulated_divergence() {

@@ -1,5 +1,6 @@
 // Runs the body of a CUDA kernel on the host, for tests: thread blocks one after another, each thread a coroutine (ucontext).
-// Covers threadIdx.x, blockIdx.x, blockDim.x, static __shared__, __syncthreads and __shfl_xor_sync; one-dimensional launches.
+// Covers threadIdx.x, blockIdx.x, blockDim.x, static __shared__, __syncthreads, __shfl_xor_sync and atomicAdd; one-dimensional
+// launches.
 // Finds wrong indices and divergent barriers; not races, memory order or speed.
 #pragma once
 #include <stdint.h>
@@ -118,3 +119,10 @@ template <class T> T exchange_xor(T value, unsigned mask) {
 #define blockDim (emulator::m.block_size)
 #define __syncthreads() emulator::wait(emulator::at_block_barrier)
 #define __shfl_xor_sync(lanes, value, mask) emulator::exchange_xor(value, mask)
+
+// Threads run one at a time, from barrier to barrier.
+template <class T> T atomicAdd(T* to, T value) {
+  const T before = *to;
+  *to += value;
+  return before;
+}
