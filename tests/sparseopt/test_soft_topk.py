@@ -193,6 +193,24 @@ def test_edge_cases(dtype):
     np.testing.assert_allclose(so.soft_topk(np.array([2, 1, 1, 0], dtype), 2, 1e-3), [1, 0.5, 0.5, 0], atol=1e-6)
 
 
+@pytest.mark.parametrize("far", [1e15, 1e30, 1e100, 1e300])
+def test_an_entry_far_from_all_others(far):
+    x = np.array([0, 1, -2, 0.5])
+    for k in (1, 2, 3):
+        f = so.soft_topk(np.append(x, -far), k, 1.0)
+        np.testing.assert_allclose(f, np.append(so.soft_topk(x, k, 1.0), 0), rtol=1e-14)
+        f = so.soft_topk(np.append(x, far), k + 1, 1.0)
+        np.testing.assert_allclose(f, np.append(so.soft_topk(x, k, 1.0), 1), rtol=1e-14)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_infinite_entries_are_exact_beside_ties(dtype):
+    for n in range(2, 20):
+        x = np.append(np.zeros(n), [np.inf, -np.inf]).astype(dtype)
+        for k in range(2, n + 1):
+            assert so.soft_topk(x, k, 1.0)[-2:].tolist() == [1, 0], (n, k)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("tau", [1e-40, 1e-31, 1e31, 1e40])
 def test_extreme_temperatures(tau, dtype):

@@ -15,6 +15,7 @@ CASES = {
     **{name: (so.testing.check_set, projector, {}) for name, projector in SETS.items()},
     **{name: (so.testing.check_datafit, datafit, {}) for name, datafit in DATAFITS.items()},
     **{name: (so.testing.check_solver, solver, {}) for name, solver in SOLVERS.items()},
+    "SoftTopK": (so.testing.check_topk, so.SoftTopK, {"minimum": 21}),
     "plain soft top-k": (so.testing.check_topk, BisectedTopK, {}),
 }
 EVERY = pytest.mark.parametrize(("check", "subject", "options"), CASES.values(), ids=CASES)

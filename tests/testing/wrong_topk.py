@@ -6,6 +6,10 @@ import numpy as np
 from bisected_topk import BisectedTopK
 from planted import Planted
 
+import sparseopt as so
+from sparseopt.soft_topk import ThresholdCertificate
+
+CERTIFICATE = "the certificate encloses the threshold"
 JACOBIAN = "vjp is the Jacobian in closed form"
 
 
@@ -101,6 +105,21 @@ class SinglePrecision(BisectedTopK):
         return super().solve(x, k).astype(np.float32).astype(np.float64)
 
 
+class CertificateOfNothing(so.SoftTopK):
+    """The threshold of x in half precision, said to be exact."""
+
+    def __call__(self, x, out=None):
+        return super().__call__(np.asarray(x).astype(np.float16).astype(np.float64))
+
+    def certificate(self):
+        return ThresholdCertificate(0.0, 0.0, 0.0)
+
+
+class CertificateOfEverything(so.SoftTopK):
+    def certificate(self):
+        return ThresholdCertificate(0.0, 0.0, 1.0)
+
+
 def topk() -> list[Planted]:
     """The wrong operators."""
     entries = [
@@ -118,5 +137,7 @@ def topk() -> list[Planted]:
         ("infinite entries clipped", InfinitiesClipped, "infinite entries are chosen or left"),
         ("a batch as one row", BatchAsOneRow, "rows are independent"),
         ("float32 accumulation", SinglePrecision, "the values sum to k"),
+        ("certificate of a wrong threshold", CertificateOfNothing, CERTIFICATE),
+        ("certificate that says nothing", CertificateOfEverything, CERTIFICATE),
     ]
     return [Planted("topk", *entry) for entry in entries]
