@@ -1,0 +1,2 @@
+#define SO_TABLE so_grid_v4
+#include "grid.inc"

@@ -1,0 +1,40 @@
+"""Torch faces of the compiled block operations: operators with shape functions and derivatives, on any device.
+
+On the CPU they run compiled, in place, without spreading what belongs to blocks over their entries; elsewhere, and
+for half types, the formulas of `reference` stand in.  They work under torch.compile(fullgraph=True).
+"""
+
+from . import reference
+from .blocks import block_dots, block_norms, block_prox_, mask_blocks_, scale_blocks, scale_blocks_
+from .layout import Cut
+from .projections import (
+    project_nm,
+    project_nm_,
+    project_patterns,
+    project_patterns_,
+    project_top_blocks,
+    project_top_blocks_,
+)
+from .topk import soft_topk
+from .updates import admm_update_, sparse_decay_, sum_norms
+
+__all__ = [
+    "Cut",
+    "admm_update_",
+    "block_dots",
+    "block_norms",
+    "block_prox_",
+    "mask_blocks_",
+    "project_nm",
+    "project_nm_",
+    "project_patterns",
+    "project_patterns_",
+    "project_top_blocks",
+    "project_top_blocks_",
+    "reference",
+    "scale_blocks",
+    "scale_blocks_",
+    "soft_topk",
+    "sparse_decay_",
+    "sum_norms",
+]

@@ -1,0 +1,241 @@
+"""Operations on the blocks of a matrix, as torch operators: compiled for the CPU, plain torch elsewhere.
+
+All take w [rows, channels * taps] and a `Cut` (or (r, c), (r, c, taps)); arrays over blocks are
+[grid] = [ceil(rows / r), ceil(channels / c), taps].  float32, float64, bfloat16, float16 (computed in float32).
+Functions that end in _ change their first argument in place; leaves need torch.no_grad() around them.  Raises
+ValueError for tensors that are not such matrices and cuts that do not fit.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .._native import RadialProx, block_prox_ptr, radial_twin
+from .._native import grid as native
+from .._native.projections import core
+from . import reference
+from .layout import Cut, checked_cut, host
+
+Tensor = torch.Tensor
+
+
+def block_norms(w: Tensor, cut: Any) -> Tensor:
+    """|w_b| of each block, [grid], differentiable (0 at zero blocks).  Relative error a few ulp, in any range."""
+    return torch.ops.sparseopt.block_norms(w, *checked_cut(w, cut))
+
+
+def block_dots(a: Tensor, b: Tensor, cut: Any) -> Tensor:
+    """<a_b, b_b> of each block, [grid], differentiable: with a gradient b its magnitude is the score |<w, g>|."""
+    return torch.ops.sparseopt.block_dots(a, checked_like(b, a, "b"), *checked_cut(a, cut))
+
+
+def scale_blocks(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
+    """scale_b w_b, differentiable in both without ever spreading scale [grid]; exactly 0 where scale is 0."""
+    cut = checked_cut(w, cut)
+    return torch.ops.sparseopt.scale_blocks(w, _over_blocks(scale, w, cut, "scale"), *cut)
+
+
+def scale_blocks_(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
+    """`scale_blocks` in place."""
+    cut = checked_cut(w, cut)
+    torch.ops.sparseopt.scale_blocks_(w, _over_blocks(scale, w, cut, "scale"), *cut)
+    return w
+
+
+def mask_blocks_(w: Tensor, kept: Tensor, cut: Any) -> Tensor:
+    """Set the blocks without kept (bool [grid]) to 0, in place; others stay bitwise."""
+    cut = checked_cut(w, cut)
+    torch.ops.sparseopt.mask_blocks_(w, checked_kept(kept, w, cut), *cut)
+    return w
+
+
+def block_prox_(w: Tensor, rho: Any, step: float | Tensor, cut: Any) -> Tensor:
+    """argmin over x of |x - w|^2 / 2 + sum_b step_b rho(|x_b|), in place; returns the norms [grid] before.
+
+    rho: a scalar penalty of `sparseopt.penalties`, or any object with .prox(v, step).  step: >= 0, a number or [grid].
+    A block that is not finite becomes NaN.
+    """
+    cut = checked_cut(w, cut)
+    steps = torch.as_tensor(step, dtype=torch.float64, device=w.device)
+    if steps.ndim:
+        _over_blocks(steps, w, cut, "step")
+    twin = radial_twin(rho)
+    if twin is not None and cut.taps == 1 and cut.divides(w):
+        return torch.ops.sparseopt.block_prox_(w, steps, *twin, cut.r, cut.c)
+    norms = block_norms(w, cut)
+    v = reference.working(norms)
+    shrunk = rho.prox(v, steps.to(v.dtype) if steps.ndim else float(steps))
+    scale = torch.where(v > 0, shrunk / torch.where(v > 0, v, torch.ones_like(v)), v)  # v is 0 or NaN
+    scale_blocks_(w, torch.where(torch.isfinite(v), scale, torch.full_like(v, torch.nan)), cut)
+    return norms
+
+
+def checked_like(b: Tensor, a: Tensor, name: str) -> Tensor:
+    """b; ValueError unless it has the shape and dtype of a."""
+    if b.shape != a.shape or b.dtype != a.dtype:
+        raise ValueError(f"{name} is {b.dtype} {tuple(b.shape)}: it must be like w, {a.dtype} {tuple(a.shape)}")
+    return b
+
+
+def _over_blocks(values: Tensor, w: Tensor, cut: Cut, name: str) -> Tensor:
+    if tuple(values.shape) != cut.grid(w):
+        raise ValueError(f"{name} has shape {tuple(values.shape)}: w has blocks {cut.grid(w)}, one number for each")
+    return values
+
+
+def checked_kept(kept: Tensor, w: Tensor, cut: Cut) -> Tensor:
+    """kept; ValueError unless it is a bool tensor over the blocks of w."""
+    if kept.dtype != torch.bool:
+        raise ValueError(f"kept has dtype {kept.dtype}: give a bool tensor, True for the blocks to keep")
+    return _over_blocks(kept, w, cut, "kept")
+
+
+@torch.library.custom_op("sparseopt::block_norms", mutates_args=())
+def _block_norms(w: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, w)
+    out = w.new_empty(cut.grid(w))
+    if at is None:
+        return reference.block_norms(w, cut)
+    if taps == 1 and cut.divides(w) and c >= 16:  # 16 columns at a time
+        name = "block_norms_" + at.layout.function_suffix
+        getattr(core, name)(w.data_ptr(), out.data_ptr(), at.block_layout.shape, at.threads)
+    else:
+        native.sum_norms_ptr(w.data_ptr(), 0, out.data_ptr(), at.layout, threads=at.threads)
+    return out
+
+
+@torch.library.custom_op("sparseopt::block_dots", mutates_args=())
+def _block_dots(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, a, b)
+    if at is None:
+        return reference.block_dots(a, b, cut)
+    out = a.new_empty(cut.grid(a))
+    native.dots_ptr(a.data_ptr(), b.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    return out
+
+
+@torch.library.custom_op("sparseopt::scale_blocks", mutates_args=())
+def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    out = torch.empty_like(w, memory_format=torch.contiguous_format)
+    at = host(cut, w, out)
+    if at is None:
+        return reference.scale_blocks(w, scale, cut).contiguous()
+    factors = scale.to(w.dtype).contiguous()
+    native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    return out
+
+
+@torch.library.custom_op("sparseopt::scale_blocks_backward", mutates_args=())
+def _scale_blocks_backward(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
+    cut = Cut(r, c, taps)
+    w, g = w.contiguous(), g.contiguous()
+    at = host(cut, w, g)
+    if at is None:
+        return reference.scale_blocks(g, scale, cut).contiguous(), reference.block_dots(w, g, cut).to(scale.dtype)
+    dw, dscale = torch.empty_like(g), g.new_empty(cut.grid(w))
+    factors = scale.to(w.dtype).contiguous()
+    given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), dw.data_ptr(), dscale.data_ptr())
+    native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
+    return dw, dscale.to(scale.dtype)
+
+
+@torch.library.custom_op("sparseopt::scale_blocks_", mutates_args=("w",))
+def _scale_blocks_in_place(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w)
+    if at is None:
+        w.copy_(reference.scale_blocks(w, scale, cut))
+        return
+    factors = scale.to(w.dtype).contiguous()
+    native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
+
+
+@torch.library.custom_op("sparseopt::mask_blocks_", mutates_args=("w",))
+def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w)
+    if at is None:
+        w.masked_fill_(~reference.spread(kept, cut, w), 0.0)
+    elif taps == 1 and cut.divides(w) and c >= 8:  # runs of zeros without reading
+        name, kept = "keep_blocks_" + at.layout.function_suffix, kept.contiguous()
+        getattr(core, name)(w.data_ptr(), w.data_ptr(), at.block_layout.shape, kept.data_ptr(), at.threads)
+    else:
+        factors = kept.to(w.dtype).contiguous()
+        native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
+
+
+@torch.library.custom_op("sparseopt::block_prox_", mutates_args=("w",))
+def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
+    cut, x = Cut(r, c), w
+    if host(cut, w) is None:
+        x = reference.working(w).cpu().contiguous()
+    at = host(cut, x)
+    assert at is not None  # a contiguous tensor in the host's memory, and a twin is compiled
+    norms, steps = x.new_empty(cut.grid(x)), step.cpu().contiguous()
+    prox = RadialProx(kind, parameter, steps.data_ptr(), steps.ndim > 0)
+    block_prox_ptr(x.data_ptr(), x.data_ptr(), at.block_layout, prox, norms=norms.data_ptr(), threads=at.threads)
+    if x is not w:
+        w.copy_(x)
+    return norms.to(device=w.device, dtype=w.dtype)
+
+
+@_block_norms.register_fake
+def _(w: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return w.new_empty(Cut(r, c, taps).grid(w))
+
+
+@_block_dots.register_fake
+def _(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return a.new_empty(Cut(r, c, taps).grid(a))
+
+
+@_scale_blocks.register_fake
+def _(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return torch.empty_like(w, memory_format=torch.contiguous_format)
+
+
+@_scale_blocks_backward.register_fake
+def _(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
+    return torch.empty_like(g, memory_format=torch.contiguous_format), scale.new_empty(scale.shape)
+
+
+@_block_prox_in_place.register_fake
+def _(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
+    return w.new_empty(Cut(r, c).grid(w))
+
+
+def _norms_backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    w, norms = ctx.saved_tensors
+    scale = torch.where(norms > 0, g / torch.where(norms > 0, norms, torch.ones_like(norms)), torch.zeros_like(g))
+    return torch.ops.sparseopt.scale_blocks(w, scale, *ctx.cut), None, None, None
+
+
+def _dots_backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    a, b = ctx.saved_tensors
+    scale = torch.ops.sparseopt.scale_blocks
+    return scale(b, g, *ctx.cut), scale(a, g, *ctx.cut), None, None, None
+
+
+def _scale_backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    dw, dscale = torch.ops.sparseopt.scale_blocks_backward(g, *ctx.saved_tensors, *ctx.cut)
+    return dw, dscale, None, None, None
+
+
+def _keep_inputs_and_norms(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0], output)
+    ctx.cut = inputs[1:]
+
+
+def _keep_inputs(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(*inputs[:2])
+    ctx.cut = inputs[2:]
+
+
+_block_norms.register_autograd(_norms_backward, setup_context=_keep_inputs_and_norms)
+_block_dots.register_autograd(_dots_backward, setup_context=_keep_inputs)
+_scale_blocks.register_autograd(_scale_backward, setup_context=_keep_inputs)

@@ -1,0 +1,102 @@
+"""Soft top-k of torch tensors, differentiable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from ..soft_topk.arguments import checked_k, checked_tau
+from ..soft_topk.operator import SoftTopK
+
+Tensor = torch.Tensor
+
+
+def soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
+    """f = sigmoid(x / tau + t) over the last axis of x [..., n] with the t [...] that makes sum f = k, differentiable.
+
+    k: integer, 0 <= k <= n.  tau > 0, in units of x.  Value and derivative are those of `sparseopt.SoftTopK`, of which
+    this is the torch face: a device other than the CPU is waited for.  Half types are computed in float32.
+    Raises ValueError for other arguments, NaN, more +inf than k, fewer than k entries above -inf.
+    """
+    if torch.compiler.is_compiling():  # arguments are checked when the compiled code runs
+        return torch.ops.sparseopt.soft_topk(x, k, tau)
+    k, tau = checked_k(k), checked_tau(tau)
+    if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.ndim == 0 or x.numel() == 0:
+        found = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
+        raise ValueError(
+            f"x is {found}: give a floating tensor [..., n] that is not empty; sparseopt.soft_topk is NumPy's"
+        )
+    if k > x.shape[-1]:
+        raise ValueError(f"k is {k}, but a row of x has {x.shape[-1]} entries: k is at most that")
+    return _SoftTopK.apply(x, k, tau)
+
+
+def _array(x: Tensor) -> Any:
+    """x as a NumPy array, of the same memory where it can be; half types in float32."""
+    x = x.detach()
+    return (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).cpu().contiguous().numpy()
+
+
+def _value(operator: SoftTopK, x: Tensor) -> Tensor:
+    array = _array(x)
+    out = torch.from_numpy(array).new_empty(array.shape)
+    operator(array, out=out.numpy())
+    return out.to(device=x.device, dtype=x.dtype)
+
+
+def _product(operator: SoftTopK, g: Tensor) -> Tensor:
+    array = _array(g)
+    out = torch.from_numpy(array).new_empty(array.shape)
+    operator.vjp(array, out=out.numpy())
+    return out.to(device=g.device, dtype=g.dtype)
+
+
+class _SoftTopK(torch.autograd.Function):
+    """In eager mode the operator object keeps the thresholds for the backward pass."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, k: int, tau: float) -> Tensor:
+        """f; keeps the operator."""
+        ctx.operator = SoftTopK(k, tau, threads=torch.get_num_threads())
+        return _value(ctx.operator, x)
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+        """J'g."""
+        return _product(ctx.operator, g), None, None
+
+
+@torch.library.custom_op("sparseopt::soft_topk", mutates_args=())
+def _soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
+    return _value(SoftTopK(k, tau, threads=torch.get_num_threads()), x)
+
+
+@torch.library.custom_op("sparseopt::soft_topk_backward", mutates_args=())
+def _soft_topk_backward(g: Tensor, x: Tensor, k: int, tau: float) -> Tensor:
+    operator = SoftTopK(k, tau, threads=torch.get_num_threads())
+    _value(operator, x)
+    return _product(operator, g)
+
+
+@_soft_topk.register_fake
+def _(x: Tensor, k: int, tau: float) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+@_soft_topk_backward.register_fake
+def _(g: Tensor, x: Tensor, k: int, tau: float) -> Tensor:
+    return torch.empty_like(g, memory_format=torch.contiguous_format)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    ctx.save_for_backward(inputs[0])
+    ctx.arguments = inputs[1:]
+
+
+def _backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
+    return torch.ops.sparseopt.soft_topk_backward(g, *ctx.saved_tensors, *ctx.arguments), None, None
+
+
+_soft_topk.register_autograd(_backward, setup_context=_keep)

@@ -1,0 +1,86 @@
+"""What training with a mask does to whole layers, in one pass: the ADMM triple and the decay of SR-STE."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from .._native import grid as native
+from . import reference
+from .blocks import checked_kept, checked_like
+from .layout import Cut, checked_cut, host
+
+Tensor = torch.Tensor
+
+
+def sum_norms(w: Tensor, u: Tensor, cut: Any) -> Tensor:
+    """|w_b + u_b| of each block, [grid], without forming w + u: what the projection of ADMM ranks."""
+    return torch.ops.sparseopt.sum_norms(w, checked_like(u, w, "u"), *checked_cut(w, cut))
+
+
+def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Tensor:
+    """z <- w + u in the blocks with kept (bool [grid]), else 0; u <- u + w - z: both in place, in one pass.
+
+    Returns [|w - z|^2, |z - z before|^2], float64 on the CPU: squares of the primal residual and of the dual one / rho.
+    """
+    cut = checked_cut(w, cut)
+    checked_like(z, w, "z")
+    checked_like(u, w, "u")
+    checked_kept(kept, w, cut)
+    return torch.ops.sparseopt.admm_update_(z, u, w, kept, *cut)
+
+
+def sparse_decay_(g: Tensor, w: Tensor, kept: Tensor, pull: float, cut: Any) -> Tensor:
+    """g <- g + pull (1 - mask) w in place: the sparse-refined term of SR-STE; kept: bool [grid]."""
+    cut = checked_cut(w, cut)
+    checked_like(g, w, "g")
+    checked_kept(kept, w, cut)
+    torch.ops.sparseopt.sparse_decay_(g, w, kept, float(pull), *cut)
+    return g
+
+
+@torch.library.custom_op("sparseopt::sum_norms", mutates_args=())
+def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, u)
+    if at is None:
+        return reference.block_norms(reference.working(w) + reference.working(u), cut).to(w.dtype)
+    out = w.new_empty(cut.grid(w))
+    native.sum_norms_ptr(w.data_ptr(), u.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    return out
+
+
+@torch.library.custom_op("sparseopt::admm_update_", mutates_args=("z", "u"))
+def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, z, u)
+    if at is None:
+        new_z, new_u, residuals = reference.admm_update(w, z, u, kept, cut)
+        z.copy_(new_z)
+        u.copy_(new_u)
+        return residuals.cpu()
+    kept = kept.contiguous()
+    given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr())
+    return torch.tensor(native.admm_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
+
+
+@torch.library.custom_op("sparseopt::sparse_decay_", mutates_args=("g",))
+def _sparse_decay(g: Tensor, w: Tensor, kept: Tensor, pull: float, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, g)
+    if at is None:
+        g.copy_(reference.sparse_decay(w, g, kept, pull, cut))
+        return
+    kept = kept.contiguous()
+    native.decay_ptr(w.data_ptr(), g.data_ptr(), kept.data_ptr(), pull, at.layout, threads=at.threads)
+
+
+@_sum_norms.register_fake
+def _(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return w.new_empty(Cut(r, c, taps).grid(w))
+
+
+@_admm_update.register_fake
+def _(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return torch.empty(2, dtype=torch.float64)
