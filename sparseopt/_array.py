@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array
+from array_api_compat import numpy as numpy_namespace
 
 Array = Any
 """An array of NumPy, torch or any other library that follows the array API standard; shapes are in the docstrings."""
@@ -13,6 +14,8 @@ Array = Any
 
 def namespace(*arrays: Array) -> Any:
     """Array namespace of the arguments: plain Python numbers and None are ignored."""
+    if all(type(a) is np.ndarray for a in arrays):  # the usual case, without looking for other libraries
+        return numpy_namespace
     return array_namespace(*(a for a in arrays if a is not None and not isinstance(a, int | float)))
 
 

@@ -42,13 +42,22 @@ class Status(Enum):
         return self.value
 
 
+@dataclass(frozen=True)
+class Measures:
+    """What the stopping test wants of an iterate: its objective, violation and number of groups that are not zero."""
+
+    objective: float
+    violation: float
+    n_active: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class State:
     """One iterate of a solver.  Solvers subclass it for what else they carry.
 
     w: [p] or [p, T], the iterate.  z: [n] or [n, T] = X w.  passes: columns of X read so far / p.
     gradient: as w, of the datafit at w, where the solver knows it; None costs the stopping test a pass over X.
-    gap: `Problem.gap_from` of these, where the solver knows it.
+    gap: `Problem.gap_from` of these, where the solver knows it.  measures: of these, where the solver knows them.
     history: the class of Result.history, a `History` with a field for each attribute that is recorded besides.
     """
 
@@ -59,6 +68,7 @@ class State:
     passes: float
     gradient: np.ndarray | None = None
     gap: float | None = None
+    measures: Measures | None = None
 
 
 class Solver(Protocol):
@@ -250,7 +260,8 @@ class _Monitor:
         gradient = state.gradient
         if gradient is None:
             gradient, self.own_passes = problem.X.T @ problem.datafit.gradient(state.z), self.own_passes + 1
-        objective = problem.datafit.value(state.z) + float(problem.penalty.value(state.w))
+        known = state.measures or self._measures(state, gradient)
+        objective = known.objective
         if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):
             return None
         scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
@@ -258,15 +269,17 @@ class _Monitor:
         if problem.convex:
             gap = problem.gap_from(state.w, state.z, gradient) if state.gap is None else state.gap
             gap = max(gap, 0.0) / scale
-        violation = self._violation(state, gradient)
-        n_active = len(problem.penalty.groups.active(state.w))
-        seconds = time.perf_counter() - self.start
-        return n_iter, objective, gap, violation, seconds, state.passes + self.own_passes, n_active
+        passes, seconds = state.passes + self.own_passes, time.perf_counter() - self.start
+        return n_iter, objective, gap, known.violation, seconds, passes, known.n_active
 
-    def _violation(self, state: Any, gradient: np.ndarray) -> float:
+    def _measures(self, state: Any, gradient: np.ndarray) -> Measures:
+        penalty = self.problem.penalty
+        objective = self.problem.datafit.value(state.z) + float(penalty.value(state.w))
         if self.measured_by is None:
-            return self.problem.violation_from(state.w, gradient)
-        return float(self.measured_by(self.problem, state, gradient))
+            violation = self.problem.violation_from(state.w, gradient)
+        else:
+            violation = float(self.measured_by(self.problem, state, gradient))
+        return Measures(objective, violation, len(penalty.groups.active(state.w)))
 
     def result(self, status: Status) -> Result:
         """The best state seen, with the history."""

@@ -36,7 +36,8 @@ class Reading:
     """X' v as far as it is known.  Immutable, so that runs in several threads may start from the same one.
 
     anchors: vectors [outputs, n + PADDING] that were multiplied with columns of X.  anchor: [G], the one of each group.
-    pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G] of pull.
+    -1 where it was forgotten.  pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G]
+    of pull.
     frobenius: [G], |X_g|_F; inf where it was not worth its cost.
     columns: number of columns that were read to make this from the reading before.
     """
@@ -77,7 +78,7 @@ class Reading:
         now = padded(v)
         with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
             bound = self._bounds(now)
-        fresh = np.array([np.array_equal(now, a) for a in self.anchors])[self.anchor]
+        fresh = np.array([*(np.array_equal(now, a) for a in self.anchors), False])[self.anchor]
         reading = self._renewed(now, active & ~fresh, threads, ask)
         if reading is None:
             return None
@@ -95,9 +96,9 @@ class Reading:
         Frobenius norm and the bound itself by a few n eps of their size; all is allowed for twice.
         """
         sizes = [float(np.linalg.norm(a)) for a in self.anchors]
-        distances = np.array([float(np.linalg.norm(now - a)) for a in self.anchors])
+        distances = np.array([*(float(np.linalg.norm(now - a)) for a in self.anchors), np.inf])
         unit = 2 * (self.store.n + PADDING) * np.finfo(float).eps
-        allowance = unit * (np.array(sizes) + float(np.linalg.norm(now)))
+        allowance = unit * (np.array([*sizes, np.inf]) + float(np.linalg.norm(now)))
         return (self.norms + self.frobenius * (distances + allowance)[self.anchor]) * (1 + unit)
 
     def _renewed(self, now: np.ndarray, need: np.ndarray, threads: int, ask: Callable[[], bool]) -> Reading | None:
@@ -116,16 +117,14 @@ class Reading:
         return replace(self, anchors=anchors, anchor=anchor, pull=pull, norms=norms, columns=columns)
 
     def _without_old_anchors(self) -> Reading:
-        """Vectors that no group refers to are dropped; of too many the oldest, whose groups lose their norms."""
-        used = np.unique(self.anchor)
+        """Vectors that no group refers to are dropped; of too many the oldest, whose groups are read again."""
+        used = np.unique(self.anchor[self.anchor >= 0])
         if len(used) == len(self.anchors) <= MOST_ANCHORS:
             return self
-        norms, left = self.norms, used[-MOST_ANCHORS:]
-        lost = self.anchor < left[0]
-        if lost.any():
-            norms = np.where(lost, np.inf, norms)
-        anchor = np.searchsorted(left, np.maximum(self.anchor, left[0]))
-        return replace(self, anchors=tuple(self.anchors[i] for i in left), anchor=anchor, norms=norms)
+        left = used[-MOST_ANCHORS:]
+        known = self.anchor >= left[0]
+        anchor = np.where(known, np.searchsorted(left, np.maximum(self.anchor, left[0])), -1)
+        return replace(self, anchors=tuple(self.anchors[i] for i in left), anchor=anchor)
 
 
 def _multiply(

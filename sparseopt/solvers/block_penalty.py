@@ -12,6 +12,9 @@ from .._native.bcd import ASKED, BlockPenalty
 from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, SparseGroupLasso
 from ..penalties import strength as at_strength
 
+SMALLEST_STRENGTH = 1e-140
+"""Strengths above this, and ten digits of them, have squares that do not underflow."""
+
 VALUE, SLOPE = 0, 1
 """Questions of the compiled loops (SO_ASK_VALUE, SO_ASK_SLOPE); the other one is the prox."""
 
@@ -63,6 +66,37 @@ def penalty_value(penalty: Any, by_position: np.ndarray, norms: np.ndarray) -> f
     if l1 > 0:
         total += l1 * float(np.abs(by_position).sum())
     return total + l2 / 2 * float(np.vdot(by_position, by_position)) if l2 > 0 else total
+
+
+def norms_decide(penalty: Any) -> bool:
+    """Whether scores, gap and violation follow from the norms of the groups of w and of the gradient.
+
+    A scalar penalty of each norm with a finite slope at 0 and no free group; the squares of the strengths are far from
+    underflow, so that of norms whose squares are not nothing matters.
+    """
+    if not isinstance(penalty, GroupPenalty) or scalar_part(penalty) is None or as_block_penalty(penalty).entrywise:
+        return False
+    slope = float(penalty.rho.slope0)
+    return 0 < slope < np.inf and bool((penalty.strength * min(slope, 1.0) > SMALLEST_STRENGTH).all())
+
+
+def largest_violation(
+    penalty: Any, slope0: np.ndarray, w: np.ndarray, norms: np.ndarray, gradient: np.ndarray, slopes: np.ndarray
+) -> float:
+    """`Problem.violation_from` for a penalty of `norms_decide`, from arrays by position.
+
+    slope0: [G] of the penalty.  w, gradient: [p, outputs].  norms, slopes: [G], their norms in each group.
+    """
+    active = norms > 0
+    worst = max(float(np.where(active, -np.inf, slopes - slope0).max()), 0.0)
+    few = np.flatnonzero(active)
+    if len(few) == 0:
+        return worst
+    sizes, rows = penalty.groups.sizes[few], np.flatnonzero(np.repeat(active, penalty.groups.sizes))
+    slope = at_strength.slope(penalty.rho, norms[few], penalty.strength[few])
+    distance = gradient[rows] + np.repeat(slope / norms[few], sizes)[:, None] * w[rows]
+    squares = np.add.reduceat(np.einsum("ij,ij->i", distance, distance), np.cumsum(sizes) - sizes)
+    return max(worst, float(np.sqrt(squares.max())))
 
 
 def scores(penalty: Any, gradient: np.ndarray, step: Callable[[], float]) -> np.ndarray:

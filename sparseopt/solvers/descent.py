@@ -11,7 +11,8 @@ import numpy as np
 from .._native.bcd import never
 from .._native.reading import Reading, padded
 from ..problem import Problem
-from .block_penalty import as_block_penalty, penalty_value, scores
+from ..solve import Measures
+from .block_penalty import as_block_penalty, largest_violation, norms_decide, penalty_value, scores
 from .frames import frame_of
 from .packed import PackedFrame, packing_pays
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
@@ -37,7 +38,8 @@ class GroupDescent:
 
     by_position: coefficients [p, outputs] in the order of the groups.  z: X w [n] or [n, T].  force: -gradient of the
     datafit in z.  value: the objective.  passes: columns of X read / p.
-    w, seen_z, gradient, gap: what a round ends with, of the last pass over X; gap is None where the problem has none.
+    w, seen_z, gradient, gap, measures: what a round ends with, of the last pass over X; gap is None where the problem
+    has none, measures where the norms of the groups do not tell them.
     The gradient of zero groups may be that of an earlier point where a bound shows that they fulfil the conditions
     (`Reading`); gap and violation are those of the true gradient all the same.
     """
@@ -54,6 +56,8 @@ class GroupDescent:
         self.start = time.perf_counter()
         self.columns_read, self.surveyed = 0, False
         self.gap: float | None = None
+        self.measures: Measures | None = None
+        self.by_norms = norms_decide(problem.penalty)
         self.reading, self.enter_above = self._known(w0)
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
@@ -153,10 +157,23 @@ class GroupDescent:
         self.count(reading.columns)
         self.w, self.seen_z = self._by_column(self.by_position), self.z
         self.gradient = reading.by_column(reading.pull, self.problem.w_shape)
-        self.scores = self._score(self.gradient)
-        if self.problem.convex:
-            self.gap = self.problem.gap_from(self.w, self.z, self.gradient)
+        self._judge(reading)
         self.problem.kept["solved"] = Solved(self.w, reading, self.strength)
+
+    def _judge(self, reading: Reading) -> None:
+        """Scores, gap and what the stopping test wants, from what was read of X here."""
+        problem = self.problem
+        if not self.by_norms:
+            self.scores = self._score(self.gradient)
+            self.gap = problem.gap_from(self.w, self.z, self.gradient) if problem.convex else None
+            return
+        self.scores = reading.norms / self.slope0
+        if problem.convex:
+            largest = float(self.scores.max())
+            self.gap = self.value - problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
+        arrays = self.by_position, self.norms, reading.pull, reading.norms
+        violation = largest_violation(problem.penalty, self.slope0, *arrays)
+        self.measures = Measures(self.value, violation, int(np.count_nonzero(self.norms)))
 
     @property
     def relative_gap(self) -> float:

@@ -77,5 +77,6 @@ def _state(problem: Problem, run: GroupDescent) -> DescentState:
         passes=run.passes,
         gradient=run.gradient,
         gap=None if of_quadratic else run.gap,
+        measures=None if of_quadratic else run.measures,
         descent=run,
     )

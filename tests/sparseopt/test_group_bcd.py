@@ -133,6 +133,21 @@ def test_nonconvex_descends_to_a_stationary_point(make, seed):
     assert result.objective <= slow.objective * (1 + 0.2)  # another stationary point, not a worse kind of point
 
 
+@pytest.mark.parametrize("make", [so.GroupLasso, *PENALTIES])
+def test_states_measure_what_the_problem_measures(make):
+    convex = instance(4, n=40, sizes=(1, 2, 7, 3, 5, 5, 5, 9))
+    problem = convex.with_penalty(make(convex.penalty.lam, convex.penalty.groups))
+    for n_iter, state in enumerate(so.iterate(problem, BCD())):
+        if state.measures is not None:
+            np.testing.assert_allclose(state.measures.objective, problem.objective(state.w), rtol=1e-13)
+            np.testing.assert_allclose(state.measures.violation, problem.violation(state.w), rtol=1e-9, atol=1e-13)
+            assert state.measures.n_active == len(problem.penalty.groups.active(state.w))
+        if problem.convex:
+            np.testing.assert_allclose(state.gap, problem.gap(state.w), rtol=1e-9, atol=1e-13)
+        if n_iter == 3:
+            break
+
+
 def test_one_and_two_threads_give_the_same_bits():
     problem = instance(11, n=50, sizes=(4,) * 400)
     one, two = (so.solve(problem, BCD(threads=t), tol=1e-8) for t in (1, 2))
