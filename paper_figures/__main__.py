@@ -7,41 +7,33 @@ With --accept the committed figure data in paper_figures/expected are replaced b
 from __future__ import annotations
 
 import argparse
+import importlib
+import pkgutil
 import sys
 from pathlib import Path
+from typing import Any
 
 from experiments.runner import ROOT
 
-from . import (
-    fig_inverse_sum_dominates,
-    fig_lambda_window,
-    fig_one_group_global_optimum,
-    fig_smart_decay_penalty,
-    fig_soft_topk_is_well_posed,
-    fig_soft_topk_limit,
-    fig_two_groups,
-)
 from .expected import accept
 from .real_data import problems
 from .recorded import MissingDataError, Recorded
 from .report import verdict_text, write_report
 from .style import house_style, save
 
-FIGURES = {
-    **{
-        figure.NAME: figure
-        for figure in (
-            fig_one_group_global_optimum,
-            fig_lambda_window,
-            fig_inverse_sum_dominates,
-            fig_soft_topk_is_well_posed,
-            fig_soft_topk_limit,
-            fig_smart_decay_penalty,
-        )
-    },
-    **fig_two_groups.FIGURES,
-}
-"""Theorem, or solver in the plane -> what draws its figure."""
+
+def _figures() -> dict[str, Any]:
+    """Name -> what draws the figure: every module fig_*.py of this folder, or its FIGURES where it has several."""
+    found: dict[str, Any] = {}
+    for module in sorted(info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)])):
+        if module.startswith("fig_"):
+            figure = importlib.import_module(f"{__package__}.{module}")
+            found |= getattr(figure, "FIGURES", None) or {figure.NAME: figure}
+    return found
+
+
+FIGURES = _figures()
+"""Theorem, solver in the plane, or measurement -> what draws its figure."""
 
 
 def draw_all(folder: Path) -> list[Path]:

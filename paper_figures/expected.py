@@ -56,6 +56,7 @@ def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
         **{f"{theorem}.{curve}": _thinner(recorded, theorem, curve, step) for theorem, curve, step in CURVES},
         "two_groups.paths": lambda: _paths([row for row in recorded.two_groups if row["type"] == "path"]),
         "two_groups.resting": lambda: _points([row for row in recorded.two_groups if row["type"] == "resting"]),
+        "solver_cost.best": lambda: _best(recorded.solver_cost),
         "two_groups.contours": lambda: _grids([row for row in recorded.two_groups if row["type"] == "grid"]),
     }
 
@@ -127,6 +128,12 @@ def _grids(rows: list[dict[str, Any]]) -> Table:
     """Every 97th value of each grid."""
     found = [(row["figure"], row["label"], value) for row in rows for value in row["value"][::97]]
     return {name: [row[i] for row in found] for i, name in enumerate(("figure", "label", "value"))}
+
+
+def _best(rows: list[dict[str, Any]]) -> Table:
+    """The fastest run of each number of columns and threads, and the passes over X."""
+    table = _columns(rows, ("p", "threads", "passes"))
+    return table | {key: [min(row[key]) for row in rows] for key in ("wall_seconds", "cpu_seconds")}
 
 
 def _competitors(rows: list[dict[str, Any]]) -> Table:

@@ -63,28 +63,32 @@ def _zoom(axes: Any, ratio: np.ndarray, active: np.ndarray, lower: float) -> Non
     axes.axvspan(depth[0], 1 - lower, color=WINDOW_FILL, linewidth=0)
     axes.axvline(1 - lower, color=BLUE, linewidth=0.8)
     axes.plot(depth, active, ".", color=BLACK, markersize=3)
-    _mark_entry(axes, depth, active)
+    _mark_entry(axes, depth, active, 1 - lower)
     axes.set(xscale="log", xlim=(depth[0], 1), ylim=(0, None))
-    axes.text(0.03, 0.93, f"guaranteed: {100 * (1 - lower):.2g} %", color=BLUE, transform=axes.transAxes, fontsize=7.5)
+    text = f"guaranteed\n{100 * (1 - lower):.2g} %"
+    axes.text(0.03, 0.97, text, color=BLUE, transform=axes.transAxes, fontsize=7.5, va="top")
     axes.yaxis.get_major_locator().set_params(integer=True)
     light_grid(axes, "y")
 
 
-def _mark_entry(axes: Any, depth: np.ndarray, active: np.ndarray) -> None:
-    """Point at the first solution with more than one active group, if there is one."""
+def _mark_entry(axes: Any, depth: np.ndarray, active: np.ndarray, window: float) -> None:
+    """Point, from inside the window, at the first solution with more than one active group, if there is one."""
     several = np.flatnonzero(active > 1)
     if len(several):
         first = (depth[several[0]], active[several[0]])
-        axes.annotate("more groups", first, (first[0] / 30, 0.62 * max(active)), arrowprops=ARROW, fontsize=7.5)
+        beside = (window / 1.2, 0.5 * max(active))
+        axes.annotate("more groups", first, beside, arrowprops=ARROW, fontsize=7.5, ha="right")
 
 
 def _random_path(axes: Any, curve: dict[str, np.ndarray], title: str) -> None:
-    axes.axvspan(curve["window_lower_over_tau"][0], 1, color=WINDOW_FILL, linewidth=0, label="guaranteed window")
-    axes.axvline(curve["window_lower_over_tau"][0], color=BLUE, linewidth=0.8)
+    lower = curve["window_lower_over_tau"][0]
+    axes.axvspan(lower, 1, color=WINDOW_FILL, linewidth=0)
+    axes.axvline(lower, color=BLUE, linewidth=0.8)
+    inside = {"color": BLUE, "transform": axes.get_xaxis_transform(), "fontsize": 7.5, "ha": "center", "va": "top"}
+    axes.text((lower + 1) / 2, 0.95, "guaranteed window", **inside)
     _steps(axes, curve["lam_over_tau"], curve["active_groups"])
     axes.set(xlabel="$\\lambda\\,/\\,\\lambda_{max}$", ylabel="active groups", title=title)
     axes.set_ylim(0, curve["active_groups"].max() + 1)
-    axes.legend(loc="upper left")
 
 
 def _widths(axes: Any, curve: dict[str, np.ndarray], title: str) -> None:

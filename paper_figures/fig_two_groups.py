@@ -31,6 +31,10 @@ BESIDE = {"admm": "x", "srste": "dense vector"}
 """Figure -> what is drawn by small marks beside the iterates."""
 
 
+STARS = {"group_omp": "best of each axis"}
+"""Figure -> what its stars are, where they are not the points that rest."""
+
+
 @dataclass(frozen=True)
 class SolverFigure:
     """The figure of one solver.  NAME: two_groups_<rows>, TITLE, as of a figure module.  rows: those of the study."""
@@ -56,7 +60,7 @@ class SolverFigure:
             axis_line(0, color=GREY, linewidth=1.6, zorder=1)
         _paths(left, paths, BESIDE.get(self.rows))
         _resting(left, _one(rows, "resting", "loss"))
-        left.set_title("(a) iterates; stars: where they may rest")
+        left.set_title(f"(a) iterates; stars: {STARS.get(self.rows, 'where they may rest')}")
         _trace(right, paths, TRACES[self.rows])
         handles, names = left.get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=min(len(names), 3))
@@ -84,7 +88,7 @@ def _one(rows: list[dict[str, Any]], kind: str, label: str) -> dict[str, Any]:
 def _contours(axes: Any, grid: dict[str, Any]) -> None:
     axis = np.array(grid["axis"])
     value = np.array(grid["value"]).reshape(len(axis), len(axis))
-    levels = np.quantile(value, np.linspace(0.02, 0.85, LEVELS))
+    levels = np.quantile(value, np.linspace(0.04, 0.85, LEVELS))  # closer contours need a finer grid
     axes.contour(
         axis, axis, value, levels=np.unique(levels), colors=CONTOUR, linewidths=0.8, linestyles="solid", zorder=0
     )
@@ -92,13 +96,18 @@ def _contours(axes: Any, grid: dict[str, Any]) -> None:
 
 
 def _paths(axes: Any, paths: list[dict[str, Any]], beside: str | None) -> None:
-    for path, colour, mark, dashes in zip(paths, COLOURS, MARKS, DASHES, strict=False):
+    for k, (path, colour, mark, dashes) in enumerate(zip(paths, COLOURS, MARKS, DASHES, strict=False)):
         w = np.array(path["w"])[:SHOWN]
-        style = {"color": colour, "linewidth": 1.0, "linestyle": dashes, "zorder": 3}
-        axes.plot(*w.T, marker=mark, markersize=3.2, label=path["label"], alpha=0.85, **style)
+        style = {"color": colour, "linewidth": 1.0 + _hidden(paths, k), "linestyle": dashes, "zorder": 3}
+        axes.plot(*w.T, marker=mark, markersize=3.2 + 3 * _hidden(paths, k), label=path["label"], alpha=0.85, **style)
         if beside is not None:
             other = np.array(path["other"])[:SHOWN]
             axes.plot(*other.T, marker=".", markersize=2.5, linewidth=0.5, color=colour, alpha=0.6, zorder=2)
+
+
+def _hidden(paths: list[dict[str, Any]], k: int) -> float:
+    """What path k is drawn wider by, in points: 1.5 where a later path is the same and lies on it, else 0."""
+    return 1.5 * any(path["w"] == paths[k]["w"] for path in paths[k + 1 :])
 
 
 def _resting(axes: Any, row: dict[str, Any]) -> None:
@@ -108,10 +117,10 @@ def _resting(axes: Any, row: dict[str, Any]) -> None:
 
 
 def _trace(axes: Any, paths: list[dict[str, Any]], label: str) -> None:
-    for path, colour, mark, dashes in zip(paths, COLOURS, MARKS, DASHES, strict=False):
+    for k, (path, colour, mark, dashes) in enumerate(zip(paths, COLOURS, MARKS, DASHES, strict=False)):
         trace = path["trace"][:SHOWN]
-        steps = np.arange(len(trace))
-        axes.plot(steps, trace, marker=mark, markersize=2.8, color=colour, linewidth=1.0, linestyle=dashes)
+        style = {"color": colour, "linewidth": 1.0 + _hidden(paths, k), "linestyle": dashes}
+        axes.plot(np.arange(len(trace)), trace, marker=mark, markersize=2.8 + 3 * _hidden(paths, k), **style)
     axes.set(xlabel="step", ylabel=label, title="(b) against the step")
     if label == TRACES["admm"]:  # one order rises far above all else at its first step
         axes.set_yscale("symlog", linthresh=0.1)

@@ -11,9 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from experiments.runner import read_rows
+from experiments.runner import ROOT, read_rows
 
 VERIFY = "python -m theory verify --json out/theory/verdicts.json --curves out/theory/curves"
+
+MEASURED = ROOT / "experiments" / "results" / "cpu"
+"""Committed measurements: times, which nobody can make again to the digit."""
 
 
 class MissingDataError(ValueError):
@@ -22,9 +25,13 @@ class MissingDataError(ValueError):
 
 @dataclass(frozen=True)
 class Recorded:
-    """The files under `folder`, the out/ of a checkout: theory/verdicts.json, theory/curves/, experiments/."""
+    """The files under `folder`, the out/ of a checkout: theory/verdicts.json, theory/curves/, experiments/.
+
+    measured: folder of the committed measurements.
+    """
 
     folder: Path
+    measured: Path = MEASURED
 
     def curve(self, theorem: str, name: str) -> dict[str, np.ndarray]:
         """Columns of theory/curves/<theorem>.<name>.csv: float arrays [m], or strings where a column is not numeric.
@@ -66,6 +73,14 @@ class Recorded:
     def two_groups(self) -> list[dict[str, Any]]:
         """All rows of the study two_groups.  Raises MissingDataError when there is no finished run."""
         return self._study("two_groups")
+
+    @cached_property
+    def solver_cost(self) -> list[dict[str, Any]]:
+        """The committed rows of the benchmark solver_cost.  Raises MissingDataError when they are missing."""
+        path = self.measured / "solver_cost.jsonl"
+        if not path.exists():
+            raise MissingDataError(f"{path} is missing: run `make bench-solvers` and copy out/bench/{path.name}")
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
     def window_rows(self, kind: str, dataset: str | None = None) -> list[dict[str, Any]]:
         """The rows of one type ("window", "active", "certificate", "competitor"), of all data sets or of one."""

@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.runner import revision
 
-from . import fig_two_groups
+from . import fig_solver_cost, fig_two_groups
 from .page import badge, facts, inline_figure, page, table
 from .real_data import section as real_data_section
 from .real_data import summary as real_data_summary
@@ -37,6 +37,9 @@ KINDS = {
 }
 
 
+MEASURED = (fig_solver_cost.NAME,)
+"""Figures of committed measurements."""
+
 NO_FIGURE = "<p>There is no figure: its data are missing.</p>"
 
 
@@ -57,6 +60,7 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
         *(_theorem(row, inlined.get(row["name"], NO_FIGURE)) for row in recorded.verdicts),
         real_data_section(recorded),
         _solvers([inlined[name] for name in fig_two_groups.FIGURES if name in inlined]),
+        _measured([inlined[name] for name in MEASURED if name in inlined]),
         _reproduce(recorded),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -220,6 +224,11 @@ def _solvers(figures: list[str]) -> str:
     )
 
 
+def _measured(figures: list[str]) -> str:
+    """What solving costs."""
+    return "\n".join(['<h2 id="measured">What solving costs</h2>', prose("measured.html"), *figures])
+
+
 def _reproduce(recorded: Recorded) -> str:
     study = recorded.window[0]
     commands = (
@@ -231,6 +240,8 @@ def _reproduce(recorded: Recorded) -> str:
         "python -m experiments run one_group_window\n"
         "# the solvers on two groups\n"
         "python -m experiments run two_groups\n"
+        "# the times of the solver, with the peers, in out/bench\n"
+        "make bench-solvers\n"
         "# figures and this page\n"
         "python -m paper_figures"
     )
