@@ -31,6 +31,10 @@ class Undecided(ArithmeticError):
     """What a certificate needs could not be shown; the message is its reason."""
 
 
+class Outside(Undecided):
+    """The dual point is shown to be outside the domain of the conjugate."""
+
+
 class FloatArithmetic:
     """Float64 intervals."""
 

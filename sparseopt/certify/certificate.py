@@ -31,8 +31,11 @@ class Certificate:
         return self.verdict == PROVED
 
 
-def verdict_of(lower: float, upper: float, threshold: float) -> str:
-    """The verdict on `quantity <= threshold` when the quantity lies in [lower, upper]."""
+def verdict_of(lower: float, upper: float, threshold: float, largest_threshold: float | None = None) -> str:
+    """The verdict on `quantity <= threshold` when the quantity lies in [lower, upper].
+
+    largest_threshold: where the threshold is only known to lie between the two; by default it is exact.
+    """
     if upper <= threshold:
         return PROVED
-    return REFUTED if lower > threshold else UNDECIDED
+    return REFUTED if lower > (threshold if largest_threshold is None else largest_threshold) else UNDECIDED

@@ -14,6 +14,7 @@ from ..problem import Problem, checked_problem
 from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
 from .ball import UNIT, Ball
 from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
+from .convex_bound import known_bound
 from .enclosure import Enclosure, enclose
 from .evaluation import Evaluation, evaluate
 from .penalty_terms import PenaltyTerms
@@ -27,7 +28,8 @@ LEVELS: dict[str, Any] = {"float": FloatArithmetic, "ball": BallArithmetic, "exa
 def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "float") -> Certificate:
     """Enclose objective(w) - dual(theta) from the raw data alone, theta the best feasible multiple of the residual.
 
-    Best up to rounding: theta depends on the level in the last digits, and with it the gap.
+    Best up to rounding: theta depends on the level in the last digits, and upper with it; lower holds for every
+    multiple, so that no level refutes what another one proves.
 
     problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet; for `Problem.from_gram` the
     statistics are the raw data.  w: [p] or [p, T].
@@ -64,7 +66,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
         return Certificate(
             UNDECIDED, bounds.lower, bounds.upper, bounds.scale, tol, "the objective overflows: rescale y"
         )
-    verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale)
+    verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale, tol * bounds.largest_scale)
     return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, _reason(verdict, bounds))
 
 
@@ -72,13 +74,14 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
 class GapBounds:
     """What the verdicts are made of.
 
-    lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale: lower bound of the scale of the
-    objective.  evaluation: the smooth part.  gradient_norms: [G].
+    lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale, largest_scale: bounds of the scale
+    of the objective.  evaluation: the smooth part.  gradient_norms: [G].
     """
 
     lower: float
     upper: float
     scale: float
+    largest_scale: float
     evaluation: Evaluation
     gradient_norms: Ball
 
@@ -98,12 +101,15 @@ class GapBounds:
         primal = evaluation.loss + (strength * Ball.exact(w).group_norms(groups)).sum()
         gap = primal - evaluation.dual(feasible_multiple(norms, strength))
         descent = abs(primal - evaluation.loss_at_zero)
-        scale = float(np.nanmax([abs(primal).lower, descent.lower, 0.0]))
+        sizes = abs(primal), descent
+        scale = float(np.nanmax([*(size.lower for size in sizes), 0.0]))
+        largest = known_bound(float(np.max([size.upper for size in sizes])))
         vanishes = evaluation.zero_at_zero and not w.any()
         best = Ball.exact(primal.lower) - Ball.exact(evaluation.dual_ceiling(infeasible_multiple(norms, strength)))
         lower = float(np.nanmax([best.lower, 0.0]))
-        upper = np.inf if np.isnan(gap.upper) else float(gap.upper)
-        return cls(lower, upper, 1.0 if vanishes else scale, evaluation, norms)
+        upper = known_bound(float(gap.upper))
+        scales = (1.0, 1.0) if vanishes else (scale, largest)
+        return cls(lower, upper, *scales, evaluation, norms)
 
 
 def is_group_lasso(penalty: Any) -> bool:

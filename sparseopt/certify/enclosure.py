@@ -21,6 +21,7 @@ from ..datafits.one_dimensional import best_multiple
 from ..problem import Problem
 from ..unpenalised import refit
 from .arithmetic import Numbers, Undecided
+from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
 from .losses import Loss, VanishingLoss, loss_of
 from .penalty_terms import PenaltyTerms
@@ -28,14 +29,16 @@ from .penalty_terms import PenaltyTerms
 
 @dataclass(frozen=True)
 class Enclosure:
-    """lower, upper: of the gap P(w) - D(u).  scale: lower bound of max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
+    """lower: below the gap P(w) - D(u) to every feasible multiple u of the projected gradient.  upper: above the best.
 
+    scale, largest_scale: bounds of max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
     reason: why no better dual point than 0 was found, empty where one was.
     """
 
     lower: float
     upper: float
     scale: float
+    largest_scale: float
     reason: str = ""
 
 
@@ -43,7 +46,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     """The gap of a convex problem at w [p] or [p, T].  Raises Undecided where no dual point is shown to be feasible."""
     terms = PenaltyTerms(problem.penalty, arithmetic)
     if terms.outside(w):
-        return Enclosure(np.inf, np.inf, 1.0)
+        return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):
         return _of_quadratic(problem, w, terms)
     return _Fit(problem, terms, loss_of(problem.datafit, arithmetic)).enclose(w)
@@ -71,13 +74,13 @@ class _Fit:
             lower, upper, reason = 0.0, self._gap_at_zero(w, eta), str(why)
             if upper == np.inf:
                 raise
-        return Enclosure(max(lower - lowered, 0.0), upper, self._scale(w, value, lowered), reason)
+        return Enclosure(max(lower - lowered, 0.0), upper, *self._scale(w, value, lowered), reason)
 
     def _gap_at_zero(self, w: np.ndarray, eta: Numbers) -> float:
         """Upper bound of the gap to the dual point 0."""
         a = self.arithmetic
         nothing = a.number(np.zeros(w.shape))
-        return _finite(float(a.upper(self.loss.slack(eta, None, 0.0) + self.terms.slack(w, nothing))))
+        return known_bound(float(a.upper(self.loss.slack(eta, None, 0.0) + self.terms.slack(w, nothing))))
 
     def _gap(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
         """Bounds of the gap to a multiple of the projected gradient."""
@@ -87,11 +90,18 @@ class _Fit:
         d = self._projection(eta1, np.concatenate([self.ones, self.free], axis=1))
         force = loss.force(eta1) if d is None else loss.force(eta1) - loss.hessian(eta1, d)
         c = self._outputs(a.adjoint(self.X, force), w)
-        alpha = self._multiple(base, force, self.terms.multiple(c))
-        gap = loss.slack(eta1, d, alpha) + self.terms.slack(w, c * a.number(alpha))
-        if base is not w:
-            gap = gap + (loss.value(eta) - loss.value(eta1))
-        return float(a.lower(gap)), _finite(float(a.upper(gap)))
+        limit = self.terms.multiple(c)
+        alpha = self._multiple(base, force, limit)
+        beyond = loss.value(eta) - loss.value(eta1) if base is not w else a.number(0.0)
+
+        def gap(multiple: float) -> Numbers:
+            return loss.slack(eta1, d, multiple) + self.terms.slack(w, c * a.number(multiple)) + beyond
+
+        chosen = gap(alpha)
+        upper = known_bound(float(a.upper(chosen)))
+        if self.terms.l2 is not None:  # the multiple is 1 at every level
+            return float(a.lower(chosen)), upper
+        return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), loss.largest_multiple)), upper
 
     def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
         """eta and L(eta) at the optimal intercept, a float."""
@@ -185,7 +195,7 @@ class _Fit:
             return 0.0
         return float(self.arithmetic.upper(self.loss.slack(eta, self._projection(eta, self.ones), 1.0)))
 
-    def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> float:
+    def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> tuple[float, float]:
         a = self.arithmetic
         primal = value + self.terms.value(w)
         eta0, zero = self._at(np.zeros_like(w))
@@ -193,8 +203,9 @@ class _Fit:
         low, high = float(a.lower(primal)) - lowered, float(a.upper(primal))
         low0, high0 = float(a.lower(zero)) - lowered0, float(a.upper(zero))
         if not w.any() and low0 == 0 == high0:
-            return 1.0
-        return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15)
+            return 1.0, 1.0
+        largest = known_bound(max(high, -low, high - low0, high0 - low)) * (1 + 1e-15)
+        return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15), largest
 
 
 def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclosure:
@@ -209,24 +220,29 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
     constant = float(getattr(datafit, "constant", 0.0))
     descent = loss + terms.value(w)
     primal = descent + constant
-    gap = None
     base = w.copy()
     base[terms.free] -= np.linalg.lstsq(H[np.ix_(terms.free, terms.free)], (H @ w - b)[terms.free], rcond=None)[0]
     start = _quadratic_multiple(problem, base, terms)
-    for k in range(24):
-        alpha = start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52))
-        m = a.number(alpha) * a.number(base) + (1.0 - a.number(alpha)) * a.number(datafit.minimiser)
+
+    def dual(multiple: float) -> tuple[Numbers, Numbers]:
+        m = a.number(multiple) * a.number(base) + (1.0 - a.number(multiple)) * a.number(datafit.minimiser)
         m = m - _free_part(a, H, a.adjoint(H, m) - a.number(b), terms.free, len(w))
-        u = a.adjoint(H, m) - a.number(b)
-        if terms.feasible(u):
-            rest = numbers - m
-            gap = a.sum(rest * a.adjoint(H, rest)) * 0.5 + terms.slack(w, u)
-            break
-    if gap is None:
+        return numbers - m, a.adjoint(H, m) - a.number(b)
+
+    def gap(multiple: float) -> Numbers:
+        rest, u = dual(multiple)
+        return a.sum(rest * a.adjoint(H, rest)) * 0.5 + terms.slack(w, u)
+
+    tried = [start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52)) for k in range(24)]
+    alpha = next((x for x in tried if terms.feasible(dual(x)[1])), None)
+    if alpha is None:
         raise Undecided("no dual point with a finite value is known: the quadratic is singular, or squares overflow")
-    sizes = [max(float(a.lower(x)), -float(a.upper(x)), 0.0) for x in (primal, descent)]
-    scale = 1.0 if not (w.any() or constant) else max(sizes)
-    return Enclosure(max(float(a.lower(gap)), 0.0), _finite(float(a.upper(gap))), scale)
+    found = gap(alpha)
+    lower = float(a.lower(found)) if terms.l2 is not None else least_over_multiples(a, gap, alpha, start)
+    low = [max(float(a.lower(x)), -float(a.upper(x)), 0.0) for x in (primal, descent)]
+    high = [max(float(a.upper(x)), -float(a.lower(x))) for x in (primal, descent)]
+    scales = (max(low), known_bound(max(high))) if w.any() or constant else (1.0, 1.0)
+    return Enclosure(max(lower, 0.0), known_bound(float(a.upper(found))), *scales)
 
 
 def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> float:
@@ -255,7 +271,3 @@ def _free_part(a: Any, H: np.ndarray, u: Numbers, free: np.ndarray, p: int) -> N
 
 def _stacked(a: Any, scalars: list[Numbers]) -> Numbers:
     return a.stack([a.number(s) for s in scalars])
-
-
-def _finite(value: float) -> float:
-    return np.inf if np.isnan(value) else value

@@ -90,6 +90,21 @@ class PenaltyTerms:
                 return alpha
         return 0.0
 
+    def ceiling(self, c: Numbers, multiple: float) -> float:
+        """A float above every alpha with -alpha c feasible outside `free`, found from a feasible one; inf if none is.
+
+        Without l2, with which every multiple is feasible.
+        """
+        a = self.arithmetic
+        if not 0 < multiple < np.inf:
+            return np.inf
+        for k in range(2 * TRIES):
+            alpha = multiple * (1 + UNIT * 4.0 ** (k + 1))
+            norms = self._norms(c * a.number(alpha))
+            if (a.lower(norms) > a.upper(self.strength))[self.bound].any():
+                return alpha
+        return np.inf
+
     def feasible(self, c: Numbers) -> bool:
         """Whether -c is shown to be in the domain of the conjugate, outside `free`."""
         a = self.arithmetic

@@ -6,7 +6,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..arithmetic import Numbers
+from ..arithmetic import Numbers, Outside, Undecided
+
+LARGEST_MULTIPLE = 2.0**20
+"""Dual points are not multiplied by more: only far from a solution would it help."""
 
 
 class Loss(Protocol):
@@ -33,10 +36,18 @@ class Loss(Protocol):
         """Hessian of L, or another positive semidefinite matrix, times d."""
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
-        """L(eta) + L*(u) - <u, eta> >= 0 for u = alpha (force - hessian d); Undecided unless u is in the domain of L*.
+        """L(eta) + L*(u) - <u, eta> >= 0 for u = alpha (force - hessian d); Undecided unless u is shown
+        to be in the domain of L*, Outside where it is shown not to be.
 
         d = None is 0.
         """
+
+
+def check_domain(inside: bool, outside: bool) -> None:
+    """Raise Outside or Undecided unless a dual point is shown to be in the domain of the conjugate."""
+    if not inside:
+        kind, word = (Outside, "is not") if outside else (Undecided, "is not shown to be")
+        raise kind(f"the dual point {word} in the domain of the conjugate")
 
 
 def shares(datafit: Any, arithmetic: Any, rows: np.ndarray) -> Numbers:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import Numbers, Undecided
-from .base import shares
+from ..arithmetic import Numbers
+from .base import LARGEST_MULTIPLE, check_domain, shares
 
 MARGIN = 1e-6
 """Samples this close (relative to delta) to the linear part, or in it, are not moved by a projection."""
@@ -22,7 +22,7 @@ class HuberLoss:
     outputs = None
     separate = False
     reference = False
-    largest_multiple = np.inf
+    largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic
@@ -52,8 +52,8 @@ class HuberLoss:
         moved = d is not None and self._inside(eta).astype(bool)
         v = -(c if d is None else c + d * self._inside(eta)) * multiple
         within = (a.upper(v) <= self.delta) & (a.lower(v) >= -self.delta)
-        if not (within | (~np.asarray(moved) & (0 <= alpha <= 1))).all():
-            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        outside = (a.lower(v) > self.delta) | (a.upper(v) < -self.delta)
+        check_domain((within | (~np.asarray(moved) & (0 <= alpha <= 1))).all(), outside.any())
         lost = c * (1.0 - multiple)
         lost = lost if d is None else lost - d * self._inside(eta) * multiple
         return a.limited(a.sum(self.share * lost * (r - (c - v) * 0.5)), 0.0, np.inf)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import Numbers, Undecided
-from .base import shares
+from ..arithmetic import Numbers
+from .base import LARGEST_MULTIPLE, check_domain, shares
 
 
 class LogisticLoss:
@@ -16,7 +16,7 @@ class LogisticLoss:
     outputs = None
     separate = False
     reference = False
-    largest_multiple = np.inf
+    largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic
@@ -44,8 +44,8 @@ class LogisticLoss:
         moved = t * factor * a.number(alpha)
         inside = (a.lower(factor) >= 0).all() and (a.upper(moved) <= 1).all()
         gentle = d is None or max(np.abs(a.lower(d)).max(), np.abs(a.upper(d)).max()) <= 1
-        if not (inside or (gentle and 0 <= alpha <= 1)):
-            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        outside = (a.upper(factor) < 0).any() or (a.lower(moved) > 1).any()
+        check_domain(inside or (gentle and 0 <= alpha <= 1), outside)
         moved = a.limited(moved, 0.0, 1.0)
         rest = a.limited(1.0 - moved, 0.0, 1.0)
         divergence = a.xlogx(moved) + a.xlogx(rest) + moved * self._softplus(m) + rest * self._softplus(-m)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import Numbers, Undecided
-from .base import shares
+from ..arithmetic import Numbers
+from .base import LARGEST_MULTIPLE, check_domain, shares
 
 
 class MultinomialLoss:
@@ -18,7 +18,7 @@ class MultinomialLoss:
 
     separate = False
     reference = True
-    largest_multiple = np.inf
+    largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic
@@ -33,8 +33,10 @@ class MultinomialLoss:
         return -self.arithmetic.sum(self.share * self._log_probabilities(eta) * self.one_hot)
 
     def force(self, eta: Numbers) -> Numbers:
-        """s (P - one-hot)."""
-        return self.share * (self.arithmetic.exp(self._log_probabilities(eta)) - self.one_hot)
+        """s (P - one-hot), the entry of the label from the others, which is no difference of nearly equal numbers."""
+        a = self.arithmetic
+        others = a.exp(self._log_probabilities(eta)) * (1.0 - self.one_hot)
+        return self.share * (others - a.sum(others, axis=1)[:, None] * self.one_hot)
 
     def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
         """s P (d - P d)."""
@@ -48,17 +50,18 @@ class MultinomialLoss:
         V = a.exp(log_P)
         if d is not None:
             factor = 1.0 - self._centred(V, d)
-            if not (a.lower(factor) >= 0).all():
-                raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+            check_domain((a.lower(factor) >= 0).all(), False)
             V = V * factor
         V = V * multiple + (1.0 - multiple) * self.one_hot
-        if not (a.lower(V) >= 0).all():
-            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        check_domain((a.lower(V) >= 0).all(), (a.upper(V) < 0).any())
         V = a.limited(V, 0.0, 1.0)
         return a.limited(a.sum(self.share * (a.xlogx(V) - V * log_P)), 0.0, np.inf)
 
     def _centred(self, P: Numbers, d: Numbers) -> Numbers:
-        return d - self.arithmetic.sum(P * d, axis=1)[:, None]
+        """d - P d as sum_j P_j (d - d_j), since P_j can be nearly 1."""
+        a = self.arithmetic
+        columns = [a.sum(P * (d[:, k][:, None] - d), axis=1) for k in range(d.shape[1])]
+        return a.stack(columns)
 
     def _log_probabilities(self, eta: Numbers) -> Numbers:
         """eta - logsumexp(eta), with the largest entry of each row taken off first (any float would do)."""

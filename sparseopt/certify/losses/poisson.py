@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic import Numbers, Undecided
-from .base import shares
+from ..arithmetic import Numbers
+from .base import LARGEST_MULTIPLE, check_domain, shares
 
 
 class PoissonLoss:
@@ -16,7 +16,7 @@ class PoissonLoss:
     outputs = None
     separate = False
     reference = False
-    largest_multiple = np.inf
+    largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic
@@ -42,7 +42,6 @@ class PoissonLoss:
         mean, multiple = a.exp(eta), a.number(alpha)
         kept = mean if d is None else mean * (1.0 - d)
         moved = kept * multiple + self.y * (1.0 - multiple)
-        if not (a.lower(moved) >= 0).all():
-            raise Undecided("the dual point is not shown to be in the domain of the conjugate")
+        check_domain((a.lower(moved) >= 0).all(), (a.upper(moved) < 0).any())
         terms = a.xlogx(moved) - moved * eta + mean - moved
         return a.limited(a.sum(self.share * terms), 0.0, np.inf)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import column, shares
+from .base import LARGEST_MULTIPLE, column, shares
 
 
 class SquaresLoss:
@@ -15,7 +15,7 @@ class SquaresLoss:
 
     separate = True
     reference = False
-    largest_multiple = np.inf
+    largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic

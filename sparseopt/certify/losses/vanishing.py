@@ -17,7 +17,7 @@ class VanishingLoss:
     outputs: np.ndarray | None
     separate = True
     reference = False
-    largest_multiple = np.inf
+    largest_multiple = 1.0
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
         self.arithmetic = arithmetic
