@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections import Counter
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -12,6 +13,23 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("ci"), derandomize=False, max_examples=1000)
 settings.load_profile("ci")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Of a test marked sample(every=k), the cases 0, k, 2k, ... are fast; the others are marked slow.
+
+    Choose k without a common factor with the numbers of values of the parameters, so that each value is among the fast.
+    """
+    seen = Counter()
+    for item in items:
+        sample = item.get_closest_marker("sample")
+        if sample is None:
+            continue
+        test = (item.parent.nodeid, item.originalname)
+        if seen[test] % sample.kwargs["every"]:
+            item.add_marker(pytest.mark.slow)
+        seen[test] += 1
 
 
 @pytest.fixture(params=["numpy", "torch", "array_api_strict"])

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from types import ModuleType
 
@@ -174,7 +175,7 @@ def test_a_killed_run_leaves_a_file_that_can_be_continued(tmp_path):
                "--datasets", "breast_cancer", "--per-scale", "2", "--starts", "2"]  # fmt: skip
     with subprocess.Popen(command, cwd=runner.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not (path.exists() and path.stat().st_size):
-            pass
+            time.sleep(0.01)
         process.kill()
     rows = len(repair(path))
     finished = subprocess.run(command, cwd=runner.ROOT, capture_output=True, text=True, check=True)

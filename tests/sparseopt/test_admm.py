@@ -54,6 +54,7 @@ def test_a_sweep_is_a_projected_gradient_step(loss, z_first):
             assert np.allclose(new.multiplier, -problem.gradient(new.x) / new.rho, rtol=0, atol=1e5 * EPS * size)
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("ratio", [1.001, 1.1, 1.5, 2.0, 5.0])
 def test_the_augmented_lagrangian_descends(name, ratio):
@@ -84,6 +85,7 @@ def test_descent_holds_for_losses_that_are_not_quadratic():
             assert fall >= c * float(np.sum((new.x - old.x) ** 2)) - 1e-13, name
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("name", SETS)
 def test_it_ends_at_a_fixed_point_with_x_equal_to_z(name):
     """C2: limit points are in P(z - gradient(z) / rho), and shared with IHT of step 1 / rho."""
@@ -170,6 +172,7 @@ def test_without_a_lower_bound_on_the_set_it_runs_away():
     assert np.linalg.norm(path[-1].dual) > 0.4
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("rho", [0.05, 0.5, 1.0, 5.0])
 def test_convex_sets_contract_at_the_rate_of_c3(rho):
     """s = x + u of order Z contracts by (1 + delta) / 2 for mu, L and a convex set (ledger C3)."""

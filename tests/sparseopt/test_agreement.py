@@ -156,6 +156,7 @@ def dual_bound(data, found) -> float:
 NONCONVEX = [(name, seed) for name in ("GroupL0", "GroupMCP", "GroupSCAD") for seed in range(12)]
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize(("name", "seed"), NONCONVEX)
 def test_descent_from_many_starts_agrees_with_branch_and_bound(name, seed):
     """No run ends below the proved bound, and the best of them ends at the proved optimum."""
@@ -179,6 +180,7 @@ def test_at_least_three_hundred_problems_over_every_pair():
     assert len(set(CELLS)) == len(CELLS) == len(KINDS) * (len(LOSSES) + len(WITH_INTERCEPT))
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize(("loss", "kind", "intercept"), CELLS)
 def test_objective_agrees_within_the_certified_gap(loss, kind, intercept):
     for seed in SEEDS:

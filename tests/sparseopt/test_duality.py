@@ -14,6 +14,7 @@ EVERY_PAIR = pytest.mark.parametrize(("loss", "name", "intercept"), PAIRS)
 SOLVERS = [so.solvers.FISTA(), so.solvers.ProximalGradient()]
 
 
+@pytest.mark.sample(every=4)
 @EVERY_PAIR
 def test_the_gap_is_nonnegative_and_goes_to_zero(loss, name, intercept):
     made = problem(loss, name, seed=1, intercept=intercept)
@@ -138,6 +139,7 @@ REFERENCE = [(loss, False, seed) for loss in LOSSES for seed in range(4)]
 REFERENCE += [(loss, True, seed) for loss in WITH_INTERCEPT for seed in range(10, 15)]
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize(("loss", "intercept", "seed"), REFERENCE)
 def test_solutions_agree_with_cvxpy(loss, intercept, seed):

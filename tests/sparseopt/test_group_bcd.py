@@ -119,6 +119,7 @@ PENALTIES = [
 ]
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("make", PENALTIES, ids=["lq", "log", "mcp", "scad", "l0", "exp"])
 @pytest.mark.parametrize("seed", range(3))
 def test_nonconvex_descends_to_a_stationary_point(make, seed):
@@ -196,6 +197,7 @@ def glm_problem(name, seed, intercept, ratio=0.1, weighted=False):
 LOSSES = ["logistic", "huber", "poisson", "cox", "multinomial", "multi_response"]
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("name", LOSSES)
@@ -214,6 +216,7 @@ def test_every_loss_converges_at_a_small_lambda(name):
     assert so.solve(problem, BCD(), tol=1e-7).status is so.Status.CONVERGED
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("ratio", [0.1, 0.01])
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_multinomial_reaches_high_accuracy(seed, ratio):
@@ -223,6 +226,7 @@ def test_multinomial_reaches_high_accuracy(seed, ratio):
     assert so.certify.duality_gap(problem, result.w, tol=1e-7).proved  # the dual point is shrunk into the domain
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_with_a_nonconvex_penalty(name):
     problem = glm_problem(name, 3, intercept=True, ratio=0.2)

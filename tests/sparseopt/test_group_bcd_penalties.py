@@ -41,6 +41,7 @@ def assert_minimum(problem, tol):
     return mine
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("sizes", SHAPES, ids=["equal", "single", "mixed", "large"])
@@ -57,12 +58,14 @@ def test_agrees_with_fista(name, sizes, weighted, intercept):
         assert (active == 0).any()  # zeros within active groups are exact
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_loss(loss, name):
     assert_minimum(under(glm_problem(loss, 1, intercept=True), name), 1e-7)
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("name", PENALTIES)
 @pytest.mark.parametrize("seed", range(5))
 def test_agrees_with_a_conic_solver(name, seed):

@@ -24,6 +24,7 @@ def pair(y, chosen=None):
     return so.Problem.quadratic(np.eye(2), y, chosen or sets.NM(1, 2))
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("name", SETS)
 def test_fixed_points_of_admm_are_fixed_for_the_others(name):
     """C4: w = z - gradient(z) / lam, z in P(w), is fixed for ADMM(rho = lam), IHT(1 / lam) and SR-STE(lam)."""
@@ -44,6 +45,7 @@ def test_fixed_points_of_admm_are_fixed_for_the_others(name):
         assert lam * np.sort(np.abs(dense))[::-1].max() >= np.abs(gradient[~on]).max() - size
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("solver", [IHT(), IHT(debias=True), IHT(normalised=True), SRSTE()])
 def test_they_end_at_fixed_points_of_the_set(name, solver):

@@ -78,6 +78,7 @@ def started(script, name):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.skipif(not HAS_NATIVE, reason="no compiled core")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_signal_ends_the_run(name):
@@ -93,6 +94,7 @@ def test_a_signal_ends_the_run(name):
     assert seconds < 1.0
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.skipif(not HAS_NATIVE, reason="no compiled core")
 @pytest.mark.parametrize("name", NAMES)
 def test_a_time_limit_is_kept(name):

@@ -54,6 +54,7 @@ def with_samples(fit, rows, factor=1.0):
     )
 
 
+@pytest.mark.sample(every=5)
 @EVERY_LOSS
 @pytest.mark.parametrize("name", CONVEX)
 def test_permuted_columns_and_groups(loss, intercept, name):
@@ -70,6 +71,7 @@ def test_permuted_columns_and_groups(loss, intercept, name):
     same_minimum(problem, so.Problem(problem.X[:, order], problem.datafit, other))
 
 
+@pytest.mark.sample(every=4)
 @EVERY_LOSS
 @pytest.mark.parametrize("name", ["GroupLasso", "SparseGroupLasso", "positive"])
 def test_scaled_design_and_strength(loss, intercept, name):
@@ -118,6 +120,7 @@ def test_float32_and_float64(loss, intercept):
     same_minimum(*(so.Problem(A, problem.datafit, problem.penalty) for A in (X, np.asfortranarray(X, np.float64))))
 
 
+@pytest.mark.sample(every=5)
 @EVERY_LOSS
 @pytest.mark.parametrize("name", CONVEX)
 def test_cold_and_warm(loss, intercept, name):

@@ -265,6 +265,7 @@ def test_what_every_set_promises(s):
         assert further >= -16 * eps * v.size * float(max(np.abs(p).max(), np.abs(competitor).max()))
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("s", SETS, ids=repr)
 def test_all_array_libraries_give_the_same(s, xp):
     for v in cases(s.example_shape, 36, 2):
