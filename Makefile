@@ -31,7 +31,7 @@ test: setup ## the fast tests, no GPU and no network
 
 test-slow: setup ## the slow tests: all seeds, builds, fresh clones
 	@echo "==> slow tests"
-	@$(PYTEST) -m "slow and not gpu" --junitxml=out/tests/slow.xml
+	@$(PYTEST) -n auto -m "slow and not gpu" --junitxml=out/tests/slow.xml
 	@echo "wrote out/tests/slow.xml"
 
 test-gpu: ## the compiled kernels alone; PYTHON has torch, pytest, hypothesis, nanobind, scikit-build-core; no network

@@ -87,6 +87,7 @@ def shape_for(s, wide):
     return (rows - 1, cols - 3) if getattr(s, "remainder", "error") == "pad" else (rows, cols)
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", SETS)

@@ -28,17 +28,33 @@ COMPETITORS = ("breast_cancer/competitor/Ratio", "breast_cancer/competitor/ExpMa
 """The attack is repeated on one data set, for one covered q and for the one that is beaten."""
 
 
+NAMES = sorted(path.stem for path in FOLDER.glob("*.csv"))
+
+STUDIED = (
+    *("lambda_window.active", "lambda_window.windows"),
+    *("one_group_global_optimum.certificates", "one_group_global_optimum.competitors"),
+    *("two_groups.contours", "two_groups.paths", "two_groups.resting"),
+)
+"""Tables of the studies, which take a minute; all others are curves of one theorem, or committed measurements."""
+
+
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """The tables of regenerated data: all curves, and the study but for most of its attack."""
-    folder = tmp_path_factory.mktemp("out")
-    for theorem in theory.THEOREMS:
-        for name, columns in theorem.curves(SEED).items():
-            write_curve(folder, f"{theorem.name}.{name}", columns)
+def studies(tmp_path_factory):
+    """A folder with both studies, one without most of its attack."""
+    folder = tmp_path_factory.mktemp("studies")
     write_study(folder, [row for part in _parts(Config()) for row in part.compute()])
     plane = [row for part in two_groups.main(two_groups.Config(seed=SEED)) for row in part.compute()]
     write_study(folder, plane, study="two_groups")
-    return {name: make() for name, make in tables(Recorded(folder)).items()}
+    return folder
+
+
+def regenerated(name, folder):
+    """The table of the figure from new data: the curves of its theorem are written to `folder`."""
+    for theorem in theory.THEOREMS:
+        if theorem.name == name.partition(".")[0]:
+            for curve, columns in theorem.curves(SEED).items():
+                write_curve(folder, f"{theorem.name}.{curve}", columns)
+    return tables(Recorded(folder))[name]()
 
 
 def _parts(config: Config) -> list[Part]:
@@ -61,9 +77,19 @@ def agree(expected, value, tolerance):
 TOLERANCES = {"one_group_global_optimum.margins": SOLVED, "one_group_global_optimum.certificates": SOLVED}
 
 
-@pytest.mark.parametrize("name", sorted(path.stem for path in FOLDER.glob("*.csv")))
-def test_regenerated_figure_data_are_the_committed_ones(name, found):
-    expected, table = committed(name), found[name]
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in STUDIED])
+def test_regenerated_curves_are_the_committed_ones(name, tmp_path):
+    compare(name, regenerated(name, tmp_path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STUDIED)
+def test_regenerated_studies_are_the_committed_ones(name, studies):
+    compare(name, regenerated(name, studies))
+
+
+def compare(name, table):
+    expected = committed(name)
     if name.endswith(".competitors"):
         expected = _only(expected, zip(table["dataset"], table["rho"], strict=True))
     assert list(table) == list(expected)
@@ -87,15 +113,17 @@ def _only(expected, pairs):
     return {column: [values[i] for i in rows] for column, values in expected.items()}
 
 
-def test_competitors_are_below_for_the_exp_mask_alone(found):
+@pytest.mark.slow
+def test_competitors_are_below_for_the_exp_mask_alone(studies):
     """The number of descents that end below b* may change with rounding; whether any does may not."""
-    for table in (found["one_group_global_optimum.competitors"], committed("one_group_global_optimum.competitors")):
+    name = "one_group_global_optimum.competitors"
+    for table in (regenerated(name, studies), committed(name)):
         beaten = {rho for rho, below in zip(table["rho"], table["below"], strict=True) if below}
         assert beaten == {"ExpMask"}
 
 
-def test_every_table_is_committed(found):
-    assert sorted(found) == sorted(path.stem for path in FOLDER.glob("*.csv"))
+def test_every_table_is_committed(recorded):
+    assert sorted(tables(recorded)) == NAMES
 
 
 def test_accepted_data_are_rounded_and_read_back(recorded, tmp_path):

@@ -81,7 +81,7 @@ def words(text):
 @pytest.fixture
 def few_figures(monkeypatch):
     """Drawing takes a second for each figure; that every one can be drawn is shown in test_figures."""
-    names = ("inverse_sum_dominates", "one_group_global_optimum", "two_groups_iht", "solver_cost")
+    names = ("one_group_global_optimum", "two_groups_iht")
     few = {name: FIGURES[name] for name in names}
     monkeypatch.setattr("paper_figures.__main__.FIGURES", few)
     return few

@@ -94,6 +94,7 @@ def test_certified_mcp_instance_of_the_ledger(lam, value):
     assert optimum.lower <= float(value) <= optimum.objective + 1e-12
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("penalty", [mcp, scad])
 @pytest.mark.parametrize("seed", range(4))
 def test_no_descent_from_many_starts_goes_below_the_bound(penalty, seed):
