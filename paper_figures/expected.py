@@ -22,6 +22,10 @@ DIGITS = 6
 Table = dict[str, list[Any]]
 
 CURVES = (
+    ("duality_gap_bounds", "descent", 8),
+    ("lambda_max_is_sharp", "norms", 6),
+    ("gap_safe_screening", "screened", 1),
+    ("unique_solution", "multiplicity", 1),
     ("soft_topk_is_well_posed", "masks", 3),
     ("soft_topk_is_well_posed", "slopes", 4),
     ("soft_topk_limit", "errors", 6),

@@ -3,6 +3,7 @@
 A new theorem is one new file with a `THEOREM`, named like the file, and one line below.
 """
 
+from . import solvers
 from .check import Report, check
 from .sequential_attention import inverse_sum_dominates, lambda_window, one_group_global_optimum
 from .smart import smart_decay_penalty, soft_topk_is_well_posed, soft_topk_limit
@@ -15,6 +16,7 @@ THEOREMS: tuple[Theorem, ...] = (
     soft_topk_is_well_posed.THEOREM,
     soft_topk_limit.THEOREM,
     smart_decay_penalty.THEOREM,
+    *solvers.THEOREMS,
 )
 
 __all__ = [
