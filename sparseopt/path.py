@@ -11,6 +11,7 @@ import numpy as np
 from ._array import as_float
 from .datafits import Datafit
 from .problem import Problem, checked_problem
+from .recentred import recentred
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import Result, Status, solve
 from .standardise import GroupStandardisation
@@ -34,7 +35,8 @@ def lambda_max(problem: Problem) -> float:
     Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
     0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
     """
-    penalty = checked_problem(problem).penalty
+    problem, _ = recentred(checked_problem(problem))
+    penalty = problem.penalty
     gradient = _gradient_of_null_model(problem)
     if not (penalty.groups.norms(gradient) > 0).any():
         raise ValueError("the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X")

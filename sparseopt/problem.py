@@ -105,6 +105,12 @@ class Problem:
         other.__dict__ = {"X": self.X, "datafit": datafit, "penalty": self.penalty, "kept": {}}
         return other
 
+    def with_design(self, X: Any) -> Problem:
+        """The same datafit and penalty with another finite design [n, p], one column for each coefficient."""
+        other = Problem.__new__(Problem)
+        other.__dict__ = {"X": X, "datafit": self.datafit, "penalty": self.penalty, "kept": {}}
+        return other
+
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"kept": {}}
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from ._array import checked_tolerance, described, real_number
 from .problem import Problem, checked_problem
+from .recentred import recentred
 
 CHECK_EVERY = 10
 """Iterations between two stopping tests."""
@@ -150,7 +151,14 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
 
     Stop by breaking out of the loop.  Raises ValueError when the solver cannot treat the problem.
     """
-    solver = _checked_solver(checked_problem(problem), solver)
+    treated, shift = recentred(checked_problem(problem))
+    for state in _states(treated, solver, w0):
+        yield _of_given_columns(state, shift)
+
+
+def _states(problem: Problem, solver: Solver | None, w0: Any) -> Iterator[Any]:
+    """`iterate` for a problem whose columns are not far from 0."""
+    solver = _checked_solver(problem, solver)
     start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
     with np.errstate(over="ignore", invalid="ignore"):
         state = solver.init(problem, start if getattr(solver, "starts_outside", False) else problem.feasible(start))
@@ -158,6 +166,11 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
         yield state
         with np.errstate(over="ignore", invalid="ignore"):  # a diverging iterate is reported as a status
             state = solver.step(problem, state)
+
+
+def _of_given_columns(state: Any, shift: np.ndarray) -> Any:
+    """The state with z = X w for the columns as they were given, if `shift` [p] was taken off them."""
+    return replace(state, z=state.z + shift @ state.w) if shift.any() else state
 
 
 def solve(
@@ -185,20 +198,21 @@ def solve(
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
-    monitor = _Monitor(checked_problem(problem), checked_tolerance(tol), time_limit)
+    problem, shift = recentred(checked_problem(problem))
+    monitor = _Monitor(problem, checked_tolerance(tol), time_limit)
     status = Status.MAX_ITER
     solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
     monitor.follow(solver)
     every = getattr(solver, "check_every", CHECK_EVERY)
-    for n_iter, state in enumerate(_with_progress(iterate(problem, solver, w0), verbose)):
+    for n_iter, state in enumerate(_with_progress(_states(problem, solver, w0), verbose)):
         if callback is not None:
-            callback(state)
+            callback(_of_given_columns(state, shift))
         due = n_iter % every == 0 or n_iter == limit or monitor.out_of_time()
         found = monitor.check(n_iter, state) if due else None
         if found is not None or n_iter == limit:
             status = found or Status.MAX_ITER
             break
-    result = monitor.result(status)
+    result = monitor.result(status, shift)
     if throw and status is not Status.CONVERGED:  # also of an unstable solver the test may be met
         raise NotConverged(result)
     return result
@@ -281,8 +295,8 @@ class _Monitor:
             violation = float(self.measured_by(self.problem, state, gradient))
         return Measures(objective, violation, len(penalty.groups.active(state.w)))
 
-    def result(self, status: Status) -> Result:
-        """The best state seen, with the history."""
+    def result(self, status: Status, shift: np.ndarray) -> Result:
+        """The best state seen, with the history; shift: what was taken off the columns [p]."""
         if self.best is None:
             raise ValueError(
                 "the starting point gives a NaN or infinite objective: rescale the data, or choose another w0"
@@ -295,7 +309,7 @@ class _Monitor:
             status = Status.UNSTABLE
         return Result(
             w=self.problem.collapse(latent),
-            intercept=self.problem.datafit.intercept(state.z),
+            intercept=self.problem.datafit.intercept(state.z) - (shift @ latent if shift.any() else 0.0),
             status=status,
             objective=row[1],
             gap=float(row[2]),

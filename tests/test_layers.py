@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
-PROBLEM = BASE | FORMULAS | {"problem", "unpenalised"}
+PROBLEM = BASE | FORMULAS | {"problem", "recentred", "unpenalised"}
 SOLVERS = {"solve", "solvers", "path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
 ALLOWED = {
@@ -26,6 +26,7 @@ ALLOWED = {
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
     "unpenalised": BASE | FORMULAS,
     "problem": BASE | FORMULAS | {"unpenalised"},
+    "recentred": BASE | {"problem"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},
     **{part: PROBLEM | SOLVERS for part in PATHS},
     "datasets": BASE,

@@ -19,6 +19,7 @@ import numpy as np
 from ..datafits import GramLeastSquares, Quadratic
 from ..datafits.one_dimensional import best_multiple
 from ..problem import Problem
+from ..recentred import recentred
 from ..unpenalised import refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
@@ -49,7 +50,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):
         return _of_quadratic(problem, w, terms)
-    return _Fit(problem, terms, loss_of(problem.datafit, arithmetic)).enclose(w)
+    return _Fit(recentred(problem)[0], terms, loss_of(problem.datafit, arithmetic)).enclose(w)
 
 
 class _Fit:

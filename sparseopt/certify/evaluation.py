@@ -15,6 +15,7 @@ from scipy import sparse
 
 from ..datafits import LeastSquares, Quadratic
 from ..problem import Problem
+from ..recentred import recentred
 from .ball import INFLATION, Ball, gamma, length, power_of_two, product, row_norms
 
 EIGEN_LIMIT = 1000
@@ -64,7 +65,7 @@ class Evaluation(Protocol):
 def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
     """Enclosures at w [p] for the datafits that have them, else ValueError."""
     if type(problem.datafit) is LeastSquares:
-        return LeastSquaresEvaluation.at(problem.X, problem.datafit, w)
+        return LeastSquaresEvaluation.at(recentred(problem)[0].X, problem.datafit, w)
     if type(problem.datafit) is Quadratic:
         return QuadraticEvaluation.at(problem.datafit, w)
     raise ValueError(f"{type(problem.datafit).__name__} has no certificate: allowed are LeastSquares and Quadratic")
