@@ -184,7 +184,7 @@ def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> G
     from .solvers.gram_mode import GramPath, gram_pays
 
     chosen = options["solver"] is not None or options["max_iter"] is not None
-    treated = not chosen and GroupBCD.treats(problem) and gram_pays(problem, n_strengths, options["tol"])
+    treated = not chosen and GroupBCD.suits(problem) and gram_pays(problem, n_strengths, options["tol"])
     return GramPath(problem) if treated else None
 
 
@@ -193,7 +193,7 @@ def _learn_shared(problem: Problem, solver: Any) -> None:
     from .solvers import GroupBCD
 
     _ = problem.gradient_at_zero
-    by_descent = isinstance(solver, GroupBCD) or (solver is None and GroupBCD.treats(problem))
+    by_descent = isinstance(solver, GroupBCD) or (solver is None and GroupBCD.suits(problem))
     if problem.smooth and not by_descent:
         _ = problem.smoothness
 

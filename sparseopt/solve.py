@@ -331,7 +331,7 @@ def _extra_names(state: Any) -> list[str]:
 def _default_solver(problem: Problem) -> Solver:
     from .solvers import FISTA, GroupBCD, ProximalGradient
 
-    if GroupBCD.treats(problem):
+    if GroupBCD.suits(problem):
         return GroupBCD()
     return FISTA() if problem.convex else ProximalGradient()
 

@@ -1,4 +1,4 @@
-"""Block coordinate descent on a working set: arrays and checks in Python, work in C++ (csrc/bcd.h).
+"""Block coordinate descent on a working set: arrays and checks in Python, work in C++ (csrc/bcd.h) or the reference.
 
 The coefficients are kept in the eigenbases of their blocks, which are made when a group first moves and kept for later
 runs on the same data: along a path, under other penalties, in every fold.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .loader import core
+from .loader import HAS_NATIVE, core
 from .mapped import column_major
 
 PADDING = 16
@@ -24,8 +24,8 @@ LARGE_GROUP = 64
 
 BASIS_READY, MEANS_READY = 1, 2
 
-ASKED = 100
-"""Kind of the penalties that are asked in Python (SO_ASKED)."""
+LINEAR, ASKED = 0, 100
+"""Kinds of the group LASSO, and of the penalties that are asked in Python (SO_LINEAR, SO_ASKED)."""
 
 
 class ColumnStore:
@@ -91,9 +91,11 @@ class ColumnStore:
 class BlockPenalty:
     """sum_g rho_g(|w_g|) + l1 |w|_1 + l2 / 2 |w|^2, w >= 0 where positive, as the compiled loops know it.
 
-    kind, parameter: of the C++ twin of rho; or ASKED and the slope of rho at 0, and then `asked(question, t, strength,
+    kind, parameter: of the C++ twin of rho; or ASKED and the slope of rho at 0.  `asked(question, t, strength,
     curvature)` answers with value, slope or prox.  strength: [G], 0 where a group is free.  l1 and positive go with the
     linear rho alone.
+    own: for a penalty that is no function of the norms, group -> the penalty of its block, an object with value and
+    prox; then only the reference descends, and rho, l1, l2 and positive are not looked at.
     """
 
     kind: int
@@ -103,11 +105,17 @@ class BlockPenalty:
     l2: float = 0.0
     positive: bool = False
     asked: Callable[[int, float, float, float], float] | None = None
+    own: Callable[[int], Any] | None = None
 
     @property
     def entrywise(self) -> bool:
-        """Whether single entries are penalised: blocks are then kept as they are, without eigenbases."""
-        return self.l1 > 0 or self.positive
+        """Whether single entries matter: blocks are then kept as they are, without eigenbases."""
+        return self.l1 > 0 or self.positive or self.own is not None
+
+    @property
+    def linear(self) -> bool:
+        """Whether rho is that of the group LASSO."""
+        return self.kind == LINEAR
 
 
 class BlockCache:
@@ -149,6 +157,7 @@ class Descent:
     store, cache: the design and its blocks.  penalty: what the compiled loops know of it.
     share: [n] sample weights or None for all equal to total / n.
     target: [outputs, n + PADDING], None when no duality gap is wanted.
+    compiled: whether the work is done in C++; default where that was built and treats the penalty.
     b: [p, outputs] in the eigenbases, by position.  r: [outputs, n + PADDING], residual times share.
     """
 
@@ -165,7 +174,9 @@ class Descent:
         centred: bool = False,
         unweighted_blocks: bool = False,
         factor_limit: float = 0.0,
+        compiled: bool | None = None,
     ) -> None:
+        self.compiled = HAS_NATIVE and penalty.own is None if compiled is None else compiled
         self.store, self.cache, self.outputs = store, cache, outputs
         self.penalty = penalty
         self.strength = np.ascontiguousarray(penalty.strength, dtype=np.float64)
@@ -219,6 +230,9 @@ class Descent:
         """
         working = np.ascontiguousarray(working, dtype=np.int64)
         self.prepare_large(working)
+        if not self.compiled:
+            limits = max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled, ask
+            return _reference().Loop(self, _reference().Limits(*limits)).run(working, scores, scored)
         coefficients = int(self.store.groups.sizes[working].sum())
         needed = core.bcd_workspace(self.fields, coefficients, anderson) + len(working)
         if len(self.workspace) < needed:
@@ -242,10 +256,10 @@ class Descent:
     def prepare_large(self, working: np.ndarray) -> None:
         """Eigenbases of the blocks among `working` that are too large for the compiled loop."""
         for g in working[(self.store.groups.sizes[working] > LARGE_GROUP)]:
-            self._prepare_large(int(g))
+            self.prepare_block(int(g))
 
-    def _prepare_large(self, g: int) -> None:
-        """Eigenbasis of a block that is too large for the compiled loop, by LAPACK; as in csrc/cpu/bcd_block.inc."""
+    def prepare_block(self, g: int) -> None:
+        """Eigenbasis of a block, once, by LAPACK, and b is turned into it; as in csrc/cpu/bcd_block.inc."""
         cache, store = self.cache, self.store
         if cache.ready[g] & BASIS_READY:
             return
@@ -279,6 +293,8 @@ class Descent:
         ask: Callable[[], bool],
     ) -> bool:
         """X' v by position into out [p, outputs] and group norms into norms [G]; True when interrupted."""
+        if not self.compiled:
+            return _reference().gradient(self.store, v, need, (out, norms, None), ask)
         return core.bcd_gradient(
             self.fields, v.ctypes.data, _pointer(need), out.ctypes.data, norms.ctypes.data, 0, threads, ask
         )
@@ -286,17 +302,26 @@ class Descent:
     def coefficients(self) -> np.ndarray:
         """w [p, outputs] by position."""
         w = np.empty_like(self.b)
-        core.bcd_rotate(self.fields, self.b.ctypes.data, w.ctypes.data, False)
+        self._rotate(self.b, w, False)
         return w
 
     def set_coefficients(self, w: np.ndarray) -> None:
         """Go on from w [p, outputs] by position, C order."""
-        core.bcd_rotate(self.fields, w.ctypes.data, self.b.ctypes.data, True)
+        self._rotate(w, self.b, True)
+
+    def _rotate(self, w: np.ndarray, out: np.ndarray, forward: bool) -> None:
+        if self.compiled:
+            core.bcd_rotate(self.fields, w.ctypes.data, out.ctypes.data, forward)
+        else:
+            _reference().rotate(self, w, out, forward)
 
     def fit(self, w: np.ndarray) -> np.ndarray:
         """X w [outputs, n + padding] for w [p, outputs] by position, C order."""
         z = residual_array(self.store.n, self.outputs)
-        core.bcd_fit(self.fields, w.ctypes.data, z.ctypes.data)
+        if self.compiled:
+            core.bcd_fit(self.fields, w.ctypes.data, z.ctypes.data)
+        else:
+            _reference().fit(self.store, w, z)
         return z
 
     def reweight(self, share: np.ndarray) -> None:
@@ -307,6 +332,13 @@ class Descent:
         np.divide(1.0, share, out=self.inverse, where=share > 0)
         self.fields["total"] = float(share.sum())
         self.cache.ready &= np.uint8(BASIS_READY)
+
+
+def _reference() -> Any:
+    """The loops in NumPy, imported where they are needed only."""
+    from . import bcd_reference
+
+    return bcd_reference
 
 
 def _pointer(array: np.ndarray | None) -> int:

@@ -130,7 +130,11 @@ class Reading:
 def _multiply(
     store: ColumnStore, v: np.ndarray, need: np.ndarray | None, out: Any, threads: int, ask: Callable[[], bool]
 ) -> bool:
-    """One compiled pass into out = (pull, norms, squared Frobenius norms or None); whether it was interrupted."""
+    """One pass into out = (pull, norms, squared Frobenius norms or None); whether it was interrupted."""
+    if core is None:
+        from .bcd_reference import gradient
+
+        return gradient(store, v, need, out, ask)
     pull, norms, squares = (0 if a is None else a.ctypes.data for a in out)
     fields = store.fields | {"outputs": len(v), "ldr": v.shape[1]}
     wanted = 0 if need is None else need.ctypes.data

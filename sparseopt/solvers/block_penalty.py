@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from .._native import radial_twin
-from .._native.bcd import ASKED, BlockPenalty
-from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, SparseGroupLasso
+from .._native.bcd import ASKED, LINEAR, BlockPenalty
+from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
 from ..penalties import strength as at_strength
 
 SMALLEST_STRENGTH = 1e-140
@@ -31,16 +31,47 @@ def scalar_part(penalty: Any) -> Any:
     return None
 
 
+def separable(penalty: Any) -> bool:
+    """Whether a penalty that is no scalar one of the norms is a sum over groups: it can be restricted to each of them."""
+    return all(hasattr(penalty, name) for name in ("value", "prox", "violation", "restrict"))
+
+
 def as_block_penalty(penalty: Any) -> BlockPenalty:
-    """The penalty for the compiled loops, with its C++ twin where there is one, else asked in Python."""
+    """The penalty for the descent, with its C++ twin where there is one, else asked in Python; see `BlockPenalty`."""
     rho = scalar_part(penalty)
-    twin, strength = radial_twin(rho), penalty.strength
-    if twin is None:
-        asked = asked_in_python(rho)
-        return BlockPenalty(kind=ASKED, parameter=float(rho.slope0), strength=strength, asked=asked)
-    l1, l2 = getattr(penalty, "l1", 0.0), getattr(penalty, "l2", 0.0)
-    positive = getattr(penalty, "positive", False)
-    return BlockPenalty(kind=twin[0], parameter=twin[1], strength=strength, l1=l1, l2=l2, positive=positive)
+    if rho is None:
+        return BlockPenalty(kind=ASKED, parameter=0.0, strength=strengths(penalty), own=_blocks_of(penalty))
+    kind, parameter = radial_twin(rho) or (LINEAR if type(rho) is Linear else ASKED, float(rho.slope0))
+    return BlockPenalty(
+        kind=kind,
+        parameter=parameter,
+        strength=penalty.strength,
+        l1=getattr(penalty, "l1", 0.0),
+        l2=getattr(penalty, "l2", 0.0),
+        positive=getattr(penalty, "positive", False),
+        asked=asked_in_python(rho),
+    )
+
+
+def strengths(penalty: Any) -> np.ndarray:
+    """Strength of each group [G], 0 where it is free; 1 elsewhere where the penalty is no scalar one of the norms."""
+    if scalar_part(penalty) is not None:
+        return penalty.strength
+    out = np.ones(penalty.groups.n_groups)
+    out[getattr(penalty, "unpenalised", [])] = 0.0
+    return out
+
+
+def _blocks_of(penalty: Any) -> Callable[[int], Any]:
+    """group -> the penalty on its coefficients alone, made once."""
+    made: dict[int, Any] = {}
+
+    def block(g: int) -> Any:
+        if g not in made:
+            made[g] = penalty.restrict(np.array([g]))
+        return made[g]
+
+    return block
 
 
 def asked_in_python(rho: Any) -> Callable[[int, float, float, float], float]:
@@ -102,18 +133,22 @@ def largest_violation(
 def scores(penalty: Any, gradient: np.ndarray, step: Callable[[], float]) -> np.ndarray:
     """How close each zero group is to becoming active [G]: > 1 where it violates stationarity; inf for free groups.
 
-    The lam at which the group becomes zero over the lam there is; where the slope at 0 is 0 or infinite, whether there
-    is a gradient or a prox-gradient step of length step() leaves 0.  gradient: [p] or [p, T] of the datafit.
+    The lam at which the group becomes zero over the lam there is; where the slope at 0 is 0, infinite or different in
+    different directions, whether there is a gradient or a prox-gradient step of length step() leaves 0.
+    gradient: [p] or [p, T] of the datafit.
     """
     rho = scalar_part(penalty)
-    slope = float(rho.slope0)
+    slope = np.inf if rho is None else float(rho.slope0)
     if 0 < slope < np.inf:
         return penalty.critical_lams(-gradient) / penalty.lam
     norms = penalty.groups.norms(gradient)
     if slope == 0:
         return np.where(norms > 0, np.inf, 0.0)
     length = step()
-    leaves = at_strength.prox(rho, norms * length, penalty.strength, length) > 0
+    if rho is None:
+        leaves = penalty.groups.norms(np.asarray(penalty.prox(-length * gradient, length))) > 0
+    else:
+        leaves = at_strength.prox(rho, norms * length, penalty.strength, length) > 0
     share = norms / (norms.max() or 1.0)
     ratio = np.where(norms > 0, np.inf, 0.0)
-    return np.where(penalty.strength > 0, np.where(leaves, 1 + share, 0.5 * share), ratio)
+    return np.where(strengths(penalty) > 0, np.where(leaves, 1 + share, 0.5 * share), ratio)

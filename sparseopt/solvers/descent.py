@@ -12,7 +12,15 @@ from .._native.bcd import never
 from .._native.reading import Reading, padded
 from ..problem import Problem
 from ..solve import Measures
-from .block_penalty import as_block_penalty, largest_violation, norms_decide, penalty_value, scores
+from .block_penalty import (
+    as_block_penalty,
+    largest_violation,
+    norms_decide,
+    penalty_value,
+    scalar_part,
+    scores,
+    strengths,
+)
 from .frames import frame_of
 from .packed import PackedFrame, packing_pays
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
@@ -48,8 +56,9 @@ class GroupDescent:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
         self.frame = PackedFrame(problem) if packing_pays(problem) else frame_of(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
-        self.strength = problem.penalty.strength + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
-        self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf))
+        self.radial = scalar_part(problem.penalty) is not None
+        self.strength = strengths(problem.penalty) + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
+        self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf)) if self.radial else 0.0
         self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
         self.slope0 = _settling_slope(problem.penalty)
         self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
@@ -90,12 +99,22 @@ class GroupDescent:
         fitted = self.inner.fit(by_position)[:, : self.store.n]
         z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
         norms = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", by_position, by_position), self.store.offsets[:-1]))
-        value = self.problem.datafit.value(z) + penalty_value(self.problem.penalty, by_position, norms)
+        value = self.problem.datafit.value(z) + self._penalty_value(by_position, norms)
         if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
             return False
         self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
         self.force = -self.problem.datafit.gradient(z)
         return True
+
+    def _penalty_value(self, by_position: np.ndarray, norms: np.ndarray) -> float:
+        if self.radial:
+            return penalty_value(self.problem.penalty, by_position, norms)
+        return float(self.problem.penalty.value(self._by_column(by_position)))
+
+    @property
+    def measured_by_gap(self) -> bool:
+        """Whether the gap over a working set is known: the problem is convex, its penalty that of the norms."""
+        return self.problem.convex and self.radial
 
     def working_error(self) -> float:
         """Error over the working set alone, whose scores are renewed: relative duality gap, or relative violation."""
@@ -107,7 +126,7 @@ class GroupDescent:
         self.count(int(self.groups.sizes[self.working].sum()))
         penalty, w, gradient = self.problem.penalty, self._by_column(self.by_position), -self._by_column(pull)
         self.scores[self.working] = self._score(gradient)[self.working]
-        if not self.problem.convex:
+        if not self.measured_by_gap:
             violation = penalty.violation(w, gradient)
             return float(violation[self.working].max(initial=0.0)) / (self.violation_scale or 1.0)
         if hasattr(penalty, "conjugate"):
@@ -191,7 +210,12 @@ class GroupDescent:
 
     def _score(self, gradient: np.ndarray) -> np.ndarray:
         with np.errstate(divide="ignore"):
-            return scores(self.problem.penalty, gradient, lambda: 1 / self.problem.smoothness)
+            return scores(self.problem.penalty, gradient, self._safe_step)
+
+    def _safe_step(self) -> float:
+        """1 over the curvature of the loss, of that at the present point where it is not bounded."""
+        problem = self.problem
+        return 1 / (problem.smoothness if problem.smooth else problem.local_smoothness(self.z))
 
     def ask(self) -> bool:
         """Whether to stop early: the time limit of the run has passed."""

@@ -1,4 +1,4 @@
-"""Losses as the compiled descent sees them: the weighted least-squares problems by which each is treated."""
+"""Losses as the block descent sees them: the weighted least-squares problems by which each is treated."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._native import HAS_NATIVE
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.reading import kept_store, padded
 from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
-from .block_penalty import as_block_penalty, scalar_part
+from .block_penalty import as_block_penalty, scalar_part, separable
 from .support_newton import support_step
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class LeastSquaresFrame:
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
-        convex = run.problem.convex
+        convex = run.measured_by_gap
         report = self.inner.run(
             run.working,
             run.scores.copy(),
@@ -189,7 +188,7 @@ def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
 
 
 def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options: Any) -> Descent:
-    """The compiled descent of a problem, before the first sweep."""
+    """The block descent of a problem, before the first sweep."""
     return Descent(
         store,
         cache,
@@ -222,16 +221,14 @@ def as_least_squares(problem: Problem) -> Problem:
 
 
 def why_not(problem: Problem) -> str | None:
-    """The sentence on why the compiled descent cannot treat a problem, or None where it can."""
+    """The sentence on why block descent cannot treat a problem, or None where it can."""
     penalty, datafit = problem.penalty, problem.datafit
-    if not HAS_NATIVE:
-        return "the compiled core was not built"
-    if scalar_part(penalty) is None:
-        return f"{penalty!r} is not a scalar penalty of each group's norm"
+    if scalar_part(penalty) is None and not separable(penalty):
+        return f"{penalty!r} is not a sum over groups that it can be restricted to (groups, value, prox and restrict)"
     if not isinstance(datafit, LeastSquares | Quadratic | MultiResponse | Pointwise | Multinomial | Cox):
-        return f"{type(datafit).__name__} has no compiled descent"
+        return f"{type(datafit).__name__} has no block descent"
     if isinstance(datafit, Quadratic) and not datafit.bounded:
         return "the quadratic is not bounded below"
-    if not np.isfinite(penalty.strength).all():
+    if not np.isfinite(getattr(penalty, "strength", 1.0)).all():
         return "a group is forced out by an infinite weight"
     return None

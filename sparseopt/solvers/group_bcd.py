@@ -1,4 +1,4 @@
-"""Group block coordinate descent, compiled: working sets, exact block updates, Anderson extrapolation."""
+"""Group block coordinate descent: working sets, exact block updates, Anderson extrapolation."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from ..datafits import Quadratic
 from ..problem import Problem
 from ..solve import State
+from .block_penalty import scalar_part
 from .descent import GroupDescent
 from .frames import as_least_squares, why_not
 
@@ -35,7 +36,9 @@ class GroupBCD:
 
     Penalties: a scalar penalty of each group's norm, compiled or written in Python (any object with value, slope, prox
     and slope0, called from the compiled loops), GroupElasticNet, SparseGroupLasso and nonnegative coefficients, whose
-    block problems are solved on the support by Newton's method.  Others are treated by FISTA and ProximalGradient.
+    block problems are solved on the support by Newton's method.  Any other sum over groups (an object with groups,
+    value, prox, violation and restrict) is treated more slowly, in Python, blocks by prox steps; so is everything where
+    the compiled core was not built.  Penalties that couple the groups are left to FISTA and ProximalGradient.
     working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for the
     passes over X.  accuracy: relative gap that is wanted in the end, so that no round does much more (`solve` sets it,
     and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary points.
@@ -51,11 +54,19 @@ class GroupBCD:
 
     @staticmethod
     def treats(problem: Problem) -> bool:
-        """Whether the loss and the penalty of the problem have a compiled descent."""
+        """Whether the loss and the penalty of the problem have a block descent."""
         return why_not(problem) is None
 
+    @staticmethod
+    def suits(problem: Problem) -> bool:
+        """Whether it is the default: it treats the problem, and the penalty is one of norms.
+
+        Other blocks are lowered by prox steps one at a time, which costs more than FISTA, where all move together.
+        """
+        return why_not(problem) is None and scalar_part(problem.penalty) is not None
+
     def init(self, problem: Problem, w0: np.ndarray) -> DescentState:
-        """State at w0 [p] or [p, T]; ValueError when the loss or the penalty has no compiled descent."""
+        """State at w0 [p] or [p, T]; ValueError when the loss or the penalty has no block descent."""
         reason = why_not(problem)
         if reason is not None:
             raise ValueError(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .._native import HAS_NATIVE
 from .._native.bcd import BlockCache
 from .._native.packed import PackedColumns, PackedDescent
 from .._native.reading import padded
@@ -117,7 +118,8 @@ def packing_pays(problem: Problem) -> bool:
     """Whether the problem is one of tall dense columns in memory: convex group LASSO least squares."""
     X = problem.X
     return (
-        isinstance(problem.datafit, LeastSquares)
+        HAS_NATIVE
+        and isinstance(problem.datafit, LeastSquares)
         and type(problem.penalty) is GroupLasso
         and not problem.penalty.positive
         and isinstance(X, np.ndarray)

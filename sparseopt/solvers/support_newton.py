@@ -32,13 +32,13 @@ VISIBLE = 1e-12
 
 
 def support_step(run: GroupDescent) -> bool:
-    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did.
+    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did (never without slopes of norms).
 
     The direction has the absolute values of the curvatures (the objective need not be convex), and ends where a
     coefficient would change its sign under an entrywise penalty.
     """
     support = run.by_position != 0
-    if not 0 < np.count_nonzero(support) <= MOST_ENTRIES:
+    if not run.radial or not 0 < np.count_nonzero(support) <= MOST_ENTRIES:
         return False
     before, value = run.by_position, run.value
     rows = np.flatnonzero(support.any(axis=1))

@@ -7,9 +7,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt._native import HAS_NATIVE, build_info
 
-pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
 BCD = so.solvers.GroupBCD
 
@@ -224,6 +222,13 @@ def test_multinomial_reaches_high_accuracy(seed, ratio):
     result = so.solve(problem, BCD(), tol=1e-11)
     assert result.n_iter <= 10
     assert so.certify.duality_gap(problem, result.w, tol=1e-7).proved  # the dual point is shrunk into the domain
+
+
+def test_infinite_slopes_under_a_loss_of_unbounded_curvature():
+    problem = glm_problem("poisson", 3, intercept=True, ratio=0.2)
+    problem = problem.with_penalty(so.GroupLq(0.1 * problem.penalty.lam, problem.penalty.groups))
+    result = so.solve(problem, BCD(), tol=1e-6)
+    assert 0 < len(problem.penalty.groups.active(result.w)) < problem.penalty.groups.n_groups
 
 
 @pytest.mark.sample(every=3)

@@ -7,9 +7,7 @@ import pytest
 from test_group_bcd import LOSSES, glm_problem, instance
 
 import sparseopt as so
-from sparseopt._native import HAS_NATIVE, build_info
 
-pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
 BCD = so.solvers.GroupBCD
 

@@ -7,9 +7,6 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-from sparseopt._native import HAS_NATIVE, build_info
-
-pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
 
 def store_of(X, groups):
