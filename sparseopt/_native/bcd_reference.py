@@ -61,7 +61,7 @@ class Loop:
                 self.active = working[(norms > 0) | (scores[working] > 1) | (not self.penalty.linear)]
             else:
                 self._score(working, scores)
-                if 0 <= self.limits.gap_target and self.gap <= self.limits.gap_target:
+                if self.limits.gap_target >= 0 and self.gap <= self.limits.gap_target:
                     return
             scored = False
             if self.epochs >= self.limits.max_epochs or len(self.active) == 0:
@@ -180,7 +180,8 @@ class Loop:
         self.epochs += 1
 
     def _cycle(self) -> None:
-        K, kept = self.limits.anderson, []
+        K = self.limits.anderson
+        kept: list[tuple[np.ndarray, np.ndarray]] = []
         rows = positions(self.store, self.active)
         for e in range(self.limits.epochs_per_cycle):
             ready = (self.cache.ready[self.active] & BASIS_READY).all()

@@ -41,20 +41,20 @@ class RadialBlock:
 
     def minimiser(self, x: np.ndarray) -> np.ndarray:
         """The minimiser [k, T]; x: where the block is.  Nonconvex: the best candidate, never above x."""
-        norm = np.sqrt(self.squares.sum())
+        norm = float(np.sqrt(self.squares.sum()))
         if not (self.penalty.linear or self.strength == 0):
             return self._best_candidate(x)
         if norm <= self.strength:
             return np.zeros_like(x)
         if self.strength == 0:
             return self._stationary(0.0)
-        return self._stationary(self.strength / self._root_linear(norm, np.linalg.norm(x)))
+        return self._stationary(self.strength / self._root_linear(norm, float(np.linalg.norm(x))))
 
     def _stationary(self, multiplier: float) -> np.ndarray:
         e = (self.d + multiplier)[:, None]
         return np.where(e > 0, self.q / np.where(e > 0, e, 1.0), 0.0)
 
-    def _ask(self, question: int, t: float, curvature: float = 0.0) -> float:
+    def _ask(self, question: int, t: float | np.floating, curvature: float = 0.0) -> float:
         return self.penalty.asked(question, float(t), float(self.strength), float(curvature))
 
     def _root_linear(self, norm: float, h: float) -> float:

@@ -32,7 +32,7 @@ def scalar_part(penalty: Any) -> Any:
 
 
 def separable(penalty: Any) -> bool:
-    """Whether a penalty that is no scalar one of the norms is a sum over groups: it can be restricted to each of them."""
+    """Whether a penalty that is no scalar one of the norms is a sum over groups, and can be restricted to each."""
     return all(hasattr(penalty, name) for name in ("value", "prox", "violation", "restrict"))
 
 

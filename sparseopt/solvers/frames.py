@@ -46,7 +46,7 @@ SMALLEST_SHARE = 1e-6
 
 
 class LeastSquaresFrame:
-    """Least squares, also with several responses: one compiled descent, with the duality gap measured inside."""
+    """Least squares, also with several responses: one descent, with the duality gap measured inside."""
 
     def __init__(self, problem: Problem) -> None:
         datafit: Any = problem.datafit

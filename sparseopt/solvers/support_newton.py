@@ -32,10 +32,11 @@ VISIBLE = 1e-12
 
 
 def support_step(run: GroupDescent) -> bool:
-    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did (never without slopes of norms).
+    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did.
 
     The direction has the absolute values of the curvatures (the objective need not be convex), and ends where a
-    coefficient would change its sign under an entrywise penalty.
+    coefficient would change its sign under an entrywise penalty.  A penalty that is not of the norms has no curvature
+    to be known here, so nothing is done.
     """
     support = run.by_position != 0
     if not run.radial or not 0 < np.count_nonzero(support) <= MOST_ENTRIES:

@@ -1,4 +1,4 @@
-"""Compiled block coordinate descent against proximal gradient methods, certificates and itself in other dress."""
+"""Block coordinate descent against proximal gradient methods, certificates and itself in other dress."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
-
 
 BCD = so.solvers.GroupBCD
 

@@ -8,7 +8,6 @@ from test_group_bcd import LOSSES, glm_problem, instance
 
 import sparseopt as so
 
-
 BCD = so.solvers.GroupBCD
 
 PENALTIES = {

@@ -14,6 +14,7 @@ from test_group_bcd import BCD, LOSSES, glm_problem, instance
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt.solvers import frames
 from sparseopt.solvers.descent import GroupDescent
 from sparseopt.solvers.frames import as_least_squares
 
@@ -79,20 +80,44 @@ MIXED = 1e-6
 """With extrapolation: its weights come from a system regularised at 1e-12, so eps / 1e-12 of a last step is free."""
 
 
-@needs_native
-@pytest.mark.parametrize("anderson, accuracy", [(0, ROUNDING), (5, MIXED)])
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("design", DESIGNS)
-def test_iterates_are_those_of_the_compiled_loops(design, penalty, anderson, accuracy):
+FEW = {(design, "lasso") for design in DESIGNS} | {("plain", penalty) for penalty in PENALTIES}
+"""Every design and every penalty once; the other pairs are slow tests."""
+
+PAIRS = [
+    pytest.param(design, penalty, marks=() if (design, penalty) in FEW else pytest.mark.slow)
+    for design in DESIGNS
+    for penalty in PENALTIES
+]
+
+
+LASSO_FIRST = ["lasso", *(pytest.param(name, marks=pytest.mark.slow) for name in PENALTIES if name != "lasso")]
+
+
+def of_pair(design, penalty):
     problem = DESIGNS[design]
-    problem = problem.with_penalty(PENALTIES[penalty](problem.penalty.lam, problem.penalty.groups))
-    assert_same_round(problem, anderson, accuracy)
+    return problem.with_penalty(PENALTIES[penalty](problem.penalty.lam, problem.penalty.groups))
+
+
+@needs_native
+@pytest.mark.parametrize(("design", "penalty"), PAIRS)
+def test_iterates_are_those_of_the_compiled_loops(design, penalty):
+    assert_same_round(of_pair(design, penalty), 0, ROUNDING)
+
+
+@needs_native
+@pytest.mark.parametrize("design", DESIGNS)
+@pytest.mark.parametrize(
+    "penalty", ["lasso", *(pytest.param(name, marks=pytest.mark.slow) for name in list(PENALTIES)[1:])]
+)
+def test_extrapolated_iterates_too(design, penalty):
+    assert_same_round(of_pair(design, penalty), 5, MIXED)
 
 
 @needs_native
 @pytest.mark.parametrize("penalty", ["lasso", "elastic net", "sparse group", "mcp"])
 @pytest.mark.parametrize("loss", LOSSES)
-def test_models_of_other_losses_too(loss, penalty):
+def test_models_of_other_losses_too(loss, penalty, monkeypatch):
+    monkeypatch.setattr(frames, "MAX_MODELS", 3)  # of a nonconvex problem, rounding picks the hill to descend later
     problem = glm_problem(loss, 4, intercept=True, ratio=0.2, weighted=True)
     problem = problem.with_penalty(PENALTIES[penalty](problem.penalty.lam, problem.penalty.groups))
     assert_same_round(problem, 0, MIXED)  # curvatures are measured, so that rounding is fed back
@@ -107,14 +132,15 @@ from test_group_bcd_reference import DESIGNS, PENALTIES, assert_solved
 import sparseopt as so
 assert not so._native.HAS_NATIVE
 assert "sparseopt._native.bcd_reference" not in sys.modules
-for name, problem in DESIGNS.items():
+step = int(sys.argv[2])
+for problem in list(DESIGNS.values())[::step]:
     assert so.solvers.GroupBCD.suits(problem)
     result = assert_solved(problem)
     assert np.isfinite(result.history.gap).all()
-for penalty in PENALTIES.values():
+for penalty in list(PENALTIES.values())[::step]:
     problem = instance(1, n=100, sizes=(5,) * 12)
     assert_solved(problem.with_penalty(penalty(problem.penalty.lam, problem.penalty.groups)))
-for loss in LOSSES:
+for loss in LOSSES[::step]:
     assert_solved(glm_problem(loss, 1, intercept=True, ratio=0.2))
 path = so.solve_path(instance(2), n_lambdas=5, ratio=0.1)
 assert all(result.status is so.Status.CONVERGED for result in path)
@@ -135,8 +161,10 @@ def assert_solved(problem):
     return result
 
 
-def test_is_the_default_where_nothing_was_compiled():
-    command = [sys.executable, "-c", FALLBACK, str(Path(__file__).parent)]
+@pytest.mark.parametrize("step", [3, pytest.param(1, marks=pytest.mark.slow)])
+def test_is_the_default_where_nothing_was_compiled(step):
+    """On every problem, or on every third."""
+    command = [sys.executable, "-c", FALLBACK, str(Path(__file__).parent), str(step)]
     env = os.environ | {"SPARSEOPT_DISABLE_NATIVE": "1"}
     done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
     assert done.stdout == "solved\n", done.stderr

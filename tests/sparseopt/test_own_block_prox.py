@@ -65,6 +65,10 @@ class Root(so.penalties.GroupPenalty):
         return super().prox(v, step, out)
 
 
+LARGE = pytest.param((80, 3, 70, 1), marks=pytest.mark.slow)
+"""Sizes of groups that the compiled loops leave to LAPACK."""
+
+
 def under_largest_entries(problem, ratio=0.1):
     problem = problem.with_penalty(LargestEntries(1.0, problem.penalty.groups))
     return problem.with_lam(ratio * so.lambda_max(problem))
@@ -81,7 +85,7 @@ def test_the_prox_of_the_example_is_the_best_of_many():
 
 
 @pytest.mark.parametrize("intercept", [False, True])
-@pytest.mark.parametrize("sizes", [(5,) * 20, (1,) * 40, (1, 2, 3, 10, 11, 30, 7, 16), (80, 3, 70, 1)])
+@pytest.mark.parametrize("sizes", [(5,) * 20, (1,) * 40, (1, 2, 3, 10, 11, 30, 7, 16), LARGE])
 def test_least_squares_agree_with_fista(sizes, intercept):
     problem = under_largest_entries(instance(0, sizes=sizes, intercept=intercept))
     assert_as_low_as_fista(problem)
@@ -99,6 +103,14 @@ def assert_as_low_as_fista(problem):
     scale = max(abs(mine.objective), abs(mine.objective - problem.objective(np.zeros(problem.w_shape))))
     assert abs(mine.objective - theirs.objective) <= 2e-7 * scale
     assert mine.w.any()
+
+
+def test_paths():
+    problem = under_largest_entries(instance(2, n=40, sizes=(4,) * 10))
+    path, other = (so.solve_path(problem, 5, 0.1, tol=1e-7, solver=solver) for solver in (BCD(), None))
+    for mine, theirs in zip(path, other, strict=True):
+        assert mine.status is so.Status.CONVERGED
+        assert abs(mine.objective - theirs.objective) <= 2e-7 * problem.objective(np.zeros(problem.w_shape))
 
 
 def test_the_objective_of_a_nonconvex_one_never_rises():
@@ -161,5 +173,5 @@ def test_penalties_that_couple_groups_are_refused():
     problem = instance(2)
     coupled = problem.with_penalty(so.KSupport(0.1, problem.penalty.groups, 3))
     assert not BCD.treats(coupled)
-    with pytest.raises(ValueError, match="not a sum over groups.*FISTA"):
+    with pytest.raises(ValueError, match=r"not a sum over groups.*FISTA"):
         so.solve(coupled, BCD())
