@@ -102,6 +102,9 @@ class Loop:
         """Minimise over block g with everything else fixed."""
         X, rows = self._columns(g), self._rows(g)
         pull, strength = self._pull(g, X), float(self.penalty.strength[g])
+        if not np.isfinite(np.vdot(pull, pull)):  # a model that is not above the loss: its user goes back
+            self.descent.b[rows] = np.nan
+            return
         if not self.descent.b[rows].any() and self._stays_zero(pull, strength):
             return
         self.descent.prepare_block(g)
@@ -158,13 +161,13 @@ class Loop:
         if self.descent.factor is None:
             return
         weighted = share[:, None] * v
-        spread, plain = float((weighted * v).sum()), float((v * v).sum()) / self.n
-        if self.centred:
-            spread -= float(weighted.sum()) ** 2 / self.total
-            plain -= (float(v.sum()) / self.n) ** 2
+        spread, plain = (weighted * v).sum(), (v * v).sum() / self.n
+        if self.centred:  # in NumPy's numbers, whose overflow is inf
+            spread -= weighted.sum() ** 2 / self.total
+            plain -= (v.sum() / self.n) ** 2
         if plain > 0:
             low = 1e-3 * self.factor_limit
-            self.descent.factor[g] = min(max(1.1 * spread / plain, low), self.factor_limit)
+            self.descent.factor[g] = min(max(1.1 * float(spread / plain), low), self.factor_limit)
 
     # ---- sweeps and extrapolation
 
@@ -233,11 +236,11 @@ class Loop:
     def _penalty(self, g: int, x: np.ndarray) -> float:
         if self.penalty.own is not None:
             return float(self.penalty.own(g).value(x if x.shape[1] > 1 else x[:, 0]))
-        norm, strength = float(np.linalg.norm(x)), float(self.penalty.strength[g])
+        norm, strength = np.linalg.norm(x), float(self.penalty.strength[g])
         if self.penalty.positive and (x < 0).any():
             return np.inf
-        rest = self.penalty.l1 * float(np.abs(x).sum()) + 0.5 * self.penalty.l2 * norm**2
-        return self.penalty.asked(VALUE, norm, strength, 0.0) + rest
+        rest = self.penalty.l1 * float(np.abs(x).sum()) + 0.5 * self.penalty.l2 * float(norm**2)
+        return self.penalty.asked(VALUE, float(norm), strength, 0.0) + rest
 
     def _penalty_of(self, packed: np.ndarray) -> float:
         """Of the active groups, whose coefficients lie one after the other [rows, T]."""
@@ -262,7 +265,8 @@ class Loop:
             scores[g] = 1 / np.float64(reach)
             penalty += self._penalty(g, self.descent.b[self._rows(g)])
             if self.penalty.l2 > 0:
-                conjugate += 0.5 * max(norm - strength, 0.0) ** 2 / self.penalty.l2
+                above = max(norm - strength, 0.0)
+                conjugate += 0.5 * above * above / self.penalty.l2
             elif strength + self.penalty.l1 > 0:
                 limit = min(limit, reach)
             if self._norm(g) > 0 or reach < 1 or (not self.penalty.linear and norm > 0):
@@ -288,7 +292,7 @@ class Loop:
             alpha = linear / square if square > 0 else 0.0
             alpha = min(max(alpha, 0.0 if self.penalty.positive else -limit), limit)
         primal = 0.5 * square + penalty
-        dual = alpha * linear - 0.5 * alpha**2 * square - conjugate
+        dual = alpha * linear - 0.5 * alpha * alpha * square - conjugate
         return (primal - dual) / (primal if primal > 0 else 1.0)
 
 

@@ -168,6 +168,8 @@ class EntryBlock:
         flat = w.ravel()[chosen]
         hessian = np.kron(self.H, np.eye(w.shape[1]))[np.ix_(chosen, chosen)]
         hessian = hessian + self.strength / norm * (np.eye(len(chosen)) - np.outer(flat, flat) / norm**2)
+        if not np.isfinite(hessian).all():
+            return w
         move = -np.linalg.lstsq(hessian, self._gradient(w).ravel()[chosen], rcond=None)[0]
         crossing = flat * move < 0
         reach = np.where(crossing, -flat / np.where(crossing, move, 1.0), np.inf)

@@ -144,6 +144,8 @@ class NewtonFrame:
 
     def _line_search(self, run: GroupDescent, before: np.ndarray, after: np.ndarray) -> bool:
         value, length = run.value, 1.0
+        if not np.isfinite(after).all():  # the model lies below the loss, and the sweeps left for infinity
+            return False
         for _ in range(HALVINGS):
             w = after if length == 1 else before + length * (after - before)
             if run.try_move(w, value):

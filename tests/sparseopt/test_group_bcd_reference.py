@@ -14,6 +14,7 @@ from test_group_bcd import BCD, LOSSES, glm_problem, instance
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt._native.reading import padded
 from sparseopt.solvers import frames
 from sparseopt.solvers.descent import GroupDescent
 from sparseopt.solvers.frames import as_least_squares
@@ -121,6 +122,23 @@ def test_models_of_other_losses_too(loss, penalty, monkeypatch):
     problem = glm_problem(loss, 4, intercept=True, ratio=0.2, weighted=True)
     problem = problem.with_penalty(PENALTIES[penalty](problem.penalty.lam, problem.penalty.groups))
     assert_same_round(problem, 0, MIXED)  # curvatures are measured, so that rounding is fed back
+
+
+@pytest.mark.parametrize("size", [1e155, 1e200, 1e300])
+@pytest.mark.parametrize("penalty", ["lasso", "elastic net", "sparse group", "mcp", "l0"])
+def test_a_divergence_is_left_to_its_user(penalty, size):
+    """A model below the loss may send the sweeps away; nothing of that is taken."""
+    problem = glm_problem("multinomial", 4, intercept=True, ratio=0.2)
+    problem = problem.with_penalty(PENALTIES[penalty](problem.penalty.lam, problem.penalty.groups))
+    run = GroupDescent(problem, np.zeros(problem.w_shape), BCD())
+    run.inner.compiled = False
+    run.frame._set_model(run.z, None)
+    run.inner.r[:] = size * padded(run.force)
+    everything = np.arange(problem.penalty.groups.n_groups)
+    run.inner.run(everything, run.scores.copy(), scored=True, max_epochs=2, ask=run.ask)
+    before, value = run.by_position, run.value
+    run.frame._line_search(run, before, run.inner.coefficients())
+    assert run.value <= value
 
 
 FALLBACK = """
