@@ -31,6 +31,9 @@ CURVES = (
     ("soft_topk_limit", "errors", 6),
     ("smart_decay_penalty", "balls", 20),
     ("smart_decay_penalty", "growth", 5),
+    ("admm_descends", "moves", 5),
+    ("admm_descends", "settled", 3),
+    ("admm_descends", "orbit", 1),
 )
 """Theorem, curve, and which part of its rows is committed: every third, fourth, ..."""
 

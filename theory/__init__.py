@@ -3,19 +3,17 @@
 A new theorem is one new file with a `THEOREM`, named like the file, and one line below.
 """
 
-from . import solvers
+from . import admm_patterns, smart, solvers
 from .check import Report, check
 from .sequential_attention import inverse_sum_dominates, lambda_window, one_group_global_optimum
-from .smart import smart_decay_penalty, soft_topk_is_well_posed, soft_topk_limit
 from .theorem import Attack, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 
 THEOREMS: tuple[Theorem, ...] = (
     inverse_sum_dominates.THEOREM,
     one_group_global_optimum.THEOREM,
     lambda_window.THEOREM,
-    soft_topk_is_well_posed.THEOREM,
-    soft_topk_limit.THEOREM,
-    smart_decay_penalty.THEOREM,
+    *smart.THEOREMS,
+    *admm_patterns.THEOREMS,
     *solvers.THEOREMS,
 )
 

@@ -1,1 +1,5 @@
-"""Theorems of ADMM pattern pruning (arXiv 2407.08334): ADMM, IHT and SR-STE on sparse sets."""
+"""Theorems of pattern pruning by ADMM and SR-STE (arXiv 2407.08334): identities, descent, rates, fixed points."""
+
+from . import admm_descends
+
+THEOREMS = (admm_descends.THEOREM,)

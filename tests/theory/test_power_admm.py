@@ -1,0 +1,54 @@
+"""Errors planted in the theorems on ADMM and SR-STE, or in what they call: the verdict flips."""
+
+from dataclasses import replace
+
+import numpy as np
+
+import sparseopt as so
+from theory import check
+from theory.admm_patterns import admm_descends as descends
+
+
+def verdict(theorem, n=12, fixed=True):
+    return check(theorem if fixed else replace(theorem, fixed=()), n).verdict
+
+
+def test_nothing_planted():
+    assert verdict(descends.THEOREM) == "holds"
+
+
+def test_twice_the_descent(monkeypatch):
+    right = descends.modulus
+    monkeypatch.setattr(descends, "modulus", lambda *arguments: 2 * right(*arguments))
+    assert verdict(descends.THEOREM, fixed=False) == "fails"
+
+
+def test_a_threshold_of_half_the_curvature(monkeypatch):
+    """L / 2 for L: the margin of the hypothesis no longer sees rho = 18."""
+    margins = [replace(h, margin=lambda i: float(2 * i.rho / i.curvature) - 1) for h in descends.HYPOTHESES[:1]]
+    theorem = replace(descends.THEOREM, hypotheses=(*margins, *descends.HYPOTHESES[1:]))
+    assert verdict(theorem) == "powerless"
+
+
+def test_a_dual_step_of_the_wrong_sign(monkeypatch):
+    right = so.solvers.ADMM.step
+
+    def wrong(self, problem, state):
+        moved = right(self, problem, state)
+        return replace(moved, multiplier=2 * state.multiplier - moved.multiplier)
+
+    monkeypatch.setattr(so.solvers.ADMM, "step", wrong)
+    assert verdict(descends.THEOREM, fixed=False) == "fails"
+
+
+def test_a_lagrangian_without_its_multiplier(monkeypatch):
+    right = so.solvers.ADMM._state
+
+    def wrong(self, *arguments, **named):
+        state = right(self, *arguments, **named)
+        apart = float(np.sum((state.x - state.w) ** 2))
+        without = float(arguments[0].datafit.value(arguments[0].X @ state.x)) + state.rho / 2 * apart
+        return replace(state, augmented_lagrangian=without)
+
+    monkeypatch.setattr(so.solvers.ADMM, "_state", wrong)
+    assert verdict(descends.THEOREM, fixed=False) == "fails"
