@@ -6,7 +6,7 @@ import heapq
 import itertools
 import time
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib import import_module
 
 import numpy as np
@@ -16,9 +16,6 @@ from ..problem import Problem
 from ..solve import State
 from .incumbent import Incumbent
 from .relaxation import Box, ConcaveModel, relax
-
-RIDGE = 0.01
-"""Added to a singular free block, relative to the mean diagonal, where groups are only ranked."""
 
 MOST_SETS = 6
 """Sets of groups tried to close a node."""
@@ -160,9 +157,8 @@ class _Search:
     def _explore(self, bound: float, box: Box, start: np.ndarray) -> None:
         """Solve the relaxation, then pay for one undecided group after the other, leaving the small twins open."""
         model, self.nodes = self.model, self.nodes + 1
-        if not box.curvature > 0:
-            box = replace(box, curvature=model.curvature(box))
-        w, inverse = relax(model, box, start, self.cut, RIDGE)
+        box, inverse = model.inverted(box)
+        w = relax(model, box, inverse, start, self.cut)
         while True:
             bound = max(bound, model.bound(box, w))
             undecided = box.undecided
@@ -223,12 +219,10 @@ class _Search:
         found = bound + dues[count] if count < len(dues) else np.inf
         costs = removal_costs(model, box, w, inverse, undecided)
         for part, due in zip(deal(undecided, costs, missing, excess), dues, strict=False):
-            child = box.shrunk(part, 0.0, model.flat[part])
-            if not child.curvature > 0:
-                child = replace(child, curvature=model.curvature(child))
+            child, shrunk_inverse = model.inverted(box.shrunk(part, 0.0, model.flat[part]))
             if not child.curvature > 0:
                 return -np.inf
-            point, _ = relax(model, child, w, self.cut - due, RIDGE)
+            point = relax(model, child, shrunk_inverse, w, self.cut - due)
             if len(part) == len(undecided):
                 self.incumbent.offer(point)
             reached = model.bound(child, point) + due
@@ -243,11 +237,13 @@ def removal_costs(model: ConcaveModel, box: Box, w: np.ndarray, inverse: np.ndar
     free = model.columns(np.flatnonzero(~box.small))
     position = np.zeros(len(w), dtype=int)
     position[free] = np.arange(len(free))
-    costs = np.zeros(len(groups))
-    for k, g in enumerate(groups):
-        members = model.members[g]
+    costs, sizes = np.zeros(len(groups)), np.array([len(model.members[g]) for g in groups])
+    for size in np.unique(sizes):
+        chosen = np.flatnonzero(sizes == size)
+        members = np.stack([model.members[g] for g in groups[chosen]])
         at = position[members]
-        costs[k] = w[members] @ np.linalg.solve(inverse[at[:, None], at], w[members]) / 2
+        blocks = inverse[at[:, :, None], at[:, None, :]]
+        costs[chosen] = (w[members] * np.linalg.solve(blocks, w[members][:, :, None])[:, :, 0]).sum(axis=1) / 2
     return costs
 
 
@@ -257,9 +253,11 @@ def deal(groups: np.ndarray, costs: np.ndarray, missing: np.ndarray, excess: flo
     A set first has to remove `excess` groups before its relaxation costs anything; the rest is shared as `missing`.
     """
     spare = max(len(groups) - excess * len(missing), 1.0)
-    sizes = excess + spare * missing / missing.sum()
+    sizes = (excess + spare * missing / missing.sum()).tolist()
     parts: list[list[int]] = [[] for _ in missing]
-    for g in groups[np.argsort(-costs)]:
-        filled = [(len(part) + 0.5) / size for part, size in zip(parts, sizes, strict=True)]
-        parts[int(np.argmin(filled))].append(int(g))
+    filled = [0.5 / size for size in sizes]
+    for g in groups[np.argsort(-costs)].tolist():
+        least = filled.index(min(filled))
+        parts[least].append(g)
+        filled[least] += 1 / sizes[least]
     return [np.array(sorted(part), dtype=int) for part in parts]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,10 @@ from ..problem import Problem
 
 STEPS = 2000
 """Accelerated proximal steps allowed for one relaxation; any point gives a valid bound."""
+
+
+RIDGE = 0.01
+"""Added to a singular free block, relative to the mean diagonal, where groups are only ranked."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,17 @@ class ConcaveModel:
         self.steepest = float(np.linalg.eigvalsh(self.H)[-1]) * (1 + 1e-9) + 1e-300
         self.members = [self.groups.members(g) for g in range(self.groups.n_groups)]
         self.flat = flat_from(self.penalty)
-        self.full = self.value(np.where(np.isfinite(self.flat), self.flat + 1.0, 0.0))
+        ends = np.where(np.isfinite(self.flat), self.flat, 0.0)
+        self._at_flat = self._formula(ends)
+        self.full = self._formula(np.where(np.isfinite(self.flat), self.flat + 1.0, 0.0))
         self.smallest_full = float(self.full[self.full > 0].min(initial=np.inf)) if (self.full > 0).any() else 1e-300
 
     def value(self, t: np.ndarray) -> np.ndarray:
-        """rho_g(t_g) [G]."""
+        """rho_g(t_g) [G]; looked up where every t_g is 0 or flat_g, as it is for most boxes."""
+        zero = t == 0
+        return np.where(zero, 0.0, self._at_flat) if (zero | (t == self.flat)).all() else self._formula(t)
+
+    def _formula(self, t: np.ndarray) -> np.ndarray:
         return np.asarray(at_strength.value(self.penalty.rho, t, self.penalty.strength))
 
     def objective(self, w: np.ndarray) -> float:
@@ -95,16 +105,27 @@ class ConcaveModel:
         """Coefficients of these groups."""
         return np.concatenate([self.members[g] for g in groups]) if len(groups) else np.zeros(0, dtype=int)
 
-    def curvature(self, box: Box) -> float:
-        """A rigorous lower bound of the smallest eigenvalue of the free block, 0 where none is shown."""
+    def inverted(self, box: Box) -> tuple[Box, np.ndarray]:
+        """The box with its curvature, and the inverse of its free block [m, m].
+
+        The curvature stays 0 where the block is singular or nothing is shown; RIDGE times its mean diagonal is added to
+        it then, so that groups can be ranked.
+        """
         from ..certify.evaluation import smallest_eigenvalue
 
         free = self.columns(np.flatnonzero(~box.small))
+        block = self.H[np.ix_(free, free)]
         if len(free) == 0:
-            return 1.0
-        if len(free) > self.rank:
-            return 0.0
-        return max(smallest_eigenvalue(self.H[np.ix_(free, free)]) - self.errors[0], 0.0)
+            return replace(box, curvature=1.0), block
+        if len(free) <= self.rank or box.curvature > 0:
+            inverse, curvature = _positive_inverse(block), box.curvature
+            if not curvature > 0:
+                shown = smallest_eigenvalue(block, guess=1 / float(np.linalg.norm(inverse)))
+                curvature = max(shown - self.errors[0], 0.0)
+            if curvature > 0:
+                return replace(box, curvature=curvature), inverse
+        ridge = RIDGE * np.trace(block) / len(free) + 1e-300
+        return box, np.linalg.inv(block + ridge * np.eye(len(free)))
 
     @property
     def rank(self) -> int:
@@ -143,6 +164,17 @@ class ConcaveModel:
         return self.c - energy / 2 + paid + float(slopes.sum()) - slack * (1 + 1e-6)
 
 
+def _positive_inverse(A: np.ndarray) -> np.ndarray:
+    """The inverse of a positive definite A [m, m], inf where its factorisation fails."""
+    from scipy.linalg import lapack
+
+    triangle, failed = lapack.dpotrf(A)
+    if failed:
+        return np.full_like(A, np.inf)
+    inverse = np.triu(lapack.dpotri(triangle)[0])
+    return inverse + np.triu(inverse, 1).T
+
+
 def why_not(problem: Problem) -> str | None:
     """Why a problem has no branch and bound, None where it has; only these classes, whose formulas are known."""
     if type(problem.datafit) not in (LeastSquares, Quadratic):
@@ -160,31 +192,26 @@ def flat_from(penalty: Any) -> np.ndarray:
     return np.where(forced, np.inf, factor * np.where(forced, 0.0, penalty.strength))
 
 
-def relax(model: ConcaveModel, box: Box, start: np.ndarray, cut: float, ridge: float) -> tuple[np.ndarray, np.ndarray]:
-    """A point w [p] of the convex relaxation of the box, and the inverse of the free block.
+def relax(model: ConcaveModel, box: Box, inverse: np.ndarray, start: np.ndarray, cut: float) -> np.ndarray:
+    """A point w [p] of the convex relaxation of the box, whose free block has this inverse.
 
-    Small groups pay the chord of their penalty; stops early when the bound at w reaches `cut`.  Where the free block is
-    singular the bound is trivial: small groups stay at 0, and `ridge` times the mean diagonal is added to the block.
+    Small groups pay the chord of their penalty; stops early when the bound at w reaches `cut`.  Where the box has no
+    curvature the bound is trivial, and small groups stay at 0.
     """
     free = model.columns(np.flatnonzero(~box.small))
-    block = model.H[np.ix_(free, free)]
-    if not box.curvature > 0:
-        inverse = np.linalg.inv(block + (ridge * np.trace(block) / len(free) + 1e-300) * np.eye(len(free)))
-        w = np.zeros(len(model.b))
-        w[free] = inverse @ model.b[free]
-        return w, inverse
-    inverse = np.linalg.inv(block) if len(free) else np.zeros((0, 0))
     small = np.flatnonzero(box.small & (box.upper > 0))
     w = np.zeros(len(model.b))
-    if len(small):
+    if len(small) and box.curvature > 0:
         inside = model.columns(small)
         coupling = model.H[np.ix_(free, inside)]
         M = model.H[np.ix_(inside, inside)] - coupling.T @ (inverse @ coupling)
         target = model.b[inside] - coupling.T @ (inverse @ model.b[free])
         fixed = model.c + float(model.full[box.counted].sum() - model.b[free] @ (inverse @ model.b[free]) / 2)
         w[inside] = _descend(model, box, small, M, target, start[inside], cut - fixed)
-    w[free] = inverse @ (model.b[free] - model.H[free] @ w)
-    return w, inverse
+        w[free] = inverse @ (model.b[free] - model.H[np.ix_(free, inside)] @ w[inside])
+    else:
+        w[free] = inverse @ model.b[free]
+    return w
 
 
 def _descend(
