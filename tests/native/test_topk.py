@@ -48,6 +48,14 @@ def in_order(rng, n, k):
     return np.sort(rng.normal(size=n))
 
 
+def rectified(rng, n, k):
+    return np.maximum(rng.normal(size=n), 0)
+
+
+def ten_levels(rng, n, k):
+    return np.floor(10 * rng.random(n)) / 10
+
+
 KINDS = [gauss, levels, equal, mostly_zero, two_levels, cauchy, in_order]
 
 
@@ -105,37 +113,64 @@ def test_compiled_is_the_reference(kind, tau, dtype):
             assert_solved(x, k, tau, f, state, rng)
 
 
-QUICK = [(gauss, np.float32), (levels, np.float64)]
-LONG_CASES = [
-    pytest.param(kind, dtype, marks=[] if (kind, dtype) in QUICK else pytest.mark.slow)
-    for kind in KINDS
-    for dtype in DTYPES
+def long_cases():
+    """(kind, dtype, tau, k), nearly all of them slow."""
+    settings = [(1.0, LONG // 10), (0.03, LONG // 3), (1e-3, LONG // 10), (1e-5, LONG // 10), (0.1, LONG - 1)]
+    quick = {(gauss, np.float32, 0.03), (gauss, np.float32, 1e-5), (levels, np.float64, 1e-3), (gauss, np.float64, 0.1)}
+    for kind in KINDS:
+        for dtype in DTYPES:
+            for tau, k in settings:
+                marks = [] if (kind, dtype, tau) in quick else pytest.mark.slow
+                yield pytest.param(kind, dtype, tau, k, marks=marks)
+
+
+@pytest.mark.parametrize(("kind", "dtype", "tau", "k"), list(long_cases()))
+def test_long_vectors(kind, dtype, tau, k):
+    rng = np.random.default_rng(1)
+    x = kind(rng, LONG, k).astype(dtype)
+    f, state = solved(x, k, tau)
+    assert_solved(x, k, tau, f, state, rng)
+
+
+TIED = [
+    (mostly_zero, 1e-3),
+    (two_levels, 0.01),
+    (two_levels, 1e-6),
+    (equal, 1e-3),
+    (rectified, 1.0),
+    (ten_levels, 0.003),
 ]
 
 
-@pytest.mark.parametrize(("kind", "dtype"), LONG_CASES)
-def test_long_vectors(kind, dtype):
-    rng = np.random.default_rng(1)
-    for tau, k in ((1.0, LONG // 10), (0.03, LONG // 3), (1e-3, LONG // 10), (1e-5, LONG // 10), (0.1, LONG - 1)):
-        x = kind(rng, LONG, k).astype(dtype)
-        f, state = solved(x, k, tau)
-        assert_solved(x, k, tau, f, state, rng)
-
-
-@pytest.mark.parametrize("tau", [1e-3, 1e-6])
-@pytest.mark.parametrize("kind", [mostly_zero, two_levels, equal], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize(("kind", "tau"), TIED)
 def test_many_equal_entries_get_what_the_others_leave(kind, tau):
     """Their rounding errors are all the same and add up: the stored value makes the sum right, the threshold agrees."""
     rng = np.random.default_rng(8)
-    k = LONG // 10
-    x = kind(rng, LONG, k).astype(np.float32)
-    f, state = solved(x, k, tau)
-    assert_solved(x, k, tau, f, state, rng)
-    level = np.float32(np.median(x))
-    (pivot,), (shift,), _ = topk.thresholds(state, 1)
-    of_level = topk_reference.sigmoid_pair(np.array((float(level) - pivot) / tau + shift))[0]
-    assert np.ptp(f[x == level]) == 0
-    np.testing.assert_allclose(f[x == level][0], of_level, rtol=2e-7, atol=np.finfo(np.float32).tiny)
+    for k in (LONG // 10, LONG // 10 + 200):  # the share of a level, or of it and a few of the next
+        x = kind(rng, LONG, LONG // 10).astype(np.float32)
+        f, state = solved(x, k, tau)
+        assert_solved(x, k, tau, f, state, rng)
+        level = np.partition(x, LONG // 3)[LONG // 3]
+        (pivot,), (shift,), _ = topk.thresholds(state, 1)
+        of_level = topk_reference.sigmoid_pair(np.array((float(level) - pivot) / tau + shift))[0]
+        assert np.ptp(f[x == level]) == 0
+        # a logit z is rounded to eps |z|, which counts where f is not 1
+        rounding = 2e-7 * max(1.0, abs(float(level) - pivot) / tau + abs(shift))
+        np.testing.assert_allclose(f[x == level][0], of_level, rtol=rounding, atol=np.finfo(np.float32).tiny)
+
+
+@pytest.mark.parametrize("tau", [0.1, 1e-4])
+def test_ties_next_to_infinite_entries(tau):
+    rng, k = np.random.default_rng(9), LONG // 10
+    x = two_levels(rng, LONG, k).astype(np.float32)
+    for value, many in ((np.inf, k - 100), (np.inf, k), (-np.inf, LONG - k - 100), (-np.inf, LONG - k)):
+        y = np.where(np.arange(LONG) < many, np.float32(value), np.float32(1) if value < 0 else x)
+        f, _ = solved(y, k, tau)
+        finite = np.isfinite(y)
+        assert (f[~finite] == (value > 0)).all()
+        left = k - (many if value > 0 else 0)
+        assert abs(math.fsum(f[finite]) - left) <= 1e-7 * k
+        assert np.abs(f[finite] - exact(y[finite], left, tau)[0]).max() <= 5e-7 if 0 < left < finite.sum() else True
 
 
 ACCURACY = {1.0: 1e-7, 0.1: 5e-7, 1e-2: 5e-7, 1e-3: 5e-7, 1e-4: 5e-7, 1e-5: 1e-6, 1e-6: 5e-6}
@@ -246,25 +281,24 @@ def test_instruction_sets_agree():
 def test_infinite_entries_in_long_vectors(dtype):
     """More than a sample would see, fewer, and so many that nothing is left to solve."""
     rng = np.random.default_rng(6)
-    for tau in (1.0, 1e-4):
-        for many in (3, 60_000):
-            x = rng.normal(size=LONG).astype(dtype)
-            places = rng.permutation(LONG)
-            x[places[:many]] = np.inf
-            x[places[many : 3 * many]] = -np.inf
-            for k, value in ((many, 0.0), (LONG - 2 * many, 1.0), (many + 1000, None)):
-                f, state = solved(x, k, tau)
-                assert (f[x == np.inf] == 1).all()
-                assert (f[x == -np.inf] == 0).all()
-                finite = np.isfinite(x)
-                d = gradient(state, x, f, rng.normal(size=LONG).astype(dtype), k, tau)
-                assert (d[~finite] == 0).all()
-                if value is None:
-                    expected, _ = exact(x[finite], k - many, tau)
-                    assert np.abs(f[finite] - expected).max() <= (5e-7 if dtype == np.float32 else 1e-10)
-                else:
-                    assert (f[finite] == value).all()
-                    assert (d == 0).all()
+    for tau, many in ((1.0, 60_000), (1e-4, 3), (1e-4, 60_000)):
+        x = rng.normal(size=LONG).astype(dtype)
+        places = rng.permutation(LONG)
+        x[places[:many]] = np.inf
+        x[places[many : 3 * many]] = -np.inf
+        for k, value in ((many, 0.0), (LONG - 2 * many, 1.0), (many + 1000, None)):
+            f, state = solved(x, k, tau)
+            assert (f[x == np.inf] == 1).all()
+            assert (f[x == -np.inf] == 0).all()
+            finite = np.isfinite(x)
+            d = gradient(state, x, f, rng.normal(size=LONG).astype(dtype), k, tau)
+            assert (d[~finite] == 0).all()
+            if value is None:
+                expected, _ = exact(x[finite], k - many, tau)
+                assert np.abs(f[finite] - expected).max() <= (5e-7 if dtype == np.float32 else 1e-10)
+            else:
+                assert (f[finite] == value).all()
+                assert (d == 0).all()
 
 
 @pytest.mark.parametrize("n", [10, LONG])

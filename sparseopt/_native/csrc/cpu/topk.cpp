@@ -69,16 +69,26 @@ template <class T> struct row_problem {
     return finish(search);
   }
 
-  // Where the k-th entry is likely one of many equal ones, it takes two counts to know. false: it is not, or is next to inf.
+  // Where the k-th entry is likely one of many equal ones, it takes two counts to know, and two more where it is the next level.
+  // false: it is not, or is next to inf.
   bool by_tie(threshold_search<T>& search, T value) {
-    const int64_t above = count_above(e, value), with_ties = count_above(e, before(value));
+    int64_t above = count_above(e, value), with_ties = count_above(e, before(value));
+    for (int step = 0; step < 2 && (above > k || with_ties < k); ++step) {
+      const bool higher = above > k;
+      value = higher ? neighbours(e, value).above : neighbours(e, before(value)).below;
+      if (!isfinite(value)) return false;
+      (higher ? with_ties : above) = higher ? above : with_ties;
+      if (higher) above = count_above(e, value);
+      else with_ties = count_above(e, before(value));
+    }
     if (above > k || with_ties < k) return false;
     const selection<T> top = select_around(e, k, value, above);
     if (!isfinite(top.gap)) return false;
-    // the shift where all others are 0 or 1
-    const double shift = above == k || with_ties == k ? 0.0 : log((double)(k - above) / (double)(with_ties - k));
+    // the shift, and sum f (1 - f), where all others are 0 or 1
+    const double inside = (double)(k - above), outside = (double)(with_ties - k), shift = top.gap > 0.0 ? 0.0 : log(inside / outside);
+    const bool spread = top.gap == 0.0 && inside * outside > least_spread * (double)k * (inside + outside);
     search.t = {(double)top.pivot, shift};
-    if (top.gap > 0.0 || search.by_powers(6, 3) != solved) search.by_balance(top, shift);
+    if (!spread || search.by_powers(6, 3) != solved) search.by_balance(top, shift);
     return true;
   }
 
@@ -92,7 +102,7 @@ template <class T> struct row_problem {
   }
 
   int long_row(threshold_search<T>& search) {
-    estimate<T> guess = estimate_cut(e, k, margin<T>() * tau);
+    estimate<T> guess = estimate_cut(e, k, tau, margin<T>() * tau);
     if (guess.share < largest_share && e.n < (int64_t)UINT32_MAX) {
       const outcome o = write_active(e, k, tau, guess.low, guess.high, guess.middle, y, search, state.active);
       if (o == found_nan) return SO_TOPK_NAN;
@@ -103,8 +113,6 @@ template <class T> struct row_problem {
         return SO_TOPK_DONE;
       }
     }
-    search.tied = guess.tied;
-    search.level = guess.middle;
     if (guess.alone && by_tie(search, guess.middle)) return finish(search);
     search.t = {(double)guess.middle, 0.0};
     threshold_search<T> small(guess.taken, guess.wanted, tau, guess.wanted);

@@ -9,7 +9,8 @@ template <class T> T from_key(int64_t key) {
   so_from_key(key, &a);
   return a;
 }
-template <class T> T before(T a) { return from_key<T>(so_key(a) - 1); }
+// The next number below a: of 0, whose neighbour by key is -0, the one below that.
+template <class T> T before(T a) { return from_key<T>(so_key(a == 0 ? -(T)0 : a) - 1); }
 
 template <class T> struct finite_range {
   T least, most;
@@ -79,16 +80,36 @@ template <class T> entries<T> sample(const entries<T>& e) {
   return {taken.data(), sample_lines * line_entries, 1};
 }
 
+// Of the values of at least 16 among 256 entries at pseudo-random places, the one of the largest weight in all. false: none.
+template <class T, class Weight> bool frequent(const entries<T>& e, Weight weight, T* value) {
+  const int64_t taken = 256;
+  if (e.n < 16 * taken) return false;
+  T some[taken];
+  uint64_t h = 88172645463325252ull;
+  for (int64_t i = 0; i < taken; ++i) {
+    h ^= h << 13, h ^= h >> 7, h ^= h << 17;
+    some[i] = e.x[(int64_t)((h >> 11) % (uint64_t)e.n)];
+  }
+  std::sort(some, some + taken);
+  double most = 0.0;
+  for (int64_t i = 0, j = 0; i < taken; i = j) {
+    for (j = i; j < taken && some[j] == some[i]; ++j) {}
+    const double all = j - i < 16 ? 0.0 : (double)(j - i) * weight(some[i]);
+    if (all > most) most = all, *value = some[i];
+  }
+  return most > 0.0;
+}
+
 // Where the k-th largest entry is, most likely (four standard deviations of a quantile of a random sample).
 template <class T> struct estimate {
   T low, middle, high;
   double share;       // of the entries within `margin` of [low, high]
   bool tied;          // middle is the value of many entries
-  bool alone;         // and few others are within `margin` of it
+  bool alone;         // and few others are near it, within 16 tau
   entries<T> taken;   // the sample
   double wanted;      // how many of the sample are in the top
 };
-template <class T> estimate<T> estimate_cut(const entries<T>& e, int64_t k, double margin) {
+template <class T> estimate<T> estimate_cut(const entries<T>& e, int64_t k, double tau, double margin) {
   estimate<T> r;
   r.taken = sample(e);
   const double m = (double)r.taken.n, inf = INFINITY;
@@ -102,7 +123,8 @@ template <class T> estimate<T> estimate_cut(const entries<T>& e, int64_t k, doub
   const int64_t beyond = count_above(r.taken, (T)((double)r.high + margin));
   r.share = ((double)count_above(r.taken, before((T)((double)r.low - margin))) - (double)beyond) / m;
   const int64_t equal = count_above(r.taken, before(r.middle)) - count_above(r.taken, r.middle);
-  const int64_t near = count_above(r.taken, before((T)((double)r.middle - margin))) - count_above(r.taken, (T)((double)r.middle + margin));
+  const T under = (T)((double)r.middle - 16.0 * tau), over = (T)((double)r.middle + 16.0 * tau);
+  const int64_t near = count_above(r.taken, before(under)) - count_above(r.taken, over);
   r.tied = equal * 200 > r.taken.n;
   r.alone = r.tied && (near - equal) * 20 < equal;
   return r;

@@ -24,8 +24,6 @@ template <class T> struct threshold_search {
   so_threshold t;
   double spread = 0.0, total = 0.0;  // sum f (1 - f), sum f, after `write`
   bool flipped;
-  bool tied = false;  // `level` is the value of many entries, whose f has the same rounding error
-  T level = 0;
 
   threshold_search(entries<T> e, double k, double tau, double whole)
       : e(e), k(k), tau(tau), whole(whole), t{0.0, 0.0}, flipped(2.0 * k > (double)e.n) {}
@@ -63,15 +61,18 @@ template <class T> struct threshold_search {
     t = {(double)top.pivot, shift};
     double low = -INFINITY, high = INFINITY, last = INFINITY;
     const double smallest = (double)e.n * (sizeof(T) == 4 ? 1e-37 : 1e-305);
+    const double eps = sizeof(T) == 4 ? FLT_EPSILON : DBL_EPSILON;
     for (int pass = 0; pass < 60; ++pass) {
       const so_logistic<T> l = logistic(false);
       double s[4];
       sum_runs<4>(e, s, [&](int64_t i, int64_t m, double* sums) { kernels<T>().balance(e.x + i, m, l, top.cut, sums); });
       const so_balance b = so_log_balance(s, (double)top.above, k, smallest);
       if (b.vanished) return;
+      // logits at the boundary, gap / (2 tau) +- shift, are rounded
+      const double enough = std::max(accuracy<T>::balance, 0.5 * eps * (0.5 * top.gap / tau + fabs(t.shift)));
       const double size = fabs(b.h), next = so_balance_step(b, t.shift, &low, &high);
       const bool rounding = size < 1e4 * accuracy<T>::balance && size > 0.5 * last;
-      if (size <= accuracy<T>::balance || rounding || next == t.shift) return;
+      if (size <= enough || rounding || next == t.shift) return;
       last = size;
       t.shift = next;
     }
@@ -108,16 +109,17 @@ template <class T> struct threshold_search {
     }
   }
 
-  // Gives the entries of the tied level what the others, as written, leave of the sum, instead of f in type T. false: that differs
-  // from f by more than rounding does.
+  // Many equal entries have the same rounding error, which adds up. Gives them what the others, as written, leave of the sum,
+  // instead of f in type T. false: there are no such entries, or that differs from f by more than rounding does.
   bool write_level(T* y) {
+    const auto respond = [&](T a) { return 1.0 / (1.0 + exp(-(((double)a - t.pivot) / tau + t.shift))); };
+    T level;
+    if (!frequent(e, [&](T a) { return respond(a) * (1.0 - respond(a)); }, &level)) return false;
     const double m = (double)(count_above(e, before(level)) - count_above(e, level));
-    const so_logistic<T> l = logistic(flipped);
     double s[2];
     T written;
-    kernels<T>().output(&level, &written, 1, l, flipped, false, s);
-    const double f = (double)written, wanted = (k - (total - m * f)) / m;
-    const double logit = ((double)level - t.pivot) / tau + t.shift, exact = 1.0 / (1.0 + exp(-logit));
+    kernels<T>().output(&level, &written, 1, logistic(flipped), flipped, false, s);
+    const double f = (double)written, wanted = (k - (total - m * f)) / m, exact = respond(level);
     if (!(fabs(wanted - f) <= 1e-5 * std::min(f, 1.0 - f))) return false;
     t.shift += m * (wanted - exact) / spread;
     const T value = (T)wanted, same = level;
@@ -135,7 +137,7 @@ template <class T> struct threshold_search {
       write_once(y, stream);
       const double missing = k - total;
       if (!(fabs(missing) > accuracy<T>::sum * whole)) return;
-      if (sizeof(T) == 4 && tied && fabs(missing) < 1e-5 * spread && write_level(y)) return;
+      if (sizeof(T) == 4 && fabs(missing) < 1e-5 * spread && write_level(y)) return;
       if (!(fabs(missing) < 0.25 * spread && spread > least_spread * k)) break;  // the sum says nothing about the threshold
       t.shift += missing / spread;
     }
