@@ -7,33 +7,17 @@ With --accept the committed figure data in paper_figures/expected are replaced b
 from __future__ import annotations
 
 import argparse
-import importlib
-import pkgutil
 import sys
 from pathlib import Path
-from typing import Any
 
 from experiments.runner import ROOT
 
 from .expected import accept
+from .figures import FIGURES
 from .real_data import problems
 from .recorded import MissingDataError, Recorded
 from .report import verdict_text, write_report
 from .style import house_style, save
-
-
-def _figures() -> dict[str, Any]:
-    """Name -> what draws the figure: every module fig_*.py of this folder, or its FIGURES where it has several."""
-    found: dict[str, Any] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules([str(Path(__file__).parent)])):
-        if module.startswith("fig_"):
-            figure = importlib.import_module(f"{__package__}.{module}")
-            found |= getattr(figure, "FIGURES", None) or {figure.NAME: figure}
-    return found
-
-
-FIGURES = _figures()
-"""Theorem, solver in the plane, or measurement -> what draws its figure."""
 
 
 def draw_all(folder: Path) -> list[Path]:

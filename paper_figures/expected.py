@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from .figures import CURVES
 from .recorded import Recorded
 
 FOLDER = Path(__file__).with_name("expected")
@@ -21,38 +22,15 @@ DIGITS = 6
 
 Table = dict[str, list[Any]]
 
-CURVES = (
-    ("duality_gap_bounds", "descent", 8),
-    ("lambda_max_is_sharp", "norms", 6),
-    ("gap_safe_screening", "screened", 1),
-    ("unique_solution", "multiplicity", 1),
-    ("soft_topk_is_well_posed", "masks", 3),
-    ("soft_topk_is_well_posed", "slopes", 4),
-    ("soft_topk_limit", "errors", 6),
-    ("smart_decay_penalty", "balls", 20),
-    ("smart_decay_penalty", "growth", 5),
-    ("admm_descends", "moves", 5),
-    ("admm_descends", "settled", 3),
-    ("admm_descends", "orbit", 1),
-)
-"""Theorem, curve, and which part of its rows is committed: every third, fourth, ..."""
-
 
 def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
     """Name -> function that makes the table from the recorded data.  Numbers are not rounded yet."""
     return {
-        "inverse_sum_dominates.range_holes": lambda: _thinned(
-            recorded.curve("inverse_sum_dominates", "range_holes"), 10
-        ),
-        "inverse_sum_dominates.inverse": lambda: _thinned(recorded.curve("inverse_sum_dominates", "inverse"), 10),
-        "one_group_global_optimum.contour": lambda: _thinned(recorded.curve("one_group_global_optimum", "contour"), 23),
         "one_group_global_optimum.margins": lambda: _medians(recorded.curve("one_group_global_optimum", "margins")),
         "one_group_global_optimum.certificates": lambda: _columns(
             recorded.window_rows("certificate"), ("dataset", "rho", "verdict", "lam_ratio", "n_active", "norm")
         ),
         "one_group_global_optimum.competitors": lambda: _competitors(recorded.window_rows("competitor")),
-        "lambda_window.active_groups": lambda: _thinned(recorded.curve("lambda_window", "active_groups"), 3),
-        "lambda_window.widths": lambda: _thinned(recorded.curve("lambda_window", "widths"), 2),
         "lambda_window.windows": lambda: _columns(
             recorded.window_rows("window"),
             ("dataset", "lambda_max", "lower_ratio", "group_name", "n_samples", "n_features", "n_groups"),

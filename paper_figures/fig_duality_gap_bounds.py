@@ -9,6 +9,7 @@ from .style import BLACK, BLUE, VERMILLION, WIDTH, light_grid
 
 NAME = "duality_gap_bounds"
 TITLE = "The duality gap bounds the distance to the minimum"
+CURVES = {"descent": 8}
 
 
 def caption(recorded: Recorded) -> str:

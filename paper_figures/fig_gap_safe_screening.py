@@ -9,6 +9,7 @@ from .style import BLUE, DASHES, GREEN, MARKS, VERMILLION, WIDTH, light_grid
 
 NAME = "gap_safe_screening"
 TITLE = "Gap-safe screening"
+CURVES = {"screened": 1}
 
 
 def caption(recorded: Recorded) -> str:

@@ -11,6 +11,7 @@ from .style import BLACK, BLUE, DASHES, GREEN, ORANGE, VERMILLION, WIDTH, light_
 
 NAME = "inverse_sum_dominates"
 TITLE = "The inverse sum dominates the group LASSO"
+CURVES = {"range_holes": 10, "inverse": 10}
 
 FUNCTIONS = {
     "ratio": ("$t/(1+t)$", BLUE),

@@ -9,6 +9,7 @@ from .style import BLACK, BLUE, VERMILLION, WIDTH, light_grid
 
 NAME = "lambda_max_is_sharp"
 TITLE = "λ_max is sharp"
+CURVES = {"norms": 6}
 
 
 def caption(recorded: Recorded) -> str:

@@ -11,6 +11,7 @@ from .style import BLACK, BLUE, LETTERS, VERMILLION, WIDTH, WINDOW_FILL, light_g
 
 NAME = "lambda_window"
 TITLE = "The window with one active group"
+CURVES = {"active_groups": 3, "widths": 2}
 
 ARROW = {"arrowstyle": "-", "color": BLACK, "linewidth": 0.6}
 

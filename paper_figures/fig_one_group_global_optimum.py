@@ -11,6 +11,7 @@ from .style import BLACK, BLUE, GREEN, GREY, GRID, LETTERS, MARKS, ORANGE, VERMI
 
 NAME = "one_group_global_optimum"
 TITLE = "One group is globally optimal, and no competitor is below"
+CURVES = {"contour": 23}
 
 ATTACKS = {
     "gaussian": ("random, 8 scales", BLUE, "o"),

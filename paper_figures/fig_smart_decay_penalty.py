@@ -11,6 +11,7 @@ from .style import BLACK, BLUE, GREY, VERMILLION, WIDTH, light_grid
 
 NAME = "smart_decay_penalty"
 TITLE = "The penalty of SMART with weight decay"
+CURVES = {"balls": 20, "growth": 5}
 
 
 def caption(recorded: Recorded) -> str:

@@ -9,6 +9,7 @@ from .style import BLACK, BLUE, DASHES, GREEN, MARKS, ORANGE, VERMILLION, WIDTH,
 
 NAME = "soft_topk_is_well_posed"
 TITLE = "The soft top-k"
+CURVES = {"masks": 3, "slopes": 4}
 
 TEMPERATURES = {"1": BLUE, "0.3": GREEN, "0.1": ORANGE, "0.03": VERMILLION}
 

@@ -9,6 +9,7 @@ from .style import BLACK, BLUE, VERMILLION, WIDTH, light_grid
 
 NAME = "soft_topk_limit"
 TITLE = "How fast the soft top-k hardens"
+CURVES = {"errors": 6}
 
 
 def caption(recorded: Recorded) -> str:

@@ -9,6 +9,7 @@ from .style import BLUE, VERMILLION, WIDTH, light_grid
 
 NAME = "unique_solution"
 TITLE = "Independent directions make the solution unique"
+CURVES = {"multiplicity": 1}
 
 
 def caption(recorded: Recorded) -> str:

@@ -1,21 +1,14 @@
 """Theorems as data: every statement with its hypotheses, check, counterexamples and figure data.
 
-A new theorem is one new file with a `THEOREM`, named like the file, and one line below.
+A new theorem is one new file in a subpackage, with a `THEOREM` that is named like the file.
 """
 
-from . import admm_patterns, smart, solvers
-from .check import Report, check
-from .sequential_attention import inverse_sum_dominates, lambda_window, one_group_global_optimum
+from .check import Report, Request, check, check_all
+from .discover import theorems
+from .extras import MissingExtra, require
 from .theorem import Attack, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 
-THEOREMS: tuple[Theorem, ...] = (
-    inverse_sum_dominates.THEOREM,
-    one_group_global_optimum.THEOREM,
-    lambda_window.THEOREM,
-    *smart.THEOREMS,
-    *admm_patterns.THEOREMS,
-    *solvers.THEOREMS,
-)
+THEOREMS: tuple[Theorem, ...] = theorems()
 
 __all__ = [
     "THEOREMS",
@@ -24,7 +17,11 @@ __all__ = [
     "Evidence",
     "Fixed",
     "Hypothesis",
+    "MissingExtra",
     "Report",
+    "Request",
     "Theorem",
     "check",
+    "check_all",
+    "require",
 ]

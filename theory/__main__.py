@@ -8,11 +8,14 @@ import json
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
-from . import THEOREMS, Theorem, check
-from .check import FAILS
+from . import THEOREMS, Theorem
+from .check import FAILS, Request, check_all
+from .extras import MissingExtra
+from .pool import in_order
 from .record import Cache, curve_rows, row, verdict_text, write_curve, write_json
 
 CACHE = Path("out/theory/cache")
@@ -46,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     verify.add_argument("--curves", type=Path, metavar="DIR", help="write the figure data there")
     verify.add_argument("--allow-missing", action="store_true", help="accept checks that need a library not installed")
     verify.add_argument("--cache", type=Path, metavar="DIR", default=CACHE, help=f"finished results (default: {CACHE})")
-    verify.add_argument("--workers", type=_positive, default=None, help="processes (default: quick 1, else all cores)")
+    verify.add_argument("--workers", type=_positive, default=None, help="processes (default: all cores)")
     return parser
 
 
@@ -78,21 +81,14 @@ def _verify(options: argparse.Namespace) -> int:
     try:
         theorems = _selected(options.names)
         _check_writable(options)
-    except ValueError as error:
+        rows, reused = _rows(options, theorems)
+        written = _write_curves(options, rows) if options.curves else []
+    except (ValueError, MissingExtra) as error:
         print(f"theory: {error}", file=sys.stderr)
         return 2
-    cache = Cache.at(options.cache)
-    rows, written, reused = [], [], []
-    for theorem in theorems:
-        print(f"checking {theorem.name}", file=sys.stderr, flush=True)
-        request = _request(options, theorem)
-        found, stored = cache.get(theorem.name, request, lambda t=theorem: _run(options, t), lambda r: r["ok"])
-        reused += [theorem.name] * stored
-        if options.curves:
-            paths, problem = _write_curves(options, theorem, cache)
-            written += paths
-            found |= {"verdict": FAILS, "ok": False, "failure": found["failure"] or problem} if problem else {}
-        rows.append(found)
+    except KeyboardInterrupt:
+        print(f"theory: interrupted; what is finished is kept in {options.cache}: run it again", file=sys.stderr)
+        return 130
     if options.json:
         written.append(options.json)
         write_json(options.json, rows)
@@ -100,19 +96,60 @@ def _verify(options: argparse.Namespace) -> int:
     return 0 if all(r["ok"] for r in rows) else 1
 
 
-def _write_curves(options: argparse.Namespace, theorem: Theorem, cache: Cache) -> tuple[list[Path], str]:
-    """Write the figure data in the place of older ones; their paths, and what went wrong."""
-    for old in options.curves.glob(f"{theorem.name}.*.csv"):
-        old.unlink()
+def _rows(options: argparse.Namespace, theorems: Sequence[Theorem]) -> tuple[list[dict[str, Any]], list[str]]:
+    """The rows of the theorems, each kept in the cache once it is finished; and the names of those found there."""
+    cache, keys = Cache.at(options.cache), {t.name: _request(options, t) for t in theorems}
+    rows = {t.name: cache.find(t.name, keys[t.name]) for t in theorems}
+    reused = [name for name, found in rows.items() if found]
+    missing = [t for t in theorems if not rows[t.name]]
+    requests = [Request(t, _instances(options, t), options.seed, options.allow_missing) for t in missing]
+    progress = sys.stderr.isatty()
+    for done, report in enumerate(check_all(requests, workers=_workers(options), progress=progress), start=1):
+        name = report.theorem.name
+        rows[name] = row(report, options.level)
+        if report.ok:
+            cache.store(name, keys[name], rows[name])
+        if not progress:
+            print(f"checked {name}, {done} of {len(missing)}", file=sys.stderr, flush=True)
+    return list(rows.values()), reused
+
+
+def _workers(options: argparse.Namespace) -> int:
+    return options.workers or os.cpu_count() or 1
+
+
+def _write_curves(options: argparse.Namespace, rows: list[dict[str, Any]]) -> list[Path]:
+    """Write the figure data in the place of older ones; their paths.  A row whose data cannot be made fails."""
+    cache, request = Cache.at(options.cache), {"curves": options.seed}
+    theorems = {t.name: t for t in THEOREMS}
+    found = {r["name"]: cache.find(f"{r['name']}.curves", request) for r in rows}
+    missing = [name for name, curves in found.items() if curves is None]
+    calls = [partial(_curves_or_problem, theorems[name], options.seed) for name in missing]
+    problems = {}
+    for name, made in zip(missing, in_order(calls, missing, _workers(options), sys.stderr.isatty()), strict=True):
+        found[name], problems[name] = made.value
+        if not problems[name]:
+            cache.store(f"{name}.curves", request, found[name])
+    for r in rows:
+        if problems.get(r["name"]):
+            r |= {"verdict": FAILS, "ok": False, "failure": r["failure"] or problems[r["name"]]}
+    return [path for name, curves in found.items() for path in _replace_curves(options.curves, name, curves or {})]
+
+
+def _curves_or_problem(theorem: Theorem, seed: int) -> tuple[Any, str]:
     try:
-        request = {"curves": options.seed}
-        curves, _ = cache.get(f"{theorem.name}.curves", request, lambda: curve_rows(theorem, options.seed))
+        return curve_rows(theorem, seed), ""
     except Exception as error:
-        return [], f"the figure data cannot be made: {type(error).__name__}: {error}"
-    paths = [options.curves / f"{theorem.name}.{curve}.csv" for curve in curves]
+        return None, f"the figure data cannot be made: {type(error).__name__}: {error}"
+
+
+def _replace_curves(folder: Path, name: str, curves: dict[str, Any]) -> list[Path]:
+    for old in folder.glob(f"{name}.*.csv"):
+        old.unlink()
+    paths = [folder / f"{name}.{curve}.csv" for curve in curves]
     for path, columns in zip(paths, curves.values(), strict=True):
         write_curve(path, columns)
-    return paths, ""
+    return paths
 
 
 def _request(options: argparse.Namespace, theorem: Theorem) -> dict[str, Any]:
@@ -122,12 +159,6 @@ def _request(options: argparse.Namespace, theorem: Theorem) -> dict[str, Any]:
 
 def _instances(options: argparse.Namespace, theorem: Theorem) -> int:
     return options.n or theorem.sizes[options.level]
-
-
-def _run(options: argparse.Namespace, theorem: Theorem) -> dict[str, Any]:
-    workers = options.workers or (1 if options.level == "quick" else os.cpu_count() or 1)
-    choices = {"workers": workers, "progress": sys.stderr.isatty(), "allow_missing": options.allow_missing}
-    return row(check(theorem, _instances(options, theorem), options.seed, **choices), options.level)
 
 
 def _selected(names: Sequence[str]) -> list[Theorem]:

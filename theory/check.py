@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import math
-import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
 
+from .pool import Timed, in_order
 from .theorem import Attack, Counterexample, Evidence, Fixed, Theorem
 
 HOLDS, FAILS, VACUOUS, POWERLESS = "holds", "fails", "vacuous", "powerless"
+SAMPLED = "sampled"
 
-CHUNK = 4
-"""Instances a parallel worker takes at a time."""
+SMALLEST_CHUNK, MOST_CHUNKS = 4, 128
+"""Instances that a worker takes at a time are at least so many; of a theorem there are at most so many chunks."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ class FixedOutcome:
 class Report:
     """Everything a check found; the verdict follows from it.
 
-    allow_missing: whether fixed checks that could not run, for want of a library, are accepted.
+    seconds: spent by all workers together.  allow_missing: whether fixed checks that could not run, for want of a
+    library, are accepted.
     """
 
     theorem: Theorem
@@ -126,27 +129,68 @@ class Report:
         return tuple(case.fixed.name for case in self.fixed if case.evidence is None)
 
     @property
+    def kind(self) -> str:
+        """The evidence that was given: that of the theorem, but "sampled" where a certificate could not be made."""
+        lacking = any(case.evidence is None and case.fixed.certifies for case in self.fixed)
+        return SAMPLED if lacking else self.theorem.kind
+
+    @property
     def ok(self) -> bool:
         """Whether the verdict is the one the theorem should get, and everything was run or allowed not to."""
         return self.verdict == self.theorem.expected and (self.allow_missing or not self.not_run)
 
 
+@dataclass(frozen=True)
+class Request:
+    """What to check: a theorem on n random instances of a seed.  allow_missing: as in `Report`."""
+
+    theorem: Theorem
+    n: int
+    seed: int = 0
+    allow_missing: bool = False
+
+    @property
+    def calls(self) -> list[Callable[[], Any]]:
+        """Everything that is to be computed, in parts that do not depend on one another."""
+        seeds = [instance_seed(self.theorem.name, self.seed, index) for index in range(self.n)]
+        size = max(SMALLEST_CHUNK, -(-self.n // MOST_CHUNKS))
+        chunks = [seeds[i : i + size] for i in range(0, len(seeds), size)]
+        trials = [partial(_run_chunk, self.theorem, chunk) for chunk in chunks]
+        fixed = [partial(_run_fixed, case) for case in self.theorem.fixed]
+        return trials + fixed + [partial(_separate, self.theorem, case) for case in self.theorem.counterexamples]
+
+    def report(self, results: Sequence[Timed]) -> Report:
+        """The report made of the results of `calls`."""
+        last, middle = len(self.theorem.counterexamples), len(self.theorem.fixed)
+        values = [result.value for result in results]
+        start = len(values) - last - middle
+        trials = tuple(trial for chunk in values[:start] for trial in chunk)
+        fixed, separations = tuple(values[start : start + middle]), tuple(values[start + middle :])
+        seconds = sum(result.seconds for result in results)
+        return Report(self.theorem, self.n, self.seed, trials, fixed, separations, seconds, self.allow_missing)
+
+
+def check_all(requests: Sequence[Request], *, workers: int = 1, progress: bool = False) -> Iterator[Report]:
+    """The reports of the requests, each as soon as it and those before it are finished.
+
+    An error inside a theorem makes its verdict "fails", with its message; it does not end the run.
+
+    Every instance has its own seed, derived from (seed, name, index), and BLAS runs on one thread, so a report does not
+    depend on `workers` (processes, by joblib) nor on the order.  progress: a bar on standard error (tqdm).
+    """
+    calls = [request.calls for request in requests]
+    names = [request.theorem.name for request, mine in zip(requests, calls, strict=True) for _ in mine]
+    results = in_order([call for mine in calls for call in mine], names, workers, progress)
+    for request, mine in zip(requests, calls, strict=True):
+        yield request.report([next(results) for _ in mine])
+
+
 def check(
     theorem: Theorem, n: int, seed: int = 0, *, workers: int = 1, progress: bool = False, allow_missing: bool = False
 ) -> Report:
-    """Check `theorem` on n random instances, its fixed instances and its counterexamples.
-
-    An error inside the theorem makes the verdict "fails", with its message; it does not end the run.
-
-    seed: every instance has its own, derived from (seed, name, index), so the report does not depend on `workers`
-    (processes, by joblib) nor on the order.  progress: a bar on standard error (tqdm).
-    """
-    start = time.perf_counter()
-    seeds = [instance_seed(theorem.name, seed, index) for index in range(n)]
-    trials = _run_trials(theorem, seeds, workers, progress)
-    fixed = tuple(_run_fixed(case) for case in theorem.fixed)
-    separations = tuple(_separate(theorem, counterexample) for counterexample in theorem.counterexamples)
-    return Report(theorem, n, seed, trials, fixed, separations, time.perf_counter() - start, allow_missing)
+    """Check one theorem on n random instances, its fixed instances and its counterexamples, as `check_all`."""
+    (report,) = check_all([Request(theorem, n, seed, allow_missing)], workers=workers, progress=progress)
+    return report
 
 
 def instance_seed(name: str, seed: int, index: int) -> int:
@@ -186,32 +230,8 @@ def _broken(evidence: Evidence) -> str:
     return f"{evidence.claim} (margin {evidence.margin:.3g}, tolerance {float(evidence.tolerance):.3g})"
 
 
-def _run_trials(theorem: Theorem, seeds: list[int], workers: int, progress: bool) -> tuple[Trial, ...]:
-    chunks = [seeds[i : i + CHUNK] for i in range(0, len(seeds), CHUNK)]
-    found: Iterable[list[Trial]]
-    if workers > 1 and len(chunks) > 1:
-        from joblib import Parallel, delayed
-
-        run = Parallel(n_jobs=min(workers, len(chunks)), return_as="generator")
-        found = run(delayed(_run_chunk)(theorem, chunk) for chunk in chunks)
-    else:
-        found = (_run_chunk(theorem, chunk) for chunk in chunks)
-    trials: list[Trial] = []
-    for chunk in _with_progress(found, len(chunks), theorem.name, progress):
-        trials += chunk
-    return tuple(trials)
-
-
 def _run_chunk(theorem: Theorem, seeds: list[int]) -> list[Trial]:
     return [run_trial(theorem, seed) for seed in seeds]
-
-
-def _with_progress(items: Iterable[Any], total: int, name: str, progress: bool) -> Iterator[Any]:
-    if not progress:
-        return iter(items)
-    from tqdm import tqdm
-
-    return iter(tqdm(items, total=total, desc=name, unit=" chunks", leave=False))
 
 
 def _run_fixed(case: Fixed) -> FixedOutcome:

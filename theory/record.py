@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -33,7 +33,7 @@ def row(report: Report, level: str) -> dict[str, Any]:
         "ledger": theorem.ledger,
         "title": theorem.title,
         "source": theorem.source,
-        "kind": theorem.kind,
+        "kind": report.kind,
         "statement": theorem.statement,
         "verdict": report.verdict,
         "expected": theorem.expected,
@@ -157,25 +157,20 @@ class Cache:
         """The cache in `folder` for the sources and libraries as they are now."""
         return cls(folder, _state())
 
-    def get(
-        self,
-        name: str,
-        request: Mapping[str, Any],
-        compute: Callable[[], Any],
-        keep: Callable[[Any], bool] = lambda result: True,
-    ) -> tuple[Any, bool]:
-        """The stored result of `request`, or compute(), stored if keep(result); and whether it was stored before."""
+    def find(self, name: str, request: Mapping[str, Any]) -> Any:
+        """The stored result of `request`; None where there is none, or a damaged one."""
+        try:
+            return json.loads(self._path(name, request).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def store(self, name: str, request: Mapping[str, Any], result: Any) -> None:
+        """Keep the result of `request`."""
+        write_json(self._path(name, request), result)
+
+    def _path(self, name: str, request: Mapping[str, Any]) -> Path:
         key = hashlib.sha256(json.dumps([self.state, name, dict(request)]).encode()).hexdigest()[:20]
-        path = self.folder / f"{name}-{key}.json"
-        if path.is_file():
-            try:
-                return json.loads(path.read_text()), True
-            except ValueError:
-                pass  # not a result: compute it again
-        result = compute()
-        if keep(result):
-            write_json(path, result)
-        return result, False
+        return self.folder / f"{name}-{key}.json"
 
 
 def _state() -> str:

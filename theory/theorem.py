@@ -98,12 +98,15 @@ class Counterexample:
 class Fixed:
     """A named check beside the random ones: a special or a real-data instance.
 
-    detail: one sentence on what is checked.  evidence: () -> evidence, which must all pass.
+    detail: one sentence on what is checked.  evidence: () -> evidence, which must all pass; it raises `MissingExtra`
+    where a library is needed that is not installed.  certifies: whether the kind of the theorem rests on this check;
+    without its library the theorem is then reported as sampled.
     """
 
     name: str
     detail: str
     evidence: Callable[[], Sequence[Evidence]]
+    certifies: bool = False
 
 
 @dataclass(frozen=True)

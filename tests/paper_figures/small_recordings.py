@@ -177,7 +177,7 @@ def curves():
     lasso = ((x - 1) ** 2 + (y - 0.7) ** 2) / 2 + 0.5 * (abs(x) + abs(y))
     t, distance = np.linspace(0, 3, 31), np.geomspace(1e-3, 1, 12)
     ratios = np.linspace(1.1, 0.2, 10)
-    return {
+    made = {
         "one_group_global_optimum.contour": {"x": x, "y": y, "inverse_sum": lasso + abs(x * y), "group_lasso": lasso},
         "one_group_global_optimum.margins": {
             "q": ["sqrt", "log"] * 6,
@@ -199,7 +199,9 @@ def curves():
             "explicit": distance / 3,
             "observed": np.minimum(distance, 1),
         },
-    } | {f"{name}.{curve}": columns for name in sorted({c[0] for c in CURVES}) for curve, columns in real(name).items()}
+    }
+    others = {name for name, _, _ in CURVES} - {name.partition(".")[0] for name in made}
+    return made | {f"{name}.{curve}": columns for name in sorted(others) for curve, columns in real(name).items()}
 
 
 @functools.cache

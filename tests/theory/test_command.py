@@ -4,22 +4,44 @@ from __future__ import annotations
 
 import csv
 import json
+import sys
 from dataclasses import replace
 
 import pytest
 
 import theory.__main__ as command
-from theory import THEOREMS, Counterexample, Evidence, Fixed
+from theory import THEOREMS, Counterexample, Evidence, Fixed, Hypothesis, MissingExtra, Theorem, check_all
 
 NAMES = [t.name for t in THEOREMS]
 
 
-@pytest.fixture
-def verify(tmp_path):
-    def run(*arguments):
-        return command.main(["verify", *arguments, "--n", "2", "--level", "quick", "--cache", str(tmp_path / "cache")])
+def theorem(name):
+    """x^2 >= 0 for x in (-1, 1), which costs nothing."""
+    return Theorem(
+        name=name,
+        ledger="A1",
+        title="Squares",
+        statement="x^2 >= 0",
+        source="a school book",
+        kind="certified",
+        hypotheses=(Hypothesis("real", "x is real", lambda x: 1 - abs(x.imag)),),
+        draw=lambda rng: complex(rng.uniform(-1, 1)),
+        conclusion=lambda x: (Evidence("0 <= x^2", 0.0, (x * x).real),),
+        counterexamples=(Counterexample("real", "i", "i^2 = -1", lambda: 1j),),
+        fixed=(Fixed("one", "1 > 0", lambda: (Evidence("0 <= 1", 0, 1),)),),
+        curves=lambda seed: {"parabola": {"x": [0.0, 1.0], "y": [0.0, 1.0]}, "dot": {"x": [seed]}},
+    )
 
-    return run
+
+FIRST, SECOND, THIRD = (theorem(name) for name in ("first_square", "second_square", "third_square"))
+
+
+@pytest.fixture
+def verify(tmp_path, monkeypatch):
+    """Runs the command on three theorems that cost nothing."""
+    monkeypatch.setattr(command, "THEOREMS", (FIRST, SECOND, THIRD))
+    always = ["--n", "2", "--workers", "1", "--cache", str(tmp_path / "cache")]
+    return lambda *arguments: command.main(["verify", *arguments, *always])
 
 
 def test_list(capsys):
@@ -37,48 +59,89 @@ def test_list_json(capsys):
 
 def test_verify_writes_rows_and_curves(verify, tmp_path, capsys):
     rows, curves = tmp_path / "deep" / "rows.json", tmp_path / "curves"
-    assert verify("lambda_window", "--json", str(rows), "--curves", str(curves), "--seed", "5") == 0
+    assert verify("second_square", "--json", str(rows), "--curves", str(curves), "--seed", "5") == 0
     (found,) = json.loads(rows.read_text())
-    assert (found["name"], found["verdict"], found["ok"], found["seed"], found["n"]) == (
-        "lambda_window",
-        "holds",
-        True,
-        5,
-        2,
-    )
+    values = {"name": "second_square", "ledger": "A1", "kind": "certified", "verdict": "holds", "ok": True, "seed": 5}
+    assert values.items() <= found.items()
+    assert (found["n"], found["instances"]) == (2, 2)
+    assert {"worst_margin", "seconds"} <= found.keys()
     names = sorted(p.name for p in curves.iterdir())
-    assert names == ["lambda_window.active_groups.csv", "lambda_window.widths.csv"]
+    assert names == ["second_square.dot.csv", "second_square.parabola.csv"]
     with (curves / names[0]).open(newline="") as file:
-        assert next(csv.reader(file)) == ["lam_over_tau", "active_groups", "window_lower_over_tau"]
+        assert list(csv.reader(file)) == [["x"], ["5"]]
     out = capsys.readouterr().out
     assert f"wrote {rows}" in out
     assert f"wrote {curves / names[1]}" in out
 
 
-def test_an_interrupted_run_continues(verify, tmp_path, capsys, monkeypatch):
+@pytest.mark.parametrize("error", [ZeroDivisionError, KeyboardInterrupt])
+def test_an_interrupted_run_continues(error, verify, tmp_path, capsys, monkeypatch):
     first, second = tmp_path / "first.json", tmp_path / "second.json"
-    run = command._run
-    monkeypatch.setattr(command, "_run", lambda o, t: 1 / 0 if t.name == "lambda_window" else run(o, t))
-    with pytest.raises(ZeroDivisionError):
-        verify("inverse_sum_dominates", "lambda_window")
-    monkeypatch.setattr(command, "_run", run)
-    assert verify("inverse_sum_dominates", "lambda_window", "--json", str(first)) == 0
-    assert "reused finished results of inverse_sum_dominates from" in capsys.readouterr().out
-    assert verify("inverse_sum_dominates", "lambda_window", "--json", str(second)) == 0
+
+    def interrupted(requests, **choices):
+        yield next(check_all(requests, **choices))
+        raise error
+
+    monkeypatch.setattr(command, "check_all", interrupted)
+    if error is KeyboardInterrupt:
+        assert verify() == 130
+        assert capsys.readouterr().err.endswith("run it again\n")
+    else:
+        with pytest.raises(ZeroDivisionError):
+            verify()
+    monkeypatch.setattr(command, "check_all", check_all)
+    assert verify("--json", str(first)) == 0
+    assert "reused finished results of first_square from" in capsys.readouterr().out
+    assert verify("--json", str(second)) == 0
     assert first.read_text() == second.read_text()
 
 
+@pytest.mark.slow
+def test_rows_do_not_depend_on_the_number_of_workers(tmp_path):
+    found = []
+    for workers in ("1", "2", "3"):
+        path = tmp_path / f"{workers}.json"
+        chosen = ["inverse_sum_dominates", "lambda_window", "--n", "9", "--workers", workers]
+        assert command.main(["verify", *chosen, "--json", str(path), "--cache", str(tmp_path / workers)]) == 0
+        found.append([{k: v for k, v in row.items() if k != "seconds"} for row in json.loads(path.read_text())])
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_missing_extra_is_named_and_what_rests_on_it_is_sampled(verify, tmp_path, capsys, monkeypatch):
+    def missing():
+        raise MissingExtra('python-flint is not installed: pip install "sparseopt[certify]"')
+
+    lacking = replace(FIRST, fixed=(Fixed("digits of W", "in ball arithmetic", missing, certifies=True),))
+    monkeypatch.setattr(command, "THEOREMS", (lacking,))
+    path = tmp_path / "rows.json"
+    assert verify("--json", str(path), "--allow-missing") == 0
+    (row,) = json.loads(path.read_text())
+    assert (row["kind"], row["not_run"]) == ("sampled", ["digits of W"])
+    assert 'digits of W: not run: python-flint is not installed: pip install "sparseopt[certify]"' in (
+        capsys.readouterr().out
+    )
+
+
+def test_without_joblib_one_sentence_says_what_to_do(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "THEOREMS", (FIRST,))
+    monkeypatch.setitem(sys.modules, "joblib", None)  # importing it raises ImportError
+    arguments = ["verify", "--n", "8", "--cache", str(tmp_path), "--workers"]
+    assert command.main([*arguments, "2"]) == 2
+    assert capsys.readouterr().err == 'theory: joblib is not installed: pip install "sparseopt[cli]"\n'
+    assert command.main([*arguments, "1"]) == 0
+
+
 def test_a_damaged_result_is_computed_again(verify, tmp_path, capsys):
-    assert verify("inverse_sum_dominates") == 0
+    assert verify("first_square") == 0
     for path in (tmp_path / "cache").iterdir():
         path.write_text("[1, 2")
-    assert verify("inverse_sum_dominates") == 0
+    assert verify("first_square") == 0
     assert "reused" not in capsys.readouterr().out
 
 
 def test_unexpected_verdict_gives_exit_status_1(verify, capsys, monkeypatch):
-    wrong = replace(THEOREMS[0], expected="fails")
-    monkeypatch.setattr(command, "THEOREMS", (wrong, *THEOREMS[1:]))
+    wrong = replace(FIRST, expected="fails")
+    monkeypatch.setattr(command, "THEOREMS", (wrong, SECOND))
     assert verify(wrong.name) == 1
     assert f"{wrong.name}: holds, expected fails" in capsys.readouterr().out
 
@@ -101,10 +164,10 @@ def test_an_error_in_one_theorem_fails_it_and_the_others_go_on(part, verify, tmp
     field, sentence = BROKEN[part]
     values = {
         "fixed": (Fixed("broken", "an error", _unable),),
-        "counterexamples": (*THEOREMS[0].counterexamples, Counterexample("inverse", "broken", "an error", _unable)),
+        "counterexamples": (*FIRST.counterexamples, Counterexample("real", "broken", "an error", _unable)),
     }
-    broken = replace(THEOREMS[0], **{field: values.get(field, _unable)})
-    monkeypatch.setattr(command, "THEOREMS", (broken, THEOREMS[2]))
+    broken = replace(FIRST, **{field: values.get(field, _unable)})
+    monkeypatch.setattr(command, "THEOREMS", (broken, SECOND))
     rows, curves = tmp_path / "rows.json", tmp_path / "curves"
     curves.mkdir()
     (curves / f"{broken.name}.old.csv").write_text("a stale curve")
@@ -120,7 +183,7 @@ def test_an_error_in_one_theorem_fails_it_and_the_others_go_on(part, verify, tmp
 
 def test_a_failure_names_what_fails(verify, tmp_path, capsys, monkeypatch):
     false = Fixed("two below one", "a false claim", lambda: (Evidence("1 <= 2", 1, 2), Evidence("2 <= 1", 2, 1)))
-    monkeypatch.setattr(command, "THEOREMS", (replace(THEOREMS[0], fixed=(false,)),))
+    monkeypatch.setattr(command, "THEOREMS", (replace(FIRST, fixed=(false,)),))
     assert verify() == 1
     assert "expected holds; fixed check two below one: 2 <= 1 (margin -1, tolerance 0)" in capsys.readouterr().out
 
@@ -130,7 +193,7 @@ def test_checks_that_could_not_run_are_not_passed_in_silence(verify, tmp_path, c
         raise ImportError("scikit-learn is not installed")
 
     rows = tmp_path / "rows.json"
-    lacking = replace(THEOREMS[0], fixed=(Fixed("diabetes", "real data", missing),))
+    lacking = replace(FIRST, fixed=(Fixed("diabetes", "real data", missing),))
     monkeypatch.setattr(command, "THEOREMS", (lacking,))
     for allowed in (False, True):
         assert verify("--json", str(rows), *["--allow-missing"] * allowed) == (not allowed)
@@ -140,11 +203,11 @@ def test_checks_that_could_not_run_are_not_passed_in_silence(verify, tmp_path, c
 
 
 def test_unknown_name_suggests_the_nearest(verify, capsys):
-    assert verify("lamda_windw") == 2
+    assert verify("secnd_squar") == 2
     error = capsys.readouterr().err
-    assert error == "theory: there is no theorem 'lamda_windw': did you mean lambda_window?\n"
+    assert error == "theory: there is no theorem 'secnd_squar': did you mean second_square?\n"
     assert verify("zzzz") == 2
-    assert NAMES[0] in capsys.readouterr().err
+    assert FIRST.name in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

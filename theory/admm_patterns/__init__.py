@@ -1,5 +1,1 @@
 """Theorems of pattern pruning by ADMM and SR-STE (arXiv 2407.08334): identities, descent, rates, fixed points."""
-
-from . import admm_descends
-
-THEOREMS = (admm_descends.THEOREM,)
