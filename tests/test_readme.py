@@ -20,6 +20,13 @@ EXAMPLES = [
     )
     if cell.endswith(")")
 ]
+SETS = [
+    code
+    for cells in re.findall(r"^\| (`so\.sets\..*?`) \|", TEXT, flags=re.MULTILINE)
+    for code in re.findall("`(.*?)`", cells)
+]
+TOPK = re.findall(r"^\| `(so\.(?:soft_topk|[A-Za-z]*TopK)\(.*?)` \|", TEXT, flags=re.MULTILINE)
+BATTERIES = re.findall(r"^\| `(so\.testing\..*?)` \|", TEXT, flags=re.MULTILINE)
 CONSTRAINED = re.findall(r"^\| `((?:constrained|masked)\(.*?)` \|", TEXT, flags=re.MULTILINE)
 WITHOUT_EXAMPLE = {"Datafit", "GramLeastSquares", "Quadratic", "GroupPenalty", "SmartDecay"}
 """Protocols and what has a constructor of another name; SmartDecay is solved by MaskDescent alone."""
@@ -46,6 +53,48 @@ def test_every_constrained_solver_and_mask_has_an_example():
     names = set(re.findall(r"so\.solvers\.(?:masks\.)?([A-Za-z0-9]+)\(", " ".join(CONSTRAINED)))
     parametrisations = {mask.__name__ for mask in so.solvers.masks.Mask.__subclasses__()}
     assert names == {"ADMM", "IHT", "SRSTE", "GroupOMP", "OMPR"} | parametrisations
+
+
+@pytest.mark.parametrize("code", SETS)
+def test_every_example_of_a_set(code, prepared):
+    the_set, argument = re.fullmatch(r"(.*)\.project\((.*)\)", code).groups()
+    given, found = eval(argument, prepared), eval(code, prepared)
+    assert eval(the_set, prepared).contains(found)
+    assert not eval(the_set, prepared).contains(given)
+    assert found.shape == given.shape
+
+
+def test_every_set_has_an_example():
+    used = set(re.findall(r"so\.sets\.([A-Za-z0-9]+)", " ".join(SETS)))
+    assert used == set(so.sets.__all__) - {"Indicator"}  # which stands for a set in a problem
+
+
+@pytest.mark.parametrize("code", TOPK)
+def test_every_example_of_a_top_k(code, prepared):
+    found = eval(code, prepared)
+    assert found.shape == prepared["X"].shape
+    assert ((found >= 0) & (found <= 1)).all()
+    assert found.sum(axis=-1) == pytest.approx(5)
+    largest = np.argsort(-prepared["X"], axis=-1)[:, :5]
+    assert (np.take_along_axis(found, largest, axis=-1).min(axis=-1) >= np.sort(found, axis=-1)[:, -5]).all()
+
+
+def test_every_top_k_and_temperature_is_named():
+    named = set(re.findall(r"so\.([A-Za-z_]+)", " ".join(TOPK)))
+    assert named == {name for name in so.__all__ if name.endswith("TopK")} | {"soft_topk"}
+    assert all(f"so.{name}" in TEXT for name in so.__all__ if name.endswith("Temperature"))
+
+
+@pytest.mark.parametrize("code", BATTERIES)
+def test_every_example_of_a_battery(code, prepared):
+    records = eval(code, prepared)
+    assert {record.status for record in records} <= {"passed", "skipped"}
+    assert sum(record.status == "passed" for record in records) >= 5
+
+
+def test_every_battery_has_an_example():
+    named = set(re.findall(r"so\.testing\.([a-z_]+)\(", " ".join(BATTERIES)))
+    assert named == {name for name in so.testing.__all__ if name.startswith("check_")}
 
 
 def test_the_first_example(capsys):
