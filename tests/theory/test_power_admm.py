@@ -3,18 +3,22 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 import sparseopt as so
 from theory import check
 from theory.admm_patterns import admm_descends as descends
+from theory.admm_patterns import admm_identities as identities
+from theory.admm_patterns import admm_on_convex_sets as convex
 
 
 def verdict(theorem, n=12, fixed=True):
     return check(theorem if fixed else replace(theorem, fixed=()), n).verdict
 
 
-def test_nothing_planted():
-    assert verdict(descends.THEOREM) == "holds"
+@pytest.mark.parametrize("theorem", [t.THEOREM for t in (descends, identities, convex)], ids=lambda t: t.name)
+def test_nothing_planted(theorem):
+    assert verdict(theorem) == "holds"
 
 
 def test_twice_the_descent(monkeypatch):
@@ -39,6 +43,8 @@ def test_a_dual_step_of_the_wrong_sign(monkeypatch):
 
     monkeypatch.setattr(so.solvers.ADMM, "step", wrong)
     assert verdict(descends.THEOREM, fixed=False) == "fails"
+    assert verdict(identities.THEOREM, fixed=False) == "fails"
+    assert verdict(convex.THEOREM, fixed=False) == "fails"
 
 
 def test_a_lagrangian_without_its_multiplier(monkeypatch):
@@ -52,3 +58,25 @@ def test_a_lagrangian_without_its_multiplier(monkeypatch):
 
     monkeypatch.setattr(so.solvers.ADMM, "_state", wrong)
     assert verdict(descends.THEOREM, fixed=False) == "fails"
+
+
+def test_the_orders_exchanged(monkeypatch):
+    right = so.solvers.ADMM.step
+
+    def wrong(self, problem, state):
+        return right(replace(self, z_first=not self.z_first), problem, state)
+
+    monkeypatch.setattr(so.solvers.ADMM, "step", wrong)
+    assert verdict(identities.THEOREM, fixed=False) == "fails"
+
+
+def test_a_rate_without_its_half(monkeypatch):
+    right = convex.contraction
+    monkeypatch.setattr(convex, "contraction", lambda *arguments: 2 * right(*arguments) - 1)
+    assert verdict(convex.THEOREM, fixed=False) == "fails"
+
+
+def test_a_rate_of_the_strong_convexity_alone(monkeypatch):
+    """The part of L is left out of delta."""
+    monkeypatch.setattr(convex, "contraction", lambda rho, mu, curvature: (1 + (rho - mu) / (rho + mu)) / 2)
+    assert verdict(convex.THEOREM) == "fails"
