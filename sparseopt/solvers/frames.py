@@ -133,6 +133,9 @@ class NewtonFrame:
     def _set_model(self, z: np.ndarray, steepness: float | None) -> None:
         """Weights of the model at z: measured curvatures, or a multiple of their bounds."""
         share = (self.scale if steepness is None else steepness) * loss_curvature(self.datafit, z)
+        if not share.any():  # every sample is on a linear part of the loss
+            bound = self.datafit.smoothness_bound
+            share = self.datafit.share * (bound if np.isfinite(bound) else 1.0)
         share = np.maximum(share, SMALLEST_SHARE * share.max())
         self.inner.reweight(share)
         limit = self.store.n * float(share.max())

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 400
 """Coefficients up to which their Newton system is formed."""
 
-FLATTEST = 1e-10
-"""Curvatures are taken at least this large, relative to the largest one."""
+RIDGES = (1e-10, 1e-6, 1e-4, 1e-2)
+"""Curvatures are taken at least this large, relative to the largest one; tried in turn."""
 
 DIFFERENCE = 1e-6
 """Relative distance of the norms whose slopes give the second derivative of a penalty."""
 
-HALVINGS = 6
+HALVINGS = 3
 """Step lengths tried; on a wrong support none may be good."""
 
 VISIBLE = 1e-12
@@ -51,28 +51,29 @@ def support_step(run: GroupDescent) -> bool:
     if not np.isfinite(hessian).all() or not hessian.any():
         return False
     direction = np.zeros_like(before)
-    direction[support] = -_solved(hessian, gradient)
-    length = _longest(run.problem.penalty, before, direction)
-    for _ in range(HALVINGS):
-        if run.try_move(before + length * direction, value):
-            after = np.linalg.norm(_gradient(run, columns, rows)[inside])
-            if run.value < value - VISIBLE * abs(value) or after < np.linalg.norm(gradient):
-                return True
-            run.move(before)
-        length /= 2
+    for flattest in RIDGES:
+        direction[support] = -_solved(hessian, gradient, flattest)
+        length = _longest(run.problem.penalty, before, direction)
+        for _ in range(HALVINGS):
+            if run.try_move(before + length * direction, value):
+                after = np.linalg.norm(_gradient(run, columns, rows)[inside])
+                if run.value < value - VISIBLE * abs(value) or after < np.linalg.norm(gradient):
+                    return True
+                run.move(before)
+            length /= 4
     return False
 
 
-def _solved(hessian: np.ndarray, gradient: np.ndarray) -> np.ndarray:
+def _solved(hessian: np.ndarray, gradient: np.ndarray, flattest: float) -> np.ndarray:
     """|hessian|^-1 gradient, the absolute value by eigenvalues where it is not positive definite."""
-    ridge = FLATTEST * float(np.abs(hessian).max()) * np.eye(len(hessian))
+    ridge = flattest * float(np.abs(hessian).max()) * np.eye(len(hessian))
     try:
         root = np.linalg.cholesky(hessian + ridge)
         return np.linalg.solve(root.T, np.linalg.solve(root, gradient))
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(hessian)
         values = np.abs(values)
-        return vectors @ ((vectors.T @ gradient) / np.maximum(values, FLATTEST * values.max()))
+        return vectors @ ((vectors.T @ gradient) / np.maximum(values, flattest * values.max()))
 
 
 def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
