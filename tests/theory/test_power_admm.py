@@ -10,15 +10,16 @@ from theory import check
 from theory.admm_patterns import admm_descends as descends
 from theory.admm_patterns import admm_identities as identities
 from theory.admm_patterns import admm_on_convex_sets as convex
+from theory.admm_patterns import srste_fixed_points as fixed_points
 
 
 def verdict(theorem, n=12, fixed=True):
     return check(theorem if fixed else replace(theorem, fixed=()), n).verdict
 
 
-@pytest.mark.parametrize("theorem", [t.THEOREM for t in (descends, identities, convex)], ids=lambda t: t.name)
-def test_nothing_planted(theorem):
-    assert verdict(theorem) == "holds"
+@pytest.mark.parametrize("module", [descends, identities, convex, fixed_points], ids=lambda m: m.THEOREM.name)
+def test_nothing_planted(module):
+    assert verdict(module.THEOREM) == "holds"
 
 
 def test_twice_the_descent(monkeypatch):
@@ -80,3 +81,34 @@ def test_a_rate_of_the_strong_convexity_alone(monkeypatch):
     """The part of L is left out of delta."""
     monkeypatch.setattr(convex, "contraction", lambda rho, mu, curvature: (1 + (rho - mu) / (rho + mu)) / 2)
     assert verdict(convex.THEOREM) == "fails"
+
+
+def test_a_gradient_that_is_masked(monkeypatch):
+    """No straight-through: the dense vector moves on the mask alone, and every mask stays."""
+    right = so.solvers.SRSTE.step
+
+    def wrong(self, problem, state):
+        moved = right(self, problem, state)
+        dense = np.where(state.mask, moved.dense, state.dense)
+        mask = np.asarray(problem.penalty.set.support(dense))
+        return replace(moved, dense=dense, mask=mask, w=np.where(mask, dense, 0.0))
+
+    monkeypatch.setattr(so.solvers.SRSTE, "step", wrong)
+    assert verdict(fixed_points.THEOREM) == "fails"
+
+
+def test_half_the_pull(monkeypatch):
+    right = so.solvers.SRSTE.init
+    monkeypatch.setattr(so.solvers.SRSTE, "init", lambda self, p, w: replace(right(self, p, w), pull=self.pull / 2))
+    assert verdict(fixed_points.THEOREM, fixed=False) == "fails"
+
+
+def test_a_criterion_with_the_largest_entry(monkeypatch):
+    """max_on |w| for min_on |w|."""
+
+    def wrong(self):
+        halves = [(on, off) for on, off in self._halves if len(on) and len(off)]
+        return min(self.lam * np.abs(self.z[on]).max() - np.abs(self.slope[off]).max() for on, off in halves)
+
+    monkeypatch.setattr(fixed_points.Candidate, "room", property(wrong))
+    assert verdict(fixed_points.THEOREM, n=60, fixed=False) == "fails"

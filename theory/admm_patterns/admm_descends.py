@@ -335,5 +335,5 @@ THEOREM = Theorem(
         Fixed("package", "the same two settings as the package runs them", _fixed_package),
     ),
     curves=curves,
-    sizes={"quick": 40, "standard": 600, "full": 20_000},
+    sizes={"quick": 40, "standard": 300, "full": 20_000},
 )

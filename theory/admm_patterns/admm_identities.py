@@ -206,5 +206,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(Fixed("any dual start", "one sweep repairs the dual, in rational numbers", _fixed_any_dual),),
     curves=curves,
-    sizes={"quick": 40, "standard": 600, "full": 20_000},
+    sizes={"quick": 40, "standard": 300, "full": 20_000},
 )

@@ -265,5 +265,5 @@ THEOREM = Theorem(
         Fixed("best rho", "the rate at the geometric mean of mu and L, in rational numbers", _fixed_best),
     ),
     curves=curves,
-    sizes={"quick": 40, "standard": 600, "full": 20_000},
+    sizes={"quick": 40, "standard": 300, "full": 20_000},
 )
