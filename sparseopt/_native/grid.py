@@ -66,3 +66,8 @@ def admm_ptr(w: int, z: int, u: int, kept: int, layout: GridLayout, *, threads: 
 def decay_ptr(w: int, g: int, kept: int, pull: float, layout: GridLayout, *, threads: int = 0) -> None:
     """g += pull * w in the blocks without kept [grid] (bytes)."""
     getattr(core, "grid_decay_" + layout.function_suffix)(w, g, kept, pull, layout.given, threads)
+
+
+def augment_ptr(w: int, z: int, u: int, g: int, rho: float, layout: GridLayout, *, threads: int = 0) -> None:
+    """g += rho * (w - z + u)."""
+    getattr(core, "grid_augment_" + layout.function_suffix)(w, z, u, g, rho, layout.given, threads)

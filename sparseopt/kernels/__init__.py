@@ -16,11 +16,12 @@ from .projections import (
     project_top_blocks_,
 )
 from .topk import soft_topk
-from .updates import admm_update_, sparse_decay_, sum_norms
+from .updates import admm_update_, augment_, sparse_decay_, sum_norms
 
 __all__ = [
     "Cut",
     "admm_update_",
+    "augment_",
     "block_dots",
     "block_norms",
     "block_prox_",

@@ -31,6 +31,15 @@ def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Ten
     return torch.ops.sparseopt.admm_update_(z, u, w, kept, *cut)
 
 
+def augment_(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> Tensor:
+    """g <- g + rho (w - z + u) in place: the gradient of rho/2 |w - z + u|^2 of ADMM; matrices like w."""
+    checked_cut(w, (1, 1))
+    for name, other in (("g", g), ("z", z), ("u", u)):
+        checked_like(other, w, name)
+    torch.ops.sparseopt.augment_(g, w, z, u, float(rho))
+    return g
+
+
 def sparse_decay_(g: Tensor, w: Tensor, kept: Tensor, pull: float, cut: Any) -> Tensor:
     """g <- g + pull (1 - mask) w in place: the sparse-refined term of SR-STE; kept: bool [grid]."""
     cut = checked_cut(w, cut)
@@ -63,6 +72,16 @@ def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, 
     kept = kept.contiguous()
     given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr())
     return torch.tensor(native.admm_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
+
+
+@torch.library.custom_op("sparseopt::augment_", mutates_args=("g",))
+def _augment(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> None:
+    at = host(Cut(1, w.shape[1]), w, g, z, u)
+    if at is None:
+        g.copy_(reference.augment(g, w, z, u, rho))
+        return
+    given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), g.data_ptr())
+    native.augment_ptr(*given, rho=rho, layout=at.layout, threads=at.threads)
 
 
 @torch.library.custom_op("sparseopt::sparse_decay_", mutates_args=("g",))

@@ -47,6 +47,12 @@ std::tuple<double, double> admm(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t
   return {residuals[0], residuals[1]};
 }
 
+template <class T>
+void augment(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t g, double rho, const layout& l, int threads) {
+  nb::gil_scoped_release unlocked;
+  so_grid_augment(so_triple<T>{(const T*)w, (T*)z, (T*)u, nullptr}, (T*)g, rho, grid_of(l), threads);
+}
+
 template <class T> void decay(uintptr_t w, uintptr_t g, uintptr_t kept, double pull, const layout& l, int threads) {
   nb::gil_scoped_release unlocked;
   so_grid_decay((const T*)w, (T*)g, (const uint8_t*)kept, pull, grid_of(l), threads);
@@ -67,6 +73,11 @@ template <class F> void define_admm(nb::module_& m, const char* name, F* f) {
         nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
 }
 
+template <class F> void define_augment(nb::module_& m, const char* name, F* f) {
+  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("g").noconvert(),
+        nb::arg("rho").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+}
+
 template <class F> void define_decay(nb::module_& m, const char* name, F* f) {
   m.def(name, f, nb::arg("w").noconvert(), nb::arg("g").noconvert(), nb::arg("kept").noconvert(), nb::arg("pull").noconvert(),
         nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
@@ -85,6 +96,8 @@ void so_define_grid(nb::module_& m) {
   define_vjp(m, "grid_scale_vjp_f64", scale_vjp<double>);
   define_admm(m, "grid_admm_f32", admm<float>);
   define_admm(m, "grid_admm_f64", admm<double>);
+  define_augment(m, "grid_augment_f32", augment<float>);
+  define_augment(m, "grid_augment_f64", augment<double>);
   define_decay(m, "grid_decay_f32", decay<float>);
   define_decay(m, "grid_decay_f64", decay<double>);
 }

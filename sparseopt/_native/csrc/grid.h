@@ -25,6 +25,9 @@ template <class T> struct so_triple {
 };
 template <class T> void so_grid_admm(const so_triple<T>& triple, double* residuals, const so_grid& grid, int threads);
 
+// g += rho * (w - z + u)
+template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double rho, const so_grid& grid, int threads);
+
 // g += pull * w in the blocks that are not kept.
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads);

@@ -171,6 +171,13 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
   for (size_t i = 0; i < partial.size(); ++i) residuals[i % 2] += partial[i];
 }
 
+template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double rho, const so_grid& grid, int threads) {
+  for_tasks<T>(grid, 0, threads, [&](const task& t, int64_t, T*, int64_t) {
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld)
+      leaves<T>().augment(triple.w + at, triple.z + at, triple.u + at, g + at, (T)rho, t.columns);
+  });
+}
+
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
@@ -185,6 +192,7 @@ void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_
   template void so_grid_scale(const T*, const T*, T*, const so_grid&, int);                            \
   template void so_grid_scale_vjp(const T*, const T*, const T*, T*, T*, const so_grid&, int);          \
   template void so_grid_admm(const so_triple<T>&, double*, const so_grid&, int);                       \
+  template void so_grid_augment(const so_triple<T>&, T*, double, const so_grid&, int);                 \
   template void so_grid_decay(const T*, T*, const uint8_t*, double, const so_grid&, int);
 SO_INSTANCES(float)
 SO_INSTANCES(double)

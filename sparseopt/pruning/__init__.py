@@ -1,0 +1,20 @@
+"""Pruning of torch models: a Sparsifier acts in hooks of the optimiser, and the user's loop stays as it is."""
+
+from ..kernels import soft_topk
+from . import methods
+from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
+from .report import Report
+from .sparsifier import Sparsifier
+
+__all__ = [
+    "NM",
+    "Block",
+    "Channel",
+    "Head",
+    "Pattern",
+    "Report",
+    "Sparsifier",
+    "Unstructured",
+    "methods",
+    "soft_topk",
+]

@@ -1,0 +1,90 @@
+"""How many units each layer keeps, and which."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from .._array import host, real_number
+from ..sets.selection import largest
+from .layer import Layer
+from .weights import Patterns
+
+Tensor = torch.Tensor
+
+
+def checked_sparsity(value: Any) -> float:
+    """`value` as a float in [0, 1)."""
+    number = real_number(value)
+    if not 0 <= number < 1:
+        raise ValueError(f"sparsity is {value!r}: give the fraction of weights to drop, 0 <= sparsity < 1, e.g. 0.9")
+    return number
+
+
+def kept_of(units: int, sparsity: float) -> int:
+    """Number of units kept: units less sparsity * units, rounded to the nearest, at least 1."""
+    return max(1, units - math.floor(sparsity * units + 0.5))
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """The target for each layer [list], and whether layers share one budget ("global") or have their own ("layer")."""
+
+    targets: tuple[float, ...]
+    scope: str
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], sparsity: Any, scope: str) -> Allocation:
+        """From one sparsity, or a dict of regular expressions on layer names (the first that matches counts)."""
+        if scope not in ("layer", "global"):
+            raise ValueError(f'scope is {scope!r}: allowed are "layer" and "global"')
+        if not isinstance(sparsity, dict):
+            return cls((checked_sparsity(sparsity),) * len(layers), scope)
+        if scope == "global":
+            raise ValueError('sparsity is given per layer, but scope is "global": use scope="layer"')
+        rules = [(Patterns([pattern], "sparsity"), checked_sparsity(value)) for pattern, value in sparsity.items()]
+        return cls(tuple(_first_match(rules, layer.name) for layer in layers), scope)
+
+    def counts(self, units: Sequence[int], ramp: float = 1.0) -> list[int]:
+        """Units to keep of each layer where layers are on their own; ramp: fraction of the target reached."""
+        return [kept_of(n, ramp * target) for n, target in zip(units, self.targets, strict=True)]
+
+    def masks(self, scores: Sequence[Tensor], ramp: float = 1.0) -> list[Tensor]:
+        """Masks (bool [n]) of the units with the largest scores [n] of each layer; ties go to the lowest index.
+
+        With a global budget every layer keeps its best unit.  Raises ValueError for NaN.
+        """
+        arrays = [host(score.detach().double()) for score in scores]
+        for array in arrays:
+            if np.isnan(array).any():
+                raise ValueError("scores have NaN: weights or gradients are not finite; lower the learning rate")
+        units = [len(array) for array in arrays]
+        if self.scope == "layer":
+            kept = [_top(array, k) for array, k in zip(arrays, self.counts(units, ramp), strict=True)]
+        else:
+            kept = _shared(arrays, max(kept_of(sum(units), ramp * self.targets[0]), len(units)))
+        return [torch.from_numpy(mask).to(score.device) for mask, score in zip(kept, scores, strict=True)]
+
+
+def _first_match(rules: list[tuple[Patterns, float]], name: str) -> float:
+    for pattern, value in rules:
+        if pattern.match(name):
+            return value
+    raise ValueError(f"sparsity has no rule for layer {name}: add one that matches all, such as '.': 0.8")
+
+
+def _top(scores: np.ndarray, k: int) -> np.ndarray:
+    return largest(scores, k, 0.0, lambda chosen: scores[chosen])
+
+
+def _shared(arrays: list[np.ndarray], k: int) -> list[np.ndarray]:
+    joined = np.concatenate(arrays)
+    starts = np.cumsum([0, *map(len, arrays)])
+    for start, array in zip(starts, arrays, strict=False):
+        joined[start + int(array.argmax())] = np.inf
+    return np.split(_top(joined, k), starts[1:-1])

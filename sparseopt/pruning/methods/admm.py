@@ -1,0 +1,134 @@
+"""ADMM: the alternating direction method of multipliers, with projections on any set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import torch
+
+from ... import kernels
+from ..._array import positive_scalar
+from ..layer import Layer, View
+from ..schedules import Phase, Timeline, checked_fraction, checked_steps
+from .base import Method
+
+if TYPE_CHECKING:
+    from ..sparsifier import Sparsifier
+
+Tensor = torch.Tensor
+RULES = ("constant", "growing", "balanced")
+UNEQUAL = 10.0
+"""Ratio of primal and dual residual from which the balanced rule changes rho by 2."""
+
+
+@dataclass(frozen=True)
+class ADMM(Method):
+    """min L(w) + indicator of z, w = z, z sparse: gradient steps on L + rho/2 |w - z + u|^2, z = P(w + u), u += w - z.
+
+    P projects on the sparse weights of any granularity.  rho: > 0, the first one.  rule: "constant", "growing" (by
+    `growth` from the first to the last update) or "balanced" (times or over 2 where one of the residuals |w - z| and
+    rho |z - z before| is 10 times the other); u is rescaled when rho changes.  updates: of z and u, spread evenly.
+    pretrain: dense fraction of the steps; until: where projection on P(w) and masked retraining begin.
+    Recorded: "primal" and "dual" residual and "rho" at every update.
+    Source: Boyd et al. (2011), 3.1.1 and 3.4.1; ADMM pattern pruning (arXiv 2407.08334).
+    """
+
+    rho: float = 1e-3
+    rule: str = "growing"
+    growth: float = 100.0
+    updates: int = 30
+    pretrain: float = 0.0
+    until: float = 0.6
+
+    def __post_init__(self) -> None:
+        positive_scalar(self.rho, "rho")
+        positive_scalar(self.growth, "growth")
+        checked_steps(self.updates, "updates")
+        if self.rule not in RULES:
+            raise ValueError(f"rule is {self.rule!r}: allowed are {', '.join(map(repr, RULES))}")
+        if checked_fraction(self.pretrain, "pretrain") > checked_fraction(self.until, "until"):
+            raise ValueError(f"pretrain is {self.pretrain} and until is {self.until}: pretrain <= until is needed")
+
+    def timeline(self, total_steps: int) -> Timeline:
+        """Dense, admm, sparse."""
+        return Timeline.of(total_steps, ("dense", self.pretrain), ("admm", self.until - self.pretrain))
+
+    def enter(self, sp: Sparsifier, phase: Phase) -> None:
+        """z = P(w), u = 0."""
+        if phase.kind == "admm":
+            sp.memory["rho"] = torch.tensor(self.rho, dtype=torch.float64)
+            for layer, kept in zip(sp.layers, sp.choose(sp.norms() if sp.counted else []), strict=True):
+                for view in layer.views:
+                    z = view.matrix().contiguous().clone()
+                    sp.memory["z." + view.name] = kernels.mask_blocks_(z, view.grid(kept), view.cut)
+                    sp.memory["u." + view.name] = torch.zeros_like(z)
+        super().enter(sp, phase)
+
+    def leave(self, sp: Sparsifier, phase: Phase) -> None:
+        """Forget z and u."""
+        sp.memory.clear()
+
+    def before(self, sp: Sparsifier, phase: Phase) -> None:
+        """Add rho (w - z + u) to the gradients."""
+        if phase.kind != "admm":
+            return
+        rho = float(sp.memory["rho"])
+        for view in _views(sp):
+            gradient = view.weight.parameter.grad
+            if gradient is not None:
+                z, u, w = sp.memory["z." + view.name], sp.memory["u." + view.name], view.matrix()
+                view.change(partial(kernels.augment_, w=w, z=z, u=u, rho=rho), gradient)
+
+    def after(self, sp: Sparsifier, phase: Phase) -> None:
+        """Every now and then the projection and the multipliers."""
+        every = max(1, (phase.stop - phase.start) // self.updates)
+        if phase.kind == "admm" and (sp.step - phase.start) % every == 0:
+            self._update(sp, (sp.step - phase.start) // every)
+
+    def _update(self, sp: Sparsifier, count: int) -> None:
+        rho = float(sp.memory["rho"])
+        residuals = torch.zeros(2, dtype=torch.float64)
+        for layer, kept in zip(sp.layers, _projections(sp), strict=True):
+            for view in layer.views:
+                z, u = sp.memory["z." + view.name], sp.memory["u." + view.name]
+                residuals += kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut)
+        primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
+        for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
+            sp.record(name, value)
+        factor = self._factor(primal, dual, rho, count)
+        sp.memory["rho"] *= factor
+        for view in _views(sp) if factor != 1 else ():
+            sp.memory["u." + view.name] /= factor
+
+    def _factor(self, primal: float, dual: float, rho: float, count: int) -> float:
+        """By which rho changes after an update."""
+        if self.rule == "growing":
+            return self.growth ** (1 / self.updates) if count <= self.updates else 1.0
+        if self.rule == "constant":
+            return 1.0
+        return 2.0 if primal > UNEQUAL * dual else 0.5 if dual > UNEQUAL * primal else 1.0
+
+
+def _views(sp: Sparsifier) -> list[View]:
+    return [view for layer in sp.layers for view in layer.views]
+
+
+def _projections(sp: Sparsifier) -> list[Tensor]:
+    """Masks of P(w + u) for every layer."""
+    if sp.counted:
+        return sp.choose(sp.comparable([_norms(sp, layer) for layer in sp.layers]))
+    return [layer.projected_mask(_sum(sp, layer.views[0])) for layer in sp.layers]
+
+
+def _norms(sp: Sparsifier, layer: Layer) -> Tensor:
+    parts = [
+        kernels.sum_norms(view.matrix().contiguous(), sp.memory["u." + view.name], view.cut).flatten()
+        for view in layer.views
+    ]
+    return parts[0] if len(parts) == 1 else torch.stack(parts).norm(dim=0)
+
+
+def _sum(sp: Sparsifier, view: View) -> Tensor:
+    return view.matrix() + sp.memory["u." + view.name]

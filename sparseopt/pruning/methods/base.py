@@ -1,0 +1,53 @@
+"""What a method is: phases, and what it does when one begins, before and after every step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..schedules import Phase, Timeline
+
+if TYPE_CHECKING:
+    from ..sparsifier import Sparsifier
+
+
+class Method:
+    """Hyperparameters only; everything that changes is in the Sparsifier: `masks`, `memory` (tensors), `step`.
+
+    A phase of kind "sparse" needs nothing: its masks are applied after every step.  The Sparsifier calls
+      enter(sp, phase)    when a phase begins: put what it needs into memory, set masks;
+      attach(sp, phase)   after enter, and when a run is resumed within the phase: build from memory what is not in it;
+      before(sp, phase)   ahead of each optimiser step, after the backward pass;
+      after(sp, phase)    behind it; sp.step counts it already;
+      detach(sp, phase)   undo attach;
+      leave(sp, phase)    when the phase ends, after detach.
+    """
+
+    needs_counted = False
+    """Whether units must be counted (blocks, channels, ...): then N:M and patterns are refused."""
+
+    def timeline(self, total_steps: int) -> Timeline:
+        """Phases of a run."""
+        raise NotImplementedError
+
+    def check(self, sp: Sparsifier) -> None:
+        """ValueError where the method cannot do what is asked for."""
+
+    def enter(self, sp: Sparsifier, phase: Phase) -> None:
+        """A phase begins; the sparse one with the final masks, by norm, unless they are there."""
+        if phase.kind == "sparse":
+            sp.prune(sp.norms())
+
+    def attach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Build what is not in memory."""
+
+    def before(self, sp: Sparsifier, phase: Phase) -> None:
+        """Ahead of an optimiser step."""
+
+    def after(self, sp: Sparsifier, phase: Phase) -> None:
+        """Behind an optimiser step."""
+
+    def detach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Undo attach."""
+
+    def leave(self, sp: Sparsifier, phase: Phase) -> None:
+        """A phase ends."""

@@ -1,0 +1,91 @@
+"""SR-STE: sparse-refined straight-through training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ... import kernels
+from ..._array import real_number
+from ..schedules import Phase, Timeline, checked_fraction, checked_steps
+from ..soft import StraightThrough, harden, soften
+from .base import Method
+
+if TYPE_CHECKING:
+    from ..sparsifier import Sparsifier
+
+
+@dataclass(frozen=True)
+class SRSTE(Method):
+    """min over w of L(P(w)), P the projection on the sparse weights, by straight-through gradients.
+
+    The forward pass uses P(w), its gradient is passed to all of w, and pull (1 - mask) w is added to it, which draws
+    dropped weights to 0 and keeps masks from oscillating.  pull: >= 0; 0 is the plain straight-through estimator.
+    until: fraction of the steps in which masks still change; every: steps between two choices of the masks.
+    Works with every granularity.  Source: Zhou et al. (2021), arXiv 2102.04010, whose pull is the default; ADMM pattern
+    pruning (arXiv 2407.08334).  `sparseopt.solvers.SRSTE` is the same iteration for regression.
+    """
+
+    pull: float = 2e-4
+    until: float = 0.75
+    every: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= real_number(self.pull) < float("inf"):
+            raise ValueError(f"pull is {self.pull!r}: give a finite number >= 0")
+        checked_fraction(self.until, "until")
+        checked_steps(self.every, "every")
+
+    def timeline(self, total_steps: int) -> Timeline:
+        """Straight through, sparse."""
+        return Timeline.of(total_steps, ("straight", self.until))
+
+    def enter(self, sp: Sparsifier, phase: Phase) -> None:
+        """Choose masks."""
+        if phase.kind == "straight":
+            self._choose(sp)
+        else:
+            super().enter(sp, phase)
+
+    def attach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Let the layers use the projection."""
+        if phase.kind == "straight":
+            soften(sp.layers, [StraightThrough(sp.memory[f"kept.{i}"]) for i in range(len(sp.layers))])
+
+    def detach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Let the layers use the weights."""
+        harden(sp.layers)
+
+    def leave(self, sp: Sparsifier, phase: Phase) -> None:
+        """Forget the masks."""
+        sp.memory.clear()
+
+    def before(self, sp: Sparsifier, phase: Phase) -> None:
+        """Add pull (1 - mask) w to the gradients."""
+        if phase.kind != "straight" or self.pull == 0:
+            return
+        for i, layer in enumerate(sp.layers):
+            kept = sp.memory[f"kept.{i}"]
+            for view in layer.views:
+                gradient = view.weight.parameter.grad
+                if gradient is not None:
+                    w, mask, cut = view.matrix(), view.grid(kept), view.cut
+                    view.change(partial(kernels.sparse_decay_, w=w, kept=mask, pull=self.pull, cut=cut), gradient)
+
+    def after(self, sp: Sparsifier, phase: Phase) -> None:
+        """Choose masks anew."""
+        if phase.kind == "straight" and (sp.step - phase.start) % self.every == 0:
+            sp.record("flips", self._choose(sp))
+
+    def _choose(self, sp: Sparsifier) -> int:
+        """New masks; how many units changed sides."""
+        flips = 0
+        for i, mask in enumerate(sp.choose(sp.norms() if sp.counted else [])):
+            old = sp.memory.get(f"kept.{i}")
+            if old is None:
+                sp.memory[f"kept.{i}"] = mask
+            else:
+                flips += int((old != mask).sum())
+                old.copy_(mask)
+        return flips

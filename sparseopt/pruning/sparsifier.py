@@ -1,0 +1,212 @@
+"""The Sparsifier: prunes a model while the user's own loop trains it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..sets.entries import checked_count
+from . import state as states
+from .allocation import Allocation, checked_sparsity
+from .layer import Layer
+from .methods.base import Method
+from .methods.magnitude import Magnitude
+from .optimisers import Optimisers
+from .report import Report, report_of
+from .schedules import Phase
+from .targets import checked_model, layers_of
+
+Tensor = torch.Tensor
+SAME_SPARSITY = 1e-6
+"""Beyond this a sparsity given beside N:M or patterns contradicts them."""
+
+
+class Sparsifier:
+    """Prunes the weights of a model to a sparsity within total_steps optimiser steps, and keeps them pruned.
+
+    model: any module; its parameters keep their names and identities.  granularity: what is dropped together: Block(r,
+    c), Unstructured(), Channel(), Head(), NM(n, m), Pattern(library).  method: see `methods`, default Magnitude().
+    sparsity: fraction of the units to drop, in [0, 1), default 0.9; a dict {regular expression: fraction} gives it per
+    layer; N:M and patterns have their own.  scope: "layer" gives every layer that sparsity, "global" ranks the units of
+    all layers together.  total_steps: optimiser steps from now to the final masks (steps that a gradient scaler skips,
+    and backward passes that only accumulate, do not count).  optimizer: that of the weights, or a list of them.
+    exclude, include: regular expressions, searched for in full module names; exclude wins, and include overrules the
+    rules that keep embeddings, tied weights, depthwise convolutions, the stem and the head dense.
+    smallest: layers with fewer units stay dense.  All that stays dense is listed, with the reason, by report().
+
+    Acts in hooks of the optimiser: nothing to call in the loop.  `sparsity` is exact from total_steps on, up to the
+    rounding to whole units; training may go on, and no weight comes back.  fold() removes the hooks at the end.
+    Raises ValueError, before anything is changed, for arguments that do not fit the model or each other.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        granularity: Any,
+        *,
+        total_steps: int,
+        optimizer: Any,
+        method: Method | None = None,
+        sparsity: Any = None,
+        scope: str = "layer",
+        exclude: Sequence[str] = (),
+        include: Sequence[str] = (),
+        smallest: int = 8,
+    ) -> None:
+        self.model = checked_model(model)
+        self.granularity = granularity
+        self.method = Magnitude() if method is None else method
+        if isinstance(self.method, type) or not isinstance(self.method, Method):
+            raise ValueError(f"method is {method!r}: give an instance from sparseopt.pruning.methods, e.g. SMART()")
+        self.total_steps = checked_count(total_steps, "total_steps", 1)
+        target = _target(granularity, sparsity)
+        self.layers, self.skipped = layers_of(model, granularity, target, exclude, include, smallest)
+        self.allocation = Allocation.of(self.layers, target, scope)
+        self.optimisers = Optimisers(optimizer, self.layers)
+        self.timeline = self.method.timeline(self.total_steps)
+        if self.method.needs_counted and not self.counted:
+            raise ValueError(
+                f"{type(self.method).__name__} needs units that are counted, not {granularity!r}: use Block, Channel, "
+                "Head or Unstructured, or one of the methods Magnitude, ACDC, ADMM and SRSTE"
+            )
+        self.method.check(self)
+        self.step = 0
+        self.masks: dict[str, Tensor] = {}
+        self.memory: dict[str, Tensor] = {}
+        self.history: dict[str, list[tuple[int, float]]] = {}
+        self.folded = False
+        self.phase = self.timeline.at(0)
+        with torch.no_grad():
+            self.method.enter(self, self.phase)
+        self.method.attach(self, self.phase)
+        self.optimisers.hook(self._before_step, self._after_step)
+
+    # What methods use
+
+    @property
+    def counted(self) -> bool:
+        """Whether a number of units is kept; else a set decides."""
+        return bool(self.granularity.counted)
+
+    def norms(self) -> list[Tensor]:
+        """Norms of the units [n] of every layer, `comparable`."""
+        return self.comparable([layer.norms() for layer in self.layers])
+
+    def choose(self, scores: list[Tensor], ramp: float = 1.0) -> list[Tensor]:
+        """Masks [n] of the units to keep: the largest scores at the sparsity ramp * target, or those of the set."""
+        if not self.counted:
+            return [layer.projected_mask() for layer in self.layers]
+        return self.allocation.masks(scores, ramp)
+
+    def prune(self, scores: list[Tensor], ramp: float = 1.0) -> None:
+        """Set the masks by `choose`, and the other weights to 0."""
+        for layer, mask in zip(self.layers, self.choose(scores, ramp), strict=True):
+            self.masks[layer.name] = mask
+        self.apply_masks()
+
+    def apply_masks(self) -> None:
+        """Set what is not kept to 0."""
+        for layer in self.layers:
+            mask = self.masks.get(layer.name)
+            if mask is not None:
+                layer.mask(mask)
+
+    def parameters(self) -> Iterator[nn.Parameter]:
+        """The pruned weights, each once."""
+        return iter({id(p): p for layer in self.layers for p in _parameters(layer)}.values())
+
+    def record(self, name: str, value: float) -> None:
+        """Keep a number of this step for the report."""
+        self.history.setdefault(name, []).append((self.step, float(value)))
+
+    def comparable(self, scores: list[Tensor]) -> list[Tensor]:
+        """Scores as they are within layers; between layers by root mean square, for units of unequal sizes."""
+        sizes = {int(size) for layer in self.layers for size in (layer.sizes.min(), layer.sizes.max())}
+        if self.allocation.scope == "layer" or len(sizes) == 1:
+            return scores
+        return [score / layer.sizes.to(score.device).sqrt() for score, layer in zip(scores, self.layers, strict=True)]
+
+    # The hooks
+
+    def _before_step(self) -> None:
+        with torch.no_grad():
+            self.method.before(self, self.phase)
+
+    @torch.no_grad()
+    def _after_step(self, last: bool) -> None:
+        if last:
+            self.step += 1
+            self.method.after(self, self.phase)
+            self._change_to(self.timeline.at(self.step))
+        self.apply_masks()
+
+    def _change_to(self, phase: Phase) -> None:
+        if phase.start == self.phase.start:
+            return
+        self.method.detach(self, self.phase)
+        self.method.leave(self, self.phase)
+        self.phase = phase
+        self.method.enter(self, phase)
+        self.method.attach(self, phase)
+
+    # What users call
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the weights of the pruned layers that are 0."""
+        return sum(layer.zeros() for layer in self.layers) / sum(layer.entries for layer in self.layers)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final masks are in force."""
+        return self.folded or (self.phase.kind == "sparse" and self.timeline.at(10**18).start == self.phase.start)
+
+    def report(self) -> Report:
+        """A table of the layers, what stayed dense and why, and numbers recorded over time; print it."""
+        return report_of(self)
+
+    @torch.no_grad()
+    def fold(self) -> nn.Module:
+        """Remove the hooks and return the model: plain, with its zeros.  Before total_steps it is pruned at once."""
+        if not self.finished:
+            self._change_to(self.timeline.at(10**18))
+        self.optimisers.unhook()
+        self.folded = True
+        return self.model
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Tensors only: step, masks (packed bits), memory of the method, history.  See load_state_dict."""
+        return states.state_of(self)
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Go on where another run stopped.
+
+        Build model, optimiser and Sparsifier as at the start, then load this state, then the model's and the
+        optimiser's.  Raises ValueError, and changes nothing, for a state of other layers or settings.
+        """
+        states.load_state(self, state)
+
+    def __repr__(self) -> str:
+        return (
+            f"Sparsifier({self.granularity!r}, {self.method!r}, {len(self.layers)} layers, step {self.step} of "
+            f"{self.total_steps}, phase {self.phase.kind!r})"
+        )
+
+
+def _parameters(layer: Layer) -> Iterator[nn.Parameter]:
+    return (view.weight.parameter for view in layer.views)
+
+
+def _target(granularity: Any, sparsity: Any) -> Any:
+    """The sparsity to reach: the one given, that of the granularity, or 0.9."""
+    if isinstance(granularity, type) or not hasattr(granularity, "layers"):
+        raise ValueError(f"granularity is {granularity!r}: give an instance, e.g. Block(16, 8) or NM(2, 4)")
+    own = granularity.sparsity
+    if own is None:
+        return 0.9 if sparsity is None else sparsity
+    if sparsity is not None and abs(checked_sparsity(sparsity) - own) > SAME_SPARSITY:
+        raise ValueError(f"sparsity is {sparsity}, but {granularity!r} has {own:g}: leave sparsity out")
+    return own

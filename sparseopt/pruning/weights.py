@@ -1,0 +1,168 @@
+"""The weights of a model that may be pruned, and why the others are not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+STEM_CHANNELS = 4
+"""A first convolution of at most that many input channels reads an image: it stays dense."""
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A parameter seen as a matrix [rows, channels * taps]: rows are outputs (inputs where transposed).
+
+    name: of the parameter in the model.  kind: "linear", "conv", "packed" (MultiheadAttention), "embedding".
+    transposed: Hugging Face's Conv1D, whose weight is [inputs, outputs].  parent: the module that holds the module.
+    """
+
+    name: str
+    module_name: str
+    module: nn.Module
+    attribute: str
+    kind: str
+    taps: int = 1
+    transposed: bool = False
+    parent: nn.Module | None = None
+
+    @property
+    def parameter(self) -> nn.Parameter:
+        """The parameter itself."""
+        return getattr(self.module, self.attribute)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, channels) of the matrix as it lies in memory."""
+        w = self.parameter
+        return w.shape[0], w[0].numel() // self.taps
+
+
+def weights_of(model: nn.Module) -> Iterator[Weight]:
+    """Weights of linear, convolutional, attention and embedding layers, in the order of the modules."""
+    modules = dict(model.named_modules())
+    for module_name, module in modules.items():
+        found = _described(module)
+        if found is not None:
+            attribute, kind, taps, transposed = found
+            name = f"{module_name}.{attribute}" if module_name else attribute
+            parent = modules.get(module_name.rpartition(".")[0]) if module_name else None
+            yield Weight(name, module_name, module, attribute, kind, taps, transposed, parent)
+
+
+def _described(module: nn.Module) -> tuple[str, str, int, bool] | None:
+    """(attribute, kind, taps, transposed) of the weight of a module; None for other modules."""
+    if isinstance(module, nn.Linear):
+        return "weight", "linear", 1, False
+    if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
+        return "weight", "conv", module.weight[0, 0].numel(), False
+    if isinstance(module, nn.Embedding):
+        return "weight", "embedding", 1, False
+    if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:
+        return "in_proj_weight", "packed", 1, False
+    weight = getattr(module, "weight", None)
+    if type(module).__name__ == "Conv1D" and hasattr(module, "nf") and isinstance(weight, nn.Parameter):
+        return "weight", "linear", 1, True
+    return None
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A weight that stays dense, and why."""
+
+    name: str
+    entries: int
+    reason: str
+
+
+class Patterns:
+    """Regular expressions, searched for in the full names of modules ("^encoder" anchors at the start)."""
+
+    def __init__(self, expressions: Iterable[str], argument: str) -> None:
+        if isinstance(expressions, str):
+            raise ValueError(f"{argument} is the string {expressions!r}: give a list of regular expressions")
+        try:
+            self.compiled = [re.compile(expression) for expression in expressions]
+        except (re.error, TypeError) as error:
+            raise ValueError(f"{argument} holds no regular expression: {error}; escape dots as in r'fc\\.1'") from None
+
+    def match(self, name: str) -> bool:
+        """Whether one of them is found in the name."""
+        return any(pattern.search(name) for pattern in self.compiled)
+
+
+def choose_weights(
+    model: nn.Module, exclude: Sequence[str], include: Sequence[str]
+) -> tuple[list[Weight], list[Skipped]]:
+    """Weights to prune and weights that stay dense: by expressions on module names, else by rules.
+
+    exclude wins over include, and include over the rules: embeddings, tied and frozen weights, depthwise convolutions,
+    the stem (a first convolution of up to 4 input channels) and the head (the last linear layer) stay dense.
+    ValueError where a shared parameter is both excluded and included under its names.
+    """
+    excluded, included = Patterns(exclude, "exclude"), Patterns(include, "include")
+    weights = list(weights_of(model))
+    names = _names_of_parameters(model)
+    ruled = _by_rule(weights, names)
+    chosen: list[Weight] = []
+    skipped: list[Skipped] = []
+    for weight in weights:
+        reason = ruled.get(weight.name)
+        if excluded.match(weight.module_name):
+            reason = "excluded by name"
+        elif included.match(weight.module_name) and reason != "frozen":
+            reason = None
+        if reason is None:
+            chosen.append(weight)
+        else:
+            skipped.append(Skipped(weight.name, weight.parameter.numel(), reason))
+    return _shared_once(chosen, skipped, weights), skipped
+
+
+def _names_of_parameters(model: nn.Module) -> dict[int, list[str]]:
+    names: dict[int, list[str]] = {}
+    for name, parameter in model.named_parameters(remove_duplicate=False):
+        names.setdefault(id(parameter), []).append(name)
+    return names
+
+
+def _by_rule(weights: list[Weight], names: dict[int, list[str]]) -> dict[str, str]:
+    """Reason for every weight that a rule keeps dense."""
+    reasons = {}
+    convolutions = [weight for weight in weights if weight.kind == "conv"]
+    linear = [weight for weight in weights if weight.kind == "linear"]
+    for weight in weights:
+        module, aliases = weight.module, names[id(weight.parameter)]
+        if not weight.parameter.requires_grad:
+            reasons[weight.name] = "frozen"
+        elif weight.kind == "embedding":
+            reasons[weight.name] = "embedding"
+        elif len(aliases) > 1:
+            reasons[weight.name] = f"tied to {', '.join(name for name in aliases if name != weight.name)}"
+        elif weight.kind == "conv" and getattr(module, "groups", 1) > 1:
+            reasons[weight.name] = "depthwise or grouped convolution"
+        elif convolutions and weight is convolutions[0] and weight.shape[1] <= STEM_CHANNELS:
+            reasons[weight.name] = "stem"
+    candidates = [weight for weight in weights if weight.name not in reasons]
+    if linear and len(candidates) > 1 and linear[-1] in candidates:
+        reasons[linear[-1].name] = "head"
+    return reasons
+
+
+def _shared_once(chosen: list[Weight], skipped: list[Skipped], weights: list[Weight]) -> list[Weight]:
+    """Each parameter once; ValueError where it is both chosen and skipped."""
+    by_name = {weight.name: weight for weight in weights}
+    dense = {id(by_name[item.name].parameter): item.name for item in skipped}
+    kept: dict[int, Weight] = {}
+    for weight in chosen:
+        key = id(weight.parameter)
+        if key in dense:
+            raise ValueError(
+                f"{weight.name} and {dense[key]} are one shared parameter, but only the first is to be pruned: "
+                "include or exclude both"
+            )
+        kept.setdefault(key, weight)
+    return list(kept.values())
