@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
-from ..penalties import GroupLasso, InverseSum
+from ..penalties import GroupLasso, InverseSum, SmartDecay
 from ..problem import Problem, checked_problem
 from ..solve import solve
 from ..solvers.relaxation import why_not
@@ -17,6 +17,7 @@ from .branching import gap_by_branching
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import GapBounds, duality_gap
 from .evaluation import strong_convexity
+from .mask_decay import gap_by_k_support
 from .subadditivity import subadditivity
 
 
@@ -30,6 +31,7 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     w has at most one active group; the gap is at most tol * scale; and every other group is strictly dual feasible at
     the minimiser, |gradient_h| + sqrt(2 gap * trace_h) < lam, so that the convex minimiser has at most one active group
     and is unique (its fit is unique, and w_g = c X_g' r with c >= 0 fixed by the fit: ledger D6).
+    SmartDecay is treated likewise, by the squared k-support norm and w with at most k active groups (ledger B5).
     A convex penalty is handed to `duality_gap`.  GroupL0, GroupMCP and GroupSCAD with least squares or a quadratic, of
     some tens of groups, are decided by branch and bound (`solvers.BranchAndBound`).
 
@@ -43,15 +45,16 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     if why_not(problem) is None:
         return gap_by_branching(problem, w, tol)
     reason = None
-    if type(problem.penalty) is not InverseSum:
+    smart = type(problem.penalty) is SmartDecay
+    if not smart and type(problem.penalty) is not InverseSum:
         reason = f"no sandwich by a convex problem is known for {type(problem.penalty).__name__}: use InverseSum"
-    elif problem.penalty.outer is not None:
+    elif not smart and problem.penalty.outer is not None:
         reason = f"the sandwich is enclosed without outer function, not for {problem.penalty.outer!r}"
     elif type(problem.datafit) not in (LeastSquares, Quadratic):
         reason = f"the sandwich is enclosed for least squares and quadratics, not for {type(problem.datafit).__name__}"
     if reason is not None:
         return Certificate(UNDECIDED, 0.0, np.inf, 1.0, tol, reason)
-    return _sandwich(problem, w, tol)
+    return gap_by_k_support(problem, w, tol) if smart else _sandwich(problem, w, tol)
 
 
 def _sandwich(problem: Problem, w: np.ndarray, tol: float) -> Certificate:

@@ -1,0 +1,55 @@
+"""Errors planted in the theorems on SMART, or in what they call: the verdict flips."""
+
+import importlib
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import sparseopt as so
+from theory import check
+from theory.smart import smart_global_optimum as optimum
+
+mask_decay = importlib.import_module("sparseopt.certify.mask_decay")
+
+
+def verdict(theorem, n=12, fixed=True):
+    without_data = tuple(
+        case for case in theorem.fixed if fixed and case.name not in ("diabetes", "breast_cancer", "digits")
+    )
+    return check(replace(theorem, fixed=without_data), n).verdict
+
+
+@pytest.mark.parametrize("module", [optimum], ids=lambda m: m.THEOREM.name)
+def test_nothing_planted(module):
+    assert verdict(module.THEOREM) == "holds"
+
+
+def test_a_gap_without_the_groups_that_are_exchanged(monkeypatch):
+    """Every restricted minimiser would be a global one."""
+    monkeypatch.setattr(mask_decay, "_gap", lambda *arguments: 0.0)
+    assert verdict(optimum.THEOREM) == "fails"
+
+
+def test_a_certificate_that_is_never_given(monkeypatch):
+    monkeypatch.setattr(mask_decay, "_gap", lambda *arguments: np.inf)
+    assert verdict(optimum.THEOREM, fixed=False) != "holds"
+
+
+def test_a_gap_that_is_far_too_small(monkeypatch):
+    """Wrong points are proved."""
+    right = mask_decay._gap
+    monkeypatch.setattr(mask_decay, "_gap", lambda *arguments: 1e-7 * right(*arguments))
+    assert verdict(optimum.THEOREM) == "fails"
+
+
+def test_an_omega_below_the_envelope(monkeypatch):
+    monkeypatch.setattr(so.SmartDecay, "value", lambda self, w: self.companion.value(w) / 2)
+    assert verdict(optimum.THEOREM, fixed=False) == "fails"
+
+
+def test_an_explicit_strength_without_the_curvature(monkeypatch):
+    """|b| / gap of b, for a loss of large curvature."""
+    right = optimum.explicit_strength
+    monkeypatch.setattr(optimum, "explicit_strength", lambda loss, k: right(loss, k) / 300)
+    assert verdict(optimum.THEOREM, n=30, fixed=False) != "holds"
