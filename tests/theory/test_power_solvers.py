@@ -10,14 +10,21 @@ import pytest
 
 import sparseopt as so
 from theory import check
+from theory.solvers import performance, tight_rates
+from theory.solvers.douglas_rachford_rate import THEOREM as SPLITTING
 from theory.solvers.duality_gap_bounds import THEOREM as GAP
+from theory.solvers.fista_rate import THEOREM as FISTA
 from theory.solvers.gap_safe_screening import THEOREM as SCREENING
 from theory.solvers.lambda_max_is_sharp import THEOREM as LAMBDA_MAX
+from theory.solvers.proximal_gradient_rate import THEOREM as PROXIMAL_GRADIENT
+from theory.solvers.strongly_convex_rate import THEOREM as STRONGLY_CONVEX
 from theory.solvers.unique_solution import THEOREM as UNIQUE
 
 duality_gap = importlib.import_module("sparseopt.certify.duality_gap")
 support = importlib.import_module("sparseopt.certify.support")
 uniqueness = importlib.import_module("sparseopt.certify.uniqueness")
+admm = importlib.import_module("sparseopt.solvers.admm")
+proximal_gradient = importlib.import_module("sparseopt.solvers.proximal_gradient")
 
 REAL = ("diabetes", "breast_cancer", "digits")
 
@@ -70,3 +77,63 @@ def test_screening_against_twice_the_strength(monkeypatch):
 def test_uniqueness_from_any_directions(monkeypatch):
     monkeypatch.setattr(uniqueness, "_smallest", lambda *_: 1.0)
     assert verdict(UNIQUE) == "fails"
+
+
+RATES = {
+    "proximal_gradient": PROXIMAL_GRADIENT,
+    "fista": FISTA,
+    "strongly_convex": STRONGLY_CONVEX,
+    "fixed_point": SPLITTING,
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_multipliers_that_prove_less(monkeypatch, name):
+    """One recorded multiplier doubled: the function values, or the quadratic form, no longer agree."""
+    rows = [dict(row) for row in tight_rates.recorded(name)]
+    index, numerator = max(rows[3]["multipliers"], key=lambda pair: pair[1])
+    rows[3]["multipliers"] = [[i, 2 * v if i == index else v] for i, v in rows[3]["multipliers"]]
+    monkeypatch.setattr(tight_rates, "recorded", lambda _: rows)
+    assert numerator
+    assert verdict(RATES[name], n=1) == "fails"
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_bound_below_the_tight_rate(monkeypatch, name):
+    shown = tight_rates.recorded(name)
+    rows = [row | {"bound": str(tight_rates.recorded_bound(name, row["n"]) * 999 / 1000)} for row in shown]
+    monkeypatch.setattr(tight_rates, "recorded", lambda _: rows)
+    assert verdict(RATES[name], n=1) == "fails"
+
+
+def test_interpolation_without_smoothness(monkeypatch):
+    monkeypatch.setattr(performance, "smooth_convex", lambda points, mu: performance.convex(points))
+    tight_rates.estimate.cache_clear()
+    assert verdict(PROXIMAL_GRADIENT, n=1) == "fails"
+    tight_rates.estimate.cache_clear()
+
+
+@pytest.mark.parametrize("theorem", [FISTA, STRONGLY_CONVEX], ids=lambda t: t.name)
+def test_momentum_left_out(monkeypatch, theorem):
+    step = so.solvers.FISTA.step
+
+    def without(self, problem, state):
+        new = step(self, problem, state)
+        return replace(new, point=new.w, z_point=new.z)
+
+    monkeypatch.setattr(so.solvers.FISTA, "step", without)
+    assert verdict(theorem) == "fails"
+
+
+@pytest.mark.parametrize("factor", [0.7, 2.5])
+def test_a_step_of_another_length(monkeypatch, factor):
+    proximal_step = proximal_gradient.proximal_step
+    wrong = lambda problem, point, z, step: proximal_step(problem, point, z, factor * step)  # noqa: E731
+    monkeypatch.setattr(proximal_gradient, "proximal_step", wrong)
+    assert verdict(PROXIMAL_GRADIENT) == "fails"
+
+
+def test_a_prox_of_the_loss_with_another_rho(monkeypatch):
+    call = admm.LossProx.__call__
+    monkeypatch.setattr(admm.LossProx, "__call__", lambda self, v, rho, start: call(self, v, 2 * rho, start))
+    assert verdict(SPLITTING) == "fails"
