@@ -8,6 +8,7 @@ import pytest
 
 import sparseopt as so
 from theory import check
+from theory.smart import annealing_prunes as annealing
 from theory.smart import smart_global_optimum as optimum
 
 mask_decay = importlib.import_module("sparseopt.certify.mask_decay")
@@ -20,7 +21,7 @@ def verdict(theorem, n=12, fixed=True):
     return check(replace(theorem, fixed=without_data), n).verdict
 
 
-@pytest.mark.parametrize("module", [optimum], ids=lambda m: m.THEOREM.name)
+@pytest.mark.parametrize("module", [optimum, annealing], ids=lambda m: m.THEOREM.name)
 def test_nothing_planted(module):
     assert verdict(module.THEOREM) == "holds"
 
@@ -53,3 +54,23 @@ def test_an_explicit_strength_without_the_curvature(monkeypatch):
     right = optimum.explicit_strength
     monkeypatch.setattr(optimum, "explicit_strength", lambda loss, k: right(loss, k) / 300)
     assert verdict(optimum.THEOREM, n=30, fixed=False) != "holds"
+
+
+def test_leaks_of_the_full_gap(monkeypatch):
+    """e^(-D / tau) for e^(-D / (2 tau)): masks are said to close faster than they do."""
+    right = annealing.Annealing.leak
+    monkeypatch.setattr(annealing.Annealing, "leak", lambda self, t: right(self, (t + 1) ** 2 - 1))
+    assert verdict(annealing.THEOREM, fixed=False) == "fails"
+
+
+def test_a_schedule_that_is_twice_as_slow(monkeypatch):
+    """p = 1 behaves like 1/2."""
+    right = annealing.scalar_descent
+    monkeypatch.setattr(annealing, "scalar_descent", lambda p, *rest: right(p / 2, *rest))
+    assert verdict(annealing.THEOREM, n=3) == "fails"
+
+
+def test_masks_of_the_other_groups(monkeypatch):
+    right = annealing.Annealing.masks.func
+    monkeypatch.setattr(annealing.Annealing, "masks", property(lambda self: 1 - right(self)))
+    assert verdict(annealing.THEOREM, n=3, fixed=False) == "fails"
