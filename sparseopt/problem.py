@@ -10,7 +10,7 @@ from scipy import sparse
 
 from ._array import as_float, check_finite, described
 from ._native import HAS_NATIVE
-from ._native.mapped import transposed_product
+from ._native.mapped import blocks_of_rows, product, transposed_product
 from ._native.reading import Reading, kept_store
 from .datafits import Datafit, GramLeastSquares, Quadratic
 from .groups import Groups
@@ -138,6 +138,14 @@ class Problem:
             raise ValueError(f"{name} has shape {array.shape}, but the problem has {wanted}: give {self.w_shape}")
         return array
 
+    def product(self, w: np.ndarray) -> np.ndarray:
+        """X w for w [p] or [p, T], in float64; a float32 X is not converted as a whole."""
+        return product(self.X, w)
+
+    def transposed_product(self, v: np.ndarray) -> np.ndarray:
+        """X' v for v [n] or [n, T], in float64; a float32 X is not converted as a whole."""
+        return transposed_product(self.X, v)
+
     def feasible(self, w: np.ndarray) -> np.ndarray:
         """w [p] or [p, T], or its projection where the penalty is that of a set: a point to start from."""
         return self.penalty.prox(w) if isinstance(self.penalty, Indicator) else w
@@ -145,12 +153,12 @@ class Problem:
     def objective(self, w: Any) -> float:
         """datafit(X w) + penalty(w) at w [p] or [p, T], an intercept minimised out.  Rounding error of order n eps."""
         w = self.check_coefficients(w)
-        return self.datafit.value(self.X @ w) + float(self.penalty.value(w))
+        return self.datafit.value(self.product(w)) + float(self.penalty.value(w))
 
     def gradient(self, w: Any) -> np.ndarray:
         """Gradient of the datafit at w [p] or [p, T], of the same shape."""
         w = self.check_coefficients(w)
-        return self.X.T @ self.datafit.gradient(self.X @ w)
+        return self.transposed_product(self.datafit.gradient(self.product(w)))
 
     def violation(self, w: Any) -> float:
         """Largest distance over the groups of -gradient to the subdifferential of the penalty at w [p].
@@ -159,7 +167,7 @@ class Problem:
         every gradient is a subgradient.  Units of the gradient; 0 exactly at stationary points.
         """
         w = self.check_coefficients(w)
-        return self.violation_from(w, self.X.T @ self.datafit.gradient(self.X @ w))
+        return self.violation_from(w, self.transposed_product(self.datafit.gradient(self.product(w))))
 
     def violation_from(self, w: np.ndarray, gradient: np.ndarray) -> float:
         """`violation` at w [p] where the gradient [p] is known already."""
@@ -168,7 +176,7 @@ class Problem:
         infinite = ~np.isfinite(np.broadcast_to(self.penalty.slope0, distances.shape))
         zero = infinite & (self.penalty.groups.norms(w) == 0)
         if zero.any():
-            step = 1 / (self.smoothness if self.smooth else self.local_smoothness(self.X @ w))
+            step = 1 / (self.smoothness if self.smooth else self.local_smoothness(self.product(w)))
             residual = self.penalty.groups.norms((w - self.penalty.prox(w - step * gradient, step)) / step)
             distances = np.where(zero, residual, distances)
         return float(distances.max())
@@ -196,8 +204,8 @@ class Problem:
         slope at zero only, else ValueError.  `certify.duality_gap` encloses it rigorously.
         """
         w = self.check_coefficients(w)
-        z = self.X @ w
-        return self.gap_from(w, z, self.X.T @ self.datafit.gradient(z))
+        z = self.product(w)
+        return self.gap_from(w, z, self.transposed_product(self.datafit.gradient(z)))
 
     def gap_from(self, w: np.ndarray, z: np.ndarray, gradient: np.ndarray) -> float:
         """`gap` at w [p] where z = X w [n] and the gradient [p] are known already."""
@@ -216,7 +224,7 @@ class Problem:
         z, fitted = refit(self.datafit, columns, z)
         if not fitted:
             return np.inf
-        c = -(self.X.T @ self.datafit.gradient(z))
+        c = -self.transposed_product(self.datafit.gradient(z))
         c[chosen] = 0.0
         # near a solution good multiples are near 1; larger ones would magnify what rounding leaves along the columns
         return primal - self.datafit.dual(z, min(self.penalty.dual_limit(c), 2.0))
@@ -324,14 +332,25 @@ def _by_columns(X: Any) -> bool:
 
 
 def _largest_dense(X: Any, datafit: Datafit) -> float:
-    dense = np.asarray(X.todense() if sparse.issparse(X) else X, dtype=np.float64)
-    n, p = dense.shape
-    if datafit.fit_intercept:  # changes nothing but the rounding errors of columns far from 0
-        dense = dense - dense.mean(axis=0)
+    """From X' C X or R' X X' R, C = R R' the curvature, over blocks of columns: X is not copied as a whole."""
+    n, p = X.shape
+    blocks = blocks_of_rows(X.T)
     if p <= n:
-        return float(np.linalg.eigvalsh(dense.T @ datafit.curvature(dense))[-1])
-    root = _curvature_root(datafit, n)
-    return float(np.linalg.eigvalsh(root.T @ (dense @ (dense.T @ root)))[-1])
+        bent = (datafit.curvature(_dense_block(X, columns, datafit)) for columns in blocks)
+        first = _dense_block(X, blocks[0], datafit) if len(blocks) == 1 else X
+        return float(np.linalg.eigvalsh(np.hstack([transposed_product(first, each) for each in bent]))[-1])
+    root, total = _curvature_root(datafit, n), np.zeros((n, n))
+    for columns in blocks:
+        part = root.T @ _dense_block(X, columns, datafit)
+        total += part @ part.T
+    return float(np.linalg.eigvalsh(total)[-1])
+
+
+def _dense_block(X: Any, columns: slice, datafit: Datafit) -> np.ndarray:
+    """These columns in float64, centred with an intercept: that changes nothing but the rounding of large means."""
+    block = X[:, columns]
+    block = np.asarray(block.todense() if sparse.issparse(X) else block, dtype=np.float64)
+    return block - block.mean(axis=0) if datafit.fit_intercept else block
 
 
 def _curvature_root(datafit: Datafit, n: int) -> np.ndarray:

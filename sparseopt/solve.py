@@ -273,7 +273,8 @@ class _Monitor:
         problem = self.problem
         gradient = state.gradient
         if gradient is None:
-            gradient, self.own_passes = problem.X.T @ problem.datafit.gradient(state.z), self.own_passes + 1
+            gradient = problem.transposed_product(problem.datafit.gradient(state.z))
+            self.own_passes += 1
         known = state.measures or self._measures(state, gradient)
         objective = known.objective
         if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):

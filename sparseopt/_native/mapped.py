@@ -35,10 +35,17 @@ def column_major(X: np.ndarray) -> np.ndarray:
         return np.asarray(out)
 
 
+def product(X: Any, w: np.ndarray) -> np.ndarray:
+    """X w for X [n, p] and w [p] or [p, T], float32 arrays block by block in float64."""
+    return transposed_product(X.T, w)
+
+
 def transposed_product(X: Any, v: np.ndarray) -> np.ndarray:
     """X' v for X [n, p], float32 arrays block by block in float64: a plain product would convert X as a whole."""
-    if not isinstance(X, np.ndarray) or X.dtype == v.dtype:
+    if not isinstance(X, np.ndarray) or X.dtype == v.dtype or X.size <= BLOCK:
         return X.T @ v
+    if X.flags.f_contiguous:
+        return np.concatenate([X[:, columns].astype(v.dtype).T @ v for columns in blocks_of_rows(X.T)])
     total = np.zeros((X.shape[1], *v.shape[1:]))
     for rows in blocks_of_rows(X):
         total += X[rows].astype(v.dtype).T @ v[rows]

@@ -59,7 +59,8 @@ class _Fit:
     def __init__(self, problem: Problem, terms: PenaltyTerms, loss: Loss) -> None:
         self.problem, self.terms, self.loss, self.arithmetic = problem, terms, loss, terms.arithmetic
         self.datafit: Any = problem.datafit
-        self.X = problem.X[loss.rows]
+        every = np.array_equal(loss.rows, np.arange(problem.X.shape[0]))
+        self.X = problem.X if every else problem.X[loss.rows]
         self.ones = np.ones((len(loss.rows), 1 if problem.datafit.fit_intercept else 0))
         free = self.X[:, terms.free]
         self.free = np.asarray(free.todense() if hasattr(free, "todense") else free, dtype=np.float64)

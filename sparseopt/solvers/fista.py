@@ -50,7 +50,7 @@ class FISTA:
         problem._require("prox")
         if not problem.convex:
             raise ValueError(f"FISTA needs a convex penalty, not {problem.penalty!r}: use ProximalGradient()")
-        z = problem.X @ w0
+        z = problem.product(w0)
         step = resolve_step(self.step_size, problem, z)
         return MomentumState(w=w0, z=z, passes=1.0, step_size=step, point=w0, z_point=z, t=1.0)
 
@@ -61,7 +61,7 @@ class FISTA:
             w, z, step, passes = line_search(problem, state.point, state.z_point, start)
         else:
             w, step, passes = proximal_step(problem, state.point, state.z_point, state.step_size), state.step_size, 2.0
-            z = problem.X @ w
+            z = problem.product(w)
         uphill = self.restart and np.vdot(state.point - w, w - state.w) > 0
         t = 1.0 if uphill else (1 + (1 + 4 * state.t**2) ** 0.5) / 2
         momentum = 0.0 if uphill else (state.t - 1) / t

@@ -41,7 +41,7 @@ class ProximalGradient:
     def init(self, problem: Problem, w0: np.ndarray) -> SteppedState:
         """State at w0 [p] or [p, T]; ValueError when the penalty has no prox."""
         problem._require("prox")
-        z = problem.X @ w0
+        z = problem.product(w0)
         return SteppedState(w=w0, z=z, passes=1.0, step_size=resolve_step(self.step_size, problem, z))
 
     def step(self, problem: Problem, state: SteppedState) -> SteppedState:
@@ -50,7 +50,7 @@ class ProximalGradient:
             w, z, step, passes = line_search(problem, state.w, state.z, 2 * state.step_size)
         else:
             w, step, passes = proximal_step(problem, state.w, state.z, state.step_size), state.step_size, 2.0
-            z = problem.X @ w
+            z = problem.product(w)
         return SteppedState(w=w, z=z, passes=state.passes + passes, step_size=step)
 
     def caution(self, problem: Problem) -> str | None:
@@ -70,7 +70,7 @@ def caution_on_step(problem: Problem, step: float | None, limit: float) -> str |
 
 def proximal_step(problem: Problem, point: np.ndarray, z: np.ndarray, step: float) -> np.ndarray:
     """prox_{step * penalty}(point - step * gradient(point)) [p] or [p, T], for z = X point."""
-    gradient = problem.X.T @ problem.datafit.gradient(z)
+    gradient = problem.transposed_product(problem.datafit.gradient(z))
     return problem.penalty.prox(point - step * gradient, step)
 
 
@@ -85,11 +85,11 @@ def line_search(
     Returns w, X w, the step and the passes over X.
     """
     force = problem.datafit.gradient(z)
-    gradient = problem.X.T @ force
+    gradient = problem.transposed_product(force)
     step, passes = max(step, 1 / problem.local_smoothness(z)), 1.0
     for _ in range(MAX_HALVINGS):
         w = problem.penalty.prox(point - step * gradient, step)
-        z_new, passes = problem.X @ w, passes + 1
+        z_new, passes = problem.product(w), passes + 1
         if np.vdot(problem.datafit.gradient(z_new) - force, z_new - z) <= np.sum((w - point) ** 2) / (2 * step):
             break
         step /= 2

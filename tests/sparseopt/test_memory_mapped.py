@@ -9,9 +9,11 @@ import pytest
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE
+from sparseopt._native import mapped as module
 from sparseopt._native.mapped import column_major, memory_mapped, transposed_product
 
 N, P, SIZE = 400, 12000, 10
+GROUPS = so.Groups.uniform(P // SIZE, SIZE)
 
 
 @pytest.fixture(
@@ -49,6 +51,19 @@ def test_solved_without_a_copy_in_memory(mapped, loss):
     assert peak <= 0.5 * mapped.size * 8
     in_memory = solved(np.array(mapped, dtype=np.float64, order="F"), datafit)
     np.testing.assert_allclose(result.w, in_memory.w, atol=1e-4)
+
+
+def test_proximal_gradient_methods_make_no_copy_either(mapped, monkeypatch):
+    monkeypatch.setattr(module, "BLOCK", 2**17)  # so that blocks are small against this X
+    made = so.Problem(mapped, so.LeastSquares(mapped[:, 0], intercept=True), so.GroupLasso(0.1, GROUPS))
+    tracemalloc.start()
+    result = so.solve(made, so.solvers.FISTA(), tol=1e-2, max_iter=2, throw=False)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak <= 0.4 * mapped.size * 8
+    twin = so.Problem(np.array(mapped, dtype=np.float64), made.datafit, made.penalty)
+    assert made.smoothness == pytest.approx(twin.smoothness, rel=1e-9)
+    np.testing.assert_allclose(made.gradient(result.w), twin.gradient(result.w), atol=1e-9)
 
 
 def test_column_major_copies_stay_out_of_memory(mapped):
