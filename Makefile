@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV ?= .venv
 PY = $(VENV)/bin/python
-PYTEST = $(PY) -m pytest -q
+# the workers share the cores: threads of BLAS would only wait for each other
+PYTEST = OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test test-slow test-gpu test-peers lint bench bench-solvers bench-gpu clean
 
