@@ -10,7 +10,7 @@ import numpy as np
 from .._native.gram import GramDescent
 from ..problem import Problem
 from ..solve import History, Result, Status
-from .block_penalty import as_block_penalty
+from .block_penalty import as_block_penalty, largest_violation, norms_decide
 from .frames import kept_columns
 from .packed import packing_pays
 
@@ -49,6 +49,7 @@ class GramPath:
         c = -problem.gradient_at_zero[order]
         self.square = float(datafit.share @ datafit.target**2)
         self.order, self.means = order, means
+        self.group_lengths = self._norms(self.lengths)  # |X_g| [G], weighted
         self.descent = GramDescent(groups, self.H, c, self.square, as_block_penalty(problem.penalty))
 
     def solve(self, problem: Problem, tol: float, seconds: float | None) -> Result | None:
@@ -67,16 +68,17 @@ class GramPath:
         by_position, pull = self.descent.coefficients, self.descent.pull
         if not gap <= tol or not self._accurate(problem, by_position, tol):
             return None
-        w, gradient = np.empty_like(by_position), np.empty_like(pull)
-        w[self.order], gradient[self.order] = by_position, -pull
+        w = np.empty_like(by_position)
+        w[self.order] = by_position
         product = float(by_position @ pull)
         square = max(self.square - float(by_position @ self.descent.c) - product, 0.0)
-        penalty = float(problem.penalty.value(w))
-        objective = 0.5 * square + penalty
+        norms, slopes = self._norms(by_position), self._norms(pull)
+        objective = 0.5 * square + float(problem.penalty.strength @ norms)
         scale = max(objective, abs(objective - 0.5 * self.square)) or 1.0
         gap = gap * objective / scale
-        violation = problem.violation_from(w, gradient)
-        n_active = len(problem.penalty.groups.active(w))
+        strength, n_active = problem.penalty.strength, int(np.count_nonzero(norms))
+        arrays = by_position[:, None], norms, -pull[:, None], slopes
+        violation = largest_violation(problem.penalty, strength, *arrays)
         row = (epochs, objective, gap, violation, time.perf_counter() - start, 0.0, n_active)
         return Result(
             w=problem.collapse(w),
@@ -98,10 +100,9 @@ class GramPath:
         error = np.finfo(float).eps * np.sqrt(self.datafit.n_samples) * self.group_lengths * size
         return bool((error <= ROUNDING * tol * problem.penalty.strength).all())
 
-    @property
-    def group_lengths(self) -> np.ndarray:
-        """|X_g| [G], weighted."""
-        return np.sqrt(np.add.reduceat(self.lengths**2, self.problem.penalty.groups.offsets[:-1]))
+    def _norms(self, by_position: np.ndarray) -> np.ndarray:
+        """Norms [G] of the groups of an array [p] by position."""
+        return np.sqrt(np.add.reduceat(by_position**2, self.problem.penalty.groups.offsets[:-1]))
 
     def _intercept(self, w: np.ndarray) -> float:
         """The weighted mean of y - offset - X w."""
@@ -137,4 +138,4 @@ def gram_matrix(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray | 
 def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
     """Whether a path of so many strengths is cheaper from the Gram matrix: tall dense data and enough strengths."""
     enough = "gram" in problem.kept or n_strengths * COLUMNS_PER_STRENGTH >= problem.n_features
-    return enough and tol >= SMALLEST_TOL and packing_pays(problem) and bool((problem.penalty.strength > 0).all())
+    return enough and tol >= SMALLEST_TOL and packing_pays(problem) and norms_decide(problem.penalty)
