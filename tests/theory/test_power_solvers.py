@@ -10,12 +10,15 @@ import pytest
 
 import sparseopt as so
 from theory import check
-from theory.solvers import performance, tight_rates
+from theory.solvers import iht_contracts, performance, tight_rates
+from theory.solvers.block_updates_descend import THEOREM as BLOCKS
 from theory.solvers.douglas_rachford_rate import THEOREM as SPLITTING
 from theory.solvers.duality_gap_bounds import THEOREM as GAP
 from theory.solvers.fista_rate import THEOREM as FISTA
 from theory.solvers.gap_safe_screening import THEOREM as SCREENING
+from theory.solvers.group_omp_recovers import THEOREM as PURSUIT
 from theory.solvers.lambda_max_is_sharp import THEOREM as LAMBDA_MAX
+from theory.solvers.prox_formulas import THEOREM as PROX
 from theory.solvers.proximal_gradient_rate import THEOREM as PROXIMAL_GRADIENT
 from theory.solvers.strongly_convex_rate import THEOREM as STRONGLY_CONVEX
 from theory.solvers.unique_solution import THEOREM as UNIQUE
@@ -137,3 +140,42 @@ def test_a_prox_of_the_loss_with_another_rho(monkeypatch):
     call = admm.LossProx.__call__
     monkeypatch.setattr(admm.LossProx, "__call__", lambda self, v, rho, start: call(self, v, 2 * rho, start))
     assert verdict(SPLITTING) == "fails"
+
+
+def test_blocks_thresholded_too_little(monkeypatch):
+    prox = so.GroupLasso.prox
+    monkeypatch.setattr(so.GroupLasso, "prox", lambda self, v, step=1.0, out=None: prox(self, v, 0.3 * step, out))
+    assert verdict(BLOCKS) == "fails"
+
+
+@pytest.mark.parametrize("rho", [so.penalties.Power, so.penalties.MCP, so.penalties.SCAD, so.penalties.ExpMask])
+def test_threshold_off_by_the_cube_root_of_two(monkeypatch, rho):
+    prox = rho.prox
+    monkeypatch.setattr(rho, "prox", lambda self, v, step=1.0, out=None: prox(self, v, 2 ** (1 / 3) * step, out))
+    assert verdict(PROX, n=40) == "fails"
+
+
+def test_three_pieces_of_scad_for_every_a(monkeypatch):
+    def pieces(self, v, step=1.0, out=None):
+        v = np.asarray(v, dtype=float)
+        middle = ((self.a - 1) * v - self.a * step) / (self.a - 1 - step)
+        return np.where(v <= 1 + step, np.maximum(v - step, 0.0), np.where(v <= self.a, middle, v))
+
+    monkeypatch.setattr(so.penalties.SCAD, "prox", pieces)
+    assert verdict(PROX, n=1) == "fails"
+
+
+def test_root_three_for_the_golden_ratio(monkeypatch):
+    monkeypatch.setattr(iht_contracts, "GOLDEN", 3**0.5)
+    assert verdict(iht_contracts.THEOREM) == "fails"
+
+
+def test_hard_thresholding_that_keeps_the_smallest(monkeypatch):
+    project = so.sets.TopGroups.project
+    monkeypatch.setattr(so.sets.TopGroups, "project", lambda self, v, out=None: v - project(self, v))
+    assert verdict(iht_contracts.THEOREM) == "fails"
+
+
+def test_pursuit_of_the_smallest_correlation(monkeypatch):
+    monkeypatch.setattr(np, "argmax", np.argmin)
+    assert verdict(PURSUIT) == "fails"
