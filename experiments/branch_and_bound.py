@@ -20,8 +20,9 @@ PENALTIES = ("l0", "mcp", "scad")
 class Config:
     """seed: of the first instance.  groups: numbers of groups.  repeats: instances of each.
 
-    size: of a group.  samples; active: true groups; signal_to_noise.  cost: full penalty of a group in units of
-    sigma^2 / (2 n), where a group of noise gains 3 on average.  time_limit: seconds for one instance.
+    size: of a group.  samples; active: true groups; signal_to_noise.  cost: penalty of a group in l0 in units of
+    sigma^2 / (2 n), where a group of noise gains 3 on average; MCP and SCAD have the lam at which a group alone, with
+    orthonormal columns, becomes non-zero at the same norm as in l0.  time_limit: seconds for one instance.
     """
 
     seed: int = 0
@@ -56,10 +57,11 @@ def instance(config: Config, kind: str, count: int, seed: int) -> tuple[so.Probl
     noise = float(np.sqrt((X @ w).var() / config.signal_to_noise))
     y = X @ w + noise * rng.standard_normal(config.samples)
     full = config.cost * noise**2 / (2 * config.samples)
+    threshold = float(np.sqrt(2 * full))
     penalties = {
         "l0": lambda: so.GroupL0(full, groups, weights="none"),
-        "mcp": lambda: so.GroupMCP(float(np.sqrt(2 * full / 3.0)), groups, gamma=3.0, weights="none"),
-        "scad": lambda: so.GroupSCAD(float(np.sqrt(2 * full / 4.7)), groups, a=3.7, weights="none"),
+        "mcp": lambda: so.GroupMCP(threshold, groups, gamma=3.0, weights="none"),
+        "scad": lambda: so.GroupSCAD(threshold, groups, a=3.7, weights="none"),
     }
     return so.Problem(X, so.LeastSquares(y), penalties[kind]()), true
 

@@ -41,6 +41,10 @@ def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
         **{f"{theorem}.{curve}": _thinner(recorded, theorem, curve, step) for theorem, curve, step in CURVES},
         "two_groups.paths": lambda: _paths([row for row in recorded.two_groups if row["type"] == "path"]),
         "two_groups.resting": lambda: _points([row for row in recorded.two_groups if row["type"] == "resting"]),
+        "branch_and_bound.searches": lambda: _columns(
+            recorded.branch_and_bound,
+            ("penalty", "n_groups", "instance", "cpu_seconds", "nodes", "proved", "objective", "true_groups_found"),
+        ),
         "solver_cost.best": lambda: _best(recorded.solver_cost),
         "two_groups.contours": lambda: _grids([row for row in recorded.two_groups if row["type"] == "grid"]),
     }

@@ -75,6 +75,14 @@ class Recorded:
         return self._study("two_groups")
 
     @cached_property
+    def branch_and_bound(self) -> list[dict[str, Any]]:
+        """The rows of the committed run of the study branch_and_bound.  Raises MissingDataError when there is none."""
+        try:
+            return read_rows(self.measured / "branch_and_bound.jsonl")
+        except ValueError as error:
+            raise MissingDataError(str(error)) from error
+
+    @cached_property
     def solver_cost(self) -> list[dict[str, Any]]:
         """The committed rows of the benchmark solver_cost.  Raises MissingDataError when they are missing."""
         path = self.measured / "solver_cost.jsonl"

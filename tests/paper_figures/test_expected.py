@@ -9,7 +9,7 @@ import pytest
 from small_recordings import write_curve, write_study
 
 import theory
-from experiments import one_group_window, two_groups
+from experiments import branch_and_bound, one_group_window, two_groups
 from experiments.one_group_window import Config
 from experiments.runner import Part
 from paper_figures.expected import DIGITS, FOLDER, accept, tables
@@ -133,3 +133,30 @@ def test_accepted_data_are_rounded_and_read_back(recorded, tmp_path):
         assert next(iter(csv.DictReader(file)))["lower_ratio"] == "0.9"
     again = {path.name: path.read_bytes() for path in accept(recorded, tmp_path / "again")}
     assert again == {path.name: path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("kind", branch_and_bound.PENALTIES)
+def test_a_committed_search_ends_with_the_same_proof_again(kind):
+    """Times and, by rounding, numbers of nodes are not the same to the digit; what was proved is."""
+    table = committed("branch_and_bound.searches")
+    (row,) = (
+        i
+        for i, found in enumerate(zip(table["penalty"], table["n_groups"], table["instance"], strict=True))
+        if found == (kind, 10, SEED)
+    )
+    again = branch_and_bound.row(branch_and_bound.Config(seed=SEED), kind, 10, SEED)
+    assert again["proved"]
+    assert table["proved"][row] == "True"
+    assert again["objective"] == pytest.approx(table["objective"][row], rel=ROUNDING)
+    assert again["true_groups_found"] == table["true_groups_found"][row]
+    assert again["lower"] <= again["objective"]
+
+
+def test_every_committed_search_of_mcp_and_scad_ended_within_a_minute():
+    """The bar of 60 CPU seconds for 40 groups, on the machine of the committed run."""
+    table = committed("branch_and_bound.searches")
+    largest = [i for i, count in enumerate(table["n_groups"]) if count == 40]
+    assert {table["penalty"][i] for i in largest} >= {"mcp", "scad"}
+    for i in largest:
+        assert table["proved"][i] == "True"
+        assert table["cpu_seconds"][i] <= 60

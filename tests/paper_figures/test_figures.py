@@ -6,7 +6,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from paper_figures import fig_solver_cost
+from paper_figures import fig_branch_and_bound, fig_solver_cost
 from paper_figures.__main__ import FIGURES, main
 from paper_figures.recorded import MissingDataError, Recorded
 from paper_figures.style import LIMIT, house_style, save
@@ -34,7 +34,7 @@ def test_a_figure_is_deterministic_small_and_labelled(name, recorded, tmp_path):
 def test_the_caption_names_theorem_and_seed(name, recorded):
     caption = FIGURES[name].caption(recorded)
     assert name in caption
-    measured = name == fig_solver_cost.NAME  # committed with seed 0
+    measured = name in (fig_branch_and_bound.NAME, fig_solver_cost.NAME)  # committed with seed 0
     assert f"seed {0 if measured else 7}" in caption
     assert "{" not in caption or "inf{t" in caption
 
@@ -88,8 +88,25 @@ def test_the_legend_of_the_widths_hides_no_mark_and_looks_like_none(recorded):
         assert not panel.get_window_extent().overlaps(legend.get_window_extent())
 
 
-@pytest.mark.parametrize("missing", ["solver_cost"])
+@pytest.mark.parametrize("missing", ["branch_and_bound", "solver_cost"])
 def test_missing_measurements_name_the_command(missing, folder, tmp_path):
     recorded = Recorded(folder, measured=tmp_path / "nothing")
-    with pytest.raises(MissingDataError, match=r"is missing: run `make bench"):
+    with pytest.raises(
+        MissingDataError, match=r"is missing: run `(python -m experiments run branch_and_bound|make bench)"
+    ):
         getattr(recorded, missing)
+
+
+def test_searches_without_a_proof_are_open_marks(recorded, monkeypatch):
+    """Times above the limit would be seen; a search that was cut off is not drawn as one that ended."""
+    rows = [row | {"proved": row["n_groups"] < 40} for row in recorded.branch_and_bound]
+    monkeypatch.setitem(recorded.__dict__, "branch_and_bound", rows)
+    with house_style() as plt:
+        figure = fig_branch_and_bound.draw(recorded, plt)
+        for axes in figure.axes:
+            marks = [line for line in axes.get_lines() if line.get_linestyle() == "None"]
+            assert len(marks) == len(rows)
+            for mark in marks:
+                assert (mark.get_markerfacecolor() == "white") == (mark.get_xdata()[0] > 38)
+    unproved = sum(not row["proved"] for row in rows)
+    assert f"{len(rows) - unproved} of {len(rows)}" in fig_branch_and_bound.caption(recorded)
