@@ -10,6 +10,7 @@ import sparseopt as so
 from theory import check
 from theory.smart import annealing_prunes as annealing
 from theory.smart import smart_global_optimum as optimum
+from theory.smart import temperature_is_immaterial as temperature
 
 mask_decay = importlib.import_module("sparseopt.certify.mask_decay")
 
@@ -21,7 +22,7 @@ def verdict(theorem, n=12, fixed=True):
     return check(replace(theorem, fixed=without_data), n).verdict
 
 
-@pytest.mark.parametrize("module", [optimum, annealing], ids=lambda m: m.THEOREM.name)
+@pytest.mark.parametrize("module", [optimum, annealing, temperature], ids=lambda m: m.THEOREM.name)
 def test_nothing_planted(module):
     assert verdict(module.THEOREM) == "holds"
 
@@ -74,3 +75,21 @@ def test_masks_of_the_other_groups(monkeypatch):
     right = annealing.Annealing.masks.func
     monkeypatch.setattr(annealing.Annealing, "masks", property(lambda self: 1 - right(self)))
     assert verdict(annealing.THEOREM, n=3, fixed=False) == "fails"
+
+
+def test_scores_that_are_not_scaled(monkeypatch):
+    """logit f for tau logit f."""
+    right = temperature.Temperatures.scores
+    monkeypatch.setattr(temperature.Temperatures, "scores", lambda self, tau: right(self, 1.0))
+    assert verdict(temperature.THEOREM, fixed=False) == "fails"
+
+
+def test_masks_that_do_not_reach_the_derivative(monkeypatch):
+    """dv = gradient / f for f gradient."""
+    right = so.solvers.masks.SmartMask.pull_back
+
+    def wrong(self, groups, v, m, dw):
+        return groups.divide(dw, 2 / self.values(m)), right(self, groups, v, m, dw)[1]
+
+    monkeypatch.setattr(so.solvers.masks.SmartMask, "pull_back", wrong)
+    assert verdict(temperature.THEOREM, fixed=False) == "fails"
