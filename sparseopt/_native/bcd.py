@@ -40,6 +40,7 @@ class ColumnStore:
         self.groups = groups
         self.n, self.p = X.shape
         self.fields: dict[str, Any] = {"n": self.n}
+        self.starts: np.ndarray | None = None  # of the columns of a sparse design
         if sparse.issparse(X):
             self._sparse(X)
         else:

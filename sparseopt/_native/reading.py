@@ -14,6 +14,9 @@ from .loader import core
 MOST_ANCHORS = 12
 """Vectors remembered; the groups that refer to an older one are read again."""
 
+ENTRIES_PER_THREAD = 2**24
+"""Entries of X that a pass reads for each of its threads: waking another one costs milliseconds on a busy machine."""
+
 
 def padded(v: np.ndarray) -> np.ndarray:
     """[n] or [n, T] -> [outputs, n + PADDING], the layout of the compiled loops."""
@@ -138,4 +141,8 @@ def _multiply(
     pull, norms, squares = (0 if a is None else a.ctypes.data for a in out)
     fields = store.fields | {"outputs": len(v), "ldr": v.shape[1]}
     wanted = 0 if need is None else need.ctypes.data
+    if threads > 1:
+        columns = store.p if need is None else int(store.groups.sizes[need > 0].sum())
+        entries = store.n * columns if store.starts is None else store.values.size * columns // store.p
+        threads = max(1, min(threads, entries // ENTRIES_PER_THREAD))
     return core.bcd_gradient(fields, v.ctypes.data, wanted, pull, norms, squares, threads, ask)

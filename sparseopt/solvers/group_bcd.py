@@ -39,9 +39,10 @@ class GroupBCD:
     block problems are solved on the support by Newton's method.  Any other sum over groups (an object with groups,
     value, prox, violation and restrict) is treated more slowly, in Python, blocks by prox steps; so is everything where
     the compiled core was not built.  Penalties that couple the groups are left to FISTA and ProximalGradient.
-    working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for the
-    passes over X.  accuracy: relative gap that is wanted in the end, so that no round does much more (`solve` sets it,
-    and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary points.
+    working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for
+    those passes over X that are long enough.  accuracy: relative gap that is wanted in the end, so that no round does
+    much more (`solve` sets it, and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary
+    points.
     """
 
     working_set: int = 128

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt._native import reading
 
 BCD = so.solvers.GroupBCD
 
@@ -146,7 +147,8 @@ def test_states_measure_what_the_problem_measures(make):
             break
 
 
-def test_one_and_two_threads_give_the_same_bits():
+def test_one_and_two_threads_give_the_same_bits(monkeypatch):
+    monkeypatch.setattr(reading, "ENTRIES_PER_THREAD", 1)
     problem = instance(11, n=50, sizes=(4,) * 400)
     one, two = (so.solve(problem, BCD(threads=t), tol=1e-8) for t in (1, 2))
     np.testing.assert_array_equal(one.w, two.w)

@@ -8,6 +8,7 @@ from glm import LOSSES, WITH_INTERCEPT, datafit, penalty
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt._native import reading
 
 PAIRS = [(loss, loss in WITH_INTERCEPT) for loss in LOSSES]
 EVERY_LOSS = pytest.mark.parametrize(("loss", "intercept"), PAIRS)
@@ -141,7 +142,8 @@ def test_the_default_and_the_python_loop(loss, intercept):
 
 @pytest.mark.parametrize("form", [np.asfortranarray, sparse.csc_array])
 @pytest.mark.parametrize("loss", ["LeastSquares", "Logistic", "MultiResponse"])
-def test_one_and_two_threads_are_identical_to_the_bit(form, loss):
+def test_one_and_two_threads_are_identical_to_the_bit(form, loss, monkeypatch):
+    monkeypatch.setattr(reading, "ENTRIES_PER_THREAD", 1)
     rng = np.random.default_rng(0)
     X = form(rng.standard_normal((60, 300)) * (rng.uniform(size=(60, 300)) < 0.3))
     problem = so.Problem(X, datafit(loss, n=60), so.GroupLasso(1.0, so.Groups.uniform(100, 3)))

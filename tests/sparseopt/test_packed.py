@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt._native import HAS_NATIVE, build_info, reading
 from sparseopt.solvers import packed
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
@@ -143,7 +143,8 @@ def test_columns_that_do_not_pack_are_left_as_they_are(monkeypatch, refreshes):
     assert refreshes
 
 
-def test_bits_do_not_depend_on_threads():
+def test_bits_do_not_depend_on_threads(monkeypatch):
+    monkeypatch.setattr(reading, "ENTRIES_PER_THREAD", 1)
     problem = instance(intercept=True)
     one, two = (so.solve(problem, so.solvers.GroupBCD(threads=t), tol=1e-8).w for t in (1, 2))
     np.testing.assert_array_equal(one, two)

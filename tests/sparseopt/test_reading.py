@@ -168,3 +168,17 @@ def test_a_path_reads_less_than_one_pass_per_lambda(monkeypatch):
         at = problem.with_lam(result.lam)
         scale = max(result.objective, problem.objective(0 * result.w) - result.objective)
         assert at.gap(result.w) <= 1.01e-6 * scale
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csc_matrix])
+def test_short_passes_take_one_thread(form, monkeypatch):
+    from sparseopt._native import reading
+
+    seen, multiply = [], reading.core.bcd_gradient
+    store = store_of(form(np.asfortranarray(np.ones((20, 120)))), so.Groups.uniform(40, 3))
+    monkeypatch.setattr(reading.core, "bcd_gradient", lambda *args: seen.append(args[6]) or multiply(*args))
+    start = reading.Reading.of(store, np.ones(20), 8)
+    monkeypatch.setattr(reading, "ENTRIES_PER_THREAD", 20 * 30)
+    reading.Reading.of(store, np.ones(20), 8)
+    start.at(np.zeros(20), np.full(40, np.inf), np.arange(40) < 25, 8, never)
+    assert seen == [1, 4, 2, 1]
