@@ -53,6 +53,11 @@ def scale_ptr(w: int, scale: int, out: int, layout: GridLayout, *, threads: int 
     getattr(core, "grid_scale_" + layout.function_suffix)(w, scale, out, layout.given, threads)
 
 
+def mask_ptr(w: int, kept: int, out: int, layout: GridLayout, *, threads: int = 0) -> None:
+    """out = w in the blocks with kept [grid] (bytes), else 0.  out may be w."""
+    getattr(core, "grid_mask_" + layout.function_suffix)(w, kept, out, layout.given, threads)
+
+
 def scale_vjp_ptr(w: int, g: int, scale: int, dw: int, dscale: int, layout: GridLayout, *, threads: int = 0) -> None:
     """dw = g times scale, dscale [grid] = sum of w g over each block, in one pass.  dw may be g."""
     getattr(core, "grid_scale_vjp_" + layout.function_suffix)(w, g, scale, dw, dscale, layout.given, threads)

@@ -165,8 +165,8 @@ def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) ->
         name, kept = "keep_blocks_" + at.layout.function_suffix, kept.contiguous()
         getattr(core, name)(w.data_ptr(), w.data_ptr(), at.block_layout.shape, kept.data_ptr(), at.threads)
     else:
-        factors = kept.to(w.dtype).contiguous()
-        native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
+        kept = kept.contiguous()
+        native.mask_ptr(w.data_ptr(), kept.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
 
 
 @torch.library.custom_op("sparseopt::block_prox_", mutates_args=("w",))

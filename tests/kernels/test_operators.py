@@ -55,6 +55,8 @@ def test_operators_are_their_formulas(shape, cut, dtype):
     assert torch.equal(kernels.mask_blocks_(w.clone(), kept, cut), reference.mask_blocks(w, kept, cut))
     decayed = kernels.sparse_decay_(g.clone(), w, kept, 0.3, cut)
     close(decayed, reference.sparse_decay(w, g, kept, 0.3, cut), dtype)
+    z, u = drawn(shape, dtype, 2), drawn(shape, dtype, 3)
+    close(kernels.augment_(g.clone(), w, z, u, 0.3), reference.augment(g, w, z, u, 0.3), dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
@@ -111,6 +113,12 @@ def test_zero_blocks_and_extremes():
         x = torch.full((8, 8), factor)
         close(kernels.block_norms(x, (4, 4)) / factor, torch.full((2, 2, 1), 4.0), torch.float32)
         close(kernels.block_norms(x, (3, 3)) / factor, reference.block_norms(x, Cut(3, 3)) / factor, torch.float32)
+    x = torch.zeros(64, 64)
+    x[40, 40], x[0, 63] = 1e-30, -0.0
+    for cut in ((32, 32), (16, 8), (5, 3)):  # blocks of zeros beside one that underflows
+        norms = kernels.block_norms(x, cut)
+        assert torch.equal(norms, reference.block_norms(x, Cut(*cut)))
+        assert int((norms > 0).sum()) == 1
     x = torch.ones(8, 8)
     x[0, 0] = torch.nan
     assert torch.isnan(kernels.block_prox_(x, so.penalties.Linear(), 0.1, (4, 4))[0, 0, 0])
@@ -189,6 +197,7 @@ OPCHECKS = {
     "block_prox_": lambda w: (w.detach(), torch.tensor(0.1, dtype=torch.float64), 0, 0.0, 4, 4),
     "sum_norms": lambda w: (w.detach(), drawn((16, 24)), 4, 4, 1),
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
+    "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),
     "sparse_decay_": lambda w: (w.detach(), drawn((16, 24)), KEPT, 0.1, 4, 4, 1),
     "soft_topk": lambda w: (w, 5, 0.1),
     "project_nm": lambda w: (w, 2, 4),

@@ -31,6 +31,11 @@ template <class T> void scale(uintptr_t w, uintptr_t s, uintptr_t out, const lay
   so_grid_scale((const T*)w, (const T*)s, (T*)out, grid_of(l), threads);
 }
 
+template <class T> void mask(uintptr_t w, uintptr_t kept, uintptr_t out, const layout& l, int threads) {
+  nb::gil_scoped_release unlocked;
+  so_grid_mask((const T*)w, (const uint8_t*)kept, (T*)out, grid_of(l), threads);
+}
+
 template <class T>
 void scale_vjp(uintptr_t w, uintptr_t g, uintptr_t s, uintptr_t dw, uintptr_t ds, const layout& l, int threads) {
   nb::gil_scoped_release unlocked;
@@ -92,6 +97,8 @@ void so_define_grid(nb::module_& m) {
   define_three(m, "grid_sum_norms_f64", sum_norms<double>);
   define_three(m, "grid_scale_f32", scale<float>);
   define_three(m, "grid_scale_f64", scale<double>);
+  define_three(m, "grid_mask_f32", mask<float>);
+  define_three(m, "grid_mask_f64", mask<double>);
   define_vjp(m, "grid_scale_vjp_f32", scale_vjp<float>);
   define_vjp(m, "grid_scale_vjp_f64", scale_vjp<double>);
   define_admm(m, "grid_admm_f32", admm<float>);

@@ -25,6 +25,9 @@ template <class T> struct so_triple {
 };
 template <class T> void so_grid_admm(const so_triple<T>& triple, double* residuals, const so_grid& grid, int threads);
 
+// out = w in the blocks that are kept, else 0
+template <class T> void so_grid_mask(const T* w, const uint8_t* kept, T* out, const so_grid& grid, int threads);
+
 // g += rho * (w - z + u)
 template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double rho, const so_grid& grid, int threads);
 

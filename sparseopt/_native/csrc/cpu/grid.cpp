@@ -14,7 +14,7 @@
 
 namespace {
 
-const int64_t chunk_columns = 2048;         // of a task, or one block: a row of sums and one of scales stay in the L1 cache
+const int64_t chunk_columns = 4096;         // of a task, or one block: a row of sums and one of scales stay in the cache
 const int64_t rows_between_folds = 64;      // sums over more rows in single precision would lose digits
 const int64_t parallel_entries = 1 << 15;   // below this a second thread costs more than it saves
 
@@ -30,6 +30,18 @@ template <class T> const so_grid_rows<T>& leaves();
 template <> const so_grid_rows<float>& leaves<float>() { return table().f32; }
 template <> const so_grid_rows<double>& leaves<double>() { return table().f64; }
 
+// Sum in double precision, in 8 lanes.
+template <class T> double sum_of(const T* x, int64_t n) {
+  double lanes[8] = {};
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (int l = 0; l < 8; ++l) lanes[l] += (double)x[i + l];
+  for (int l = 0; i + l < n; ++l) lanes[l] += (double)x[i + l];
+  for (int l = 4; l; l /= 2)
+    for (int k = 0; k < l; ++k) lanes[k] += lanes[k + l];
+  return lanes[0];
+}
+
 // Blocks first, ..., first + count - 1 (all their taps) of one row of blocks.
 struct task {
   const so_grid& g;
@@ -40,6 +52,14 @@ struct task {
   // columns [n] <- one number for each block and tap
   template <class S, class T> void spread(const S* values, T* to) const {
     values += cells();
+    if (g.bc == 1) {
+      for (int64_t j = 0; j < columns; ++j) to[j] = (T)values[j];
+      return;
+    }
+    if (g.taps == 1) {
+      for (int64_t b = 0; b < count; to += width(b++)) std::fill_n(to, width(b), (T)values[b]);
+      return;
+    }
     for (int64_t b = 0; b < count; ++b, values += g.taps)
       for (int64_t i = 0, n = width(b); i < n; ++i, to += g.taps)
         for (int64_t t = 0; t < g.taps; ++t) to[t] = (T)values[t];
@@ -47,6 +67,15 @@ struct task {
 
   // sums [count, taps] += columns, which become 0
   template <class T> void fold(T* from, double* sums) const {
+    if (g.taps == 1 && g.bc > 1) {
+      for (int64_t b = 0; b < count; ++b) {
+        const int64_t n = width(b);
+        sums[b] += sum_of(from, n);
+        std::fill(from, from + n, T(0));
+        from += n;
+      }
+      return;
+    }
     for (int64_t b = 0; b < count; ++b, sums += g.taps)
       for (int64_t i = 0, n = width(b); i < n; ++i, from += g.taps)
         for (int64_t t = 0; t < g.taps; ++t) {
@@ -81,8 +110,10 @@ template <class T, class Body> void for_tasks(const so_grid& g, int buffers, int
   const int64_t n = std::min(wanted, all.count()), width = all.widest();
 #pragma omp parallel for schedule(static, 1) num_threads(n) if (n > 1)
   for (int64_t p = 0; p < n; ++p) {
-    std::vector<T> scratch(buffers * width, T(0));
-    for (int64_t i = p * all.count() / n; i < (p + 1) * all.count() / n; ++i) body(all[i], i, scratch.data(), width);
+    const int64_t padded = (width * sizeof(T) + 63) / 64 * 64 / sizeof(T);  // rows start at cache lines
+    std::vector<T> memory(buffers * padded + 64 / sizeof(T), T(0));
+    T* scratch = memory.data() + (64 - (uintptr_t)memory.data() % 64) % 64 / sizeof(T);
+    for (int64_t i = p * all.count() / n; i < (p + 1) * all.count() / n; ++i) body(all[i], i, scratch, padded);
   }
 }
 
@@ -102,11 +133,17 @@ template <class T> double careful_norm(const T* a, const T* b, const so_grid& g,
   const int64_t row = cell / g.taps / across * g.br;
   const int64_t last_row = std::min(g.rows, row + g.br), last = std::min(g.channels, column + g.bc);
   double norm = 0;
-  for (int64_t i = row; i < last_row; ++i)
-    for (int64_t j = column; j < last; ++j) {
-      const int64_t at = i * g.ld + j * g.taps + t;
-      norm = hypot(norm, (double)(b ? a[at] + b[at] : a[at]));
-    }
+  bool zero = true;
+  for (int pass = 0; pass < 2; ++pass) {  // most blocks that come here are 0
+    for (int64_t i = row; i < last_row; ++i)
+      for (int64_t j = column; j < last; ++j) {
+        const int64_t at = i * g.ld + j * g.taps + t;
+        const double x = b ? a[at] + b[at] : a[at];
+        if (pass) norm = hypot(norm, x);
+        else zero &= x == 0;
+      }
+    if (zero) return 0;
+  }
   return norm;
 }
 
@@ -137,6 +174,13 @@ template <class T> void so_grid_sum_norms(const T* a, const T* b, T* norms, cons
 template <class T> void so_grid_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
     t.spread(scale, row);
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().scale(w + at, row, out + at, t.columns);
+  });
+}
+
+template <class T> void so_grid_mask(const T* w, const uint8_t* kept, T* out, const so_grid& grid, int threads) {
+  for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
+    t.spread(kept, row);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().scale(w + at, row, out + at, t.columns);
   });
 }
@@ -190,6 +234,7 @@ void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_
   template void so_grid_dots(const T*, const T*, T*, const so_grid&, int);                             \
   template void so_grid_sum_norms(const T*, const T*, T*, const so_grid&, int);                        \
   template void so_grid_scale(const T*, const T*, T*, const so_grid&, int);                            \
+  template void so_grid_mask(const T*, const uint8_t*, T*, const so_grid&, int);                       \
   template void so_grid_scale_vjp(const T*, const T*, const T*, T*, T*, const so_grid&, int);          \
   template void so_grid_admm(const so_triple<T>&, double*, const so_grid&, int);                       \
   template void so_grid_augment(const so_triple<T>&, T*, double, const so_grid&, int);                 \
