@@ -58,6 +58,11 @@ def mask_ptr(w: int, kept: int, out: int, layout: GridLayout, *, threads: int = 
     getattr(core, "grid_mask_" + layout.function_suffix)(w, kept, out, layout.given, threads)
 
 
+def add_scaled_ptr(w: int, scale: int, g: int, layout: GridLayout, *, threads: int = 0) -> None:
+    """g += each block of w times its entry of scale [grid], where that is not 0."""
+    getattr(core, "grid_add_scaled_" + layout.function_suffix)(w, scale, g, layout.given, threads)
+
+
 def scale_vjp_ptr(w: int, g: int, scale: int, dw: int, dscale: int, layout: GridLayout, *, threads: int = 0) -> None:
     """dw = g times scale, dscale [grid] = sum of w g over each block, in one pass.  dw may be g."""
     getattr(core, "grid_scale_vjp_" + layout.function_suffix)(w, g, scale, dw, dscale, layout.given, threads)

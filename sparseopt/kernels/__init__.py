@@ -16,16 +16,27 @@ from .projections import (
     project_top_blocks_,
 )
 from .topk import soft_topk
-from .updates import admm_update_, augment_, sparse_decay_, sum_norms
+from .updates import (
+    add_scaled_blocks_,
+    admm_update_,
+    augment_,
+    mask_blocks_into_,
+    scale_blocks_into_,
+    scale_blocks_vjp_,
+    sparse_decay_,
+    sum_norms,
+)
 
 __all__ = [
     "Cut",
+    "add_scaled_blocks_",
     "admm_update_",
     "augment_",
     "block_dots",
     "block_norms",
     "block_prox_",
     "mask_blocks_",
+    "mask_blocks_into_",
     "project_nm",
     "project_nm_",
     "project_patterns",
@@ -35,6 +46,8 @@ __all__ = [
     "reference",
     "scale_blocks",
     "scale_blocks_",
+    "scale_blocks_into_",
+    "scale_blocks_vjp_",
     "soft_topk",
     "sparse_decay_",
     "sum_norms",

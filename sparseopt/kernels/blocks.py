@@ -34,13 +34,13 @@ def block_dots(a: Tensor, b: Tensor, cut: Any) -> Tensor:
 def scale_blocks(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """scale_b w_b, differentiable in both without ever spreading scale [grid]; exactly 0 where scale is 0."""
     cut = checked_cut(w, cut)
-    return torch.ops.sparseopt.scale_blocks(w, _over_blocks(scale, w, cut, "scale"), *cut)
+    return torch.ops.sparseopt.scale_blocks(w, checked_scale(scale, w, cut), *cut)
 
 
 def scale_blocks_(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """`scale_blocks` in place."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.scale_blocks_(w, _over_blocks(scale, w, cut, "scale"), *cut)
+    torch.ops.sparseopt.scale_blocks_(w, checked_scale(scale, w, cut), *cut)
     return w
 
 
@@ -83,6 +83,11 @@ def _over_blocks(values: Tensor, w: Tensor, cut: Cut, name: str) -> Tensor:
     if tuple(values.shape) != cut.grid(w):
         raise ValueError(f"{name} has shape {tuple(values.shape)}: w has blocks {cut.grid(w)}, one number for each")
     return values
+
+
+def checked_scale(scale: Tensor, w: Tensor, cut: Cut) -> Tensor:
+    """scale; ValueError unless it has one number for each block of w."""
+    return _over_blocks(scale, w, cut, "scale")
 
 
 def checked_kept(kept: Tensor, w: Tensor, cut: Cut) -> Tensor:

@@ -53,6 +53,11 @@ def mask_blocks(w: torch.Tensor, kept: torch.Tensor, cut: Cut) -> torch.Tensor:
     return torch.where(spread(kept, cut, w), w, torch.zeros((), dtype=w.dtype, device=w.device))
 
 
+def add_scaled_blocks(g: torch.Tensor, w: torch.Tensor, scale: torch.Tensor, cut: Cut) -> torch.Tensor:
+    """g plus each block of w times its scale."""
+    return (working(g) + working(scale_blocks(w, scale, cut))).to(g.dtype)
+
+
 def admm_update(
     w: torch.Tensor, z: torch.Tensor, u: torch.Tensor, kept: torch.Tensor, cut: Cut
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

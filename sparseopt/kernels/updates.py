@@ -8,7 +8,7 @@ import torch
 
 from .._native import grid as native
 from . import reference
-from .blocks import checked_kept, checked_like
+from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, host
 
 Tensor = torch.Tensor
@@ -17,6 +17,33 @@ Tensor = torch.Tensor
 def sum_norms(w: Tensor, u: Tensor, cut: Any) -> Tensor:
     """|w_b + u_b| of each block, [grid], without forming w + u: what the projection of ADMM ranks."""
     return torch.ops.sparseopt.sum_norms(w, checked_like(u, w, "u"), *checked_cut(w, cut))
+
+
+def scale_blocks_into_(out: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
+    """out <- scale_b w_b for each block: `scale_blocks` into memory that is there."""
+    cut = checked_cut(w, cut)
+    torch.ops.sparseopt.scale_blocks_into_(checked_like(out, w, "out"), w, checked_scale(scale, w, cut), *cut)
+    return out
+
+
+def mask_blocks_into_(out: Tensor, w: Tensor, kept: Tensor, cut: Any) -> Tensor:
+    """out <- w in the blocks with kept (bool [grid]), else 0."""
+    cut = checked_cut(w, cut)
+    torch.ops.sparseopt.mask_blocks_into_(checked_like(out, w, "out"), w, checked_kept(kept, w, cut), *cut)
+    return out
+
+
+def scale_blocks_vjp_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
+    """Backward pass of `scale_blocks` in place: g <- scale_b g_b, and <w_b, g_b before> [grid] is returned."""
+    cut = checked_cut(w, cut)
+    return torch.ops.sparseopt.scale_blocks_vjp_(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
+
+
+def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
+    """g <- g_b + scale_b w_b for each block, in place."""
+    cut = checked_cut(w, cut)
+    torch.ops.sparseopt.add_scaled_blocks_(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
+    return g
 
 
 def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Tensor:
@@ -60,6 +87,53 @@ def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
     return out
 
 
+@torch.library.custom_op("sparseopt::scale_blocks_into_", mutates_args=("out",))
+def _scale_into(out: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, out)
+    if at is None:
+        out.copy_(reference.scale_blocks(w, scale, cut))
+        return
+    factors = scale.to(w.dtype).contiguous()
+    native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+
+
+@torch.library.custom_op("sparseopt::mask_blocks_into_", mutates_args=("out",))
+def _mask_into(out: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, out)
+    if at is None:
+        out.copy_(reference.mask_blocks(w, kept, cut))
+        return
+    kept = kept.contiguous()
+    native.mask_ptr(w.data_ptr(), kept.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+
+
+@torch.library.custom_op("sparseopt::scale_blocks_vjp_", mutates_args=("g",))
+def _scale_vjp(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, g)
+    if at is None:
+        dscale = reference.block_dots(w, g, cut)
+        g.copy_(reference.scale_blocks(g, scale, cut))
+        return dscale
+    dscale, factors = w.new_empty(cut.grid(w)), scale.to(w.dtype).contiguous()
+    given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), g.data_ptr(), dscale.data_ptr())
+    native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
+    return dscale
+
+
+@torch.library.custom_op("sparseopt::add_scaled_blocks_", mutates_args=("g",))
+def _add_scaled(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, g)
+    if at is None:
+        g.copy_(reference.add_scaled_blocks(g, w, scale, cut))
+        return
+    factors = scale.to(w.dtype).contiguous()
+    native.add_scaled_ptr(w.data_ptr(), factors.data_ptr(), g.data_ptr(), at.layout, threads=at.threads)
+
+
 @torch.library.custom_op("sparseopt::admm_update_", mutates_args=("z", "u"))
 def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
@@ -97,6 +171,11 @@ def _sparse_decay(g: Tensor, w: Tensor, kept: Tensor, pull: float, r: int, c: in
 
 @_sum_norms.register_fake
 def _(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return w.new_empty(Cut(r, c, taps).grid(w))
+
+
+@_scale_vjp.register_fake
+def _(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
     return w.new_empty(Cut(r, c, taps).grid(w))
 
 

@@ -25,6 +25,10 @@ class Optimisers:
         )
         if not self.all or not all(isinstance(item, Optimizer) for item in self.all):
             raise ValueError(f"optimizer is {optimisers!r}: give the torch optimiser of the weights, or a list of them")
+        if any(isinstance(item, torch.optim.LBFGS) for item in self.all):
+            raise ValueError(
+                "LBFGS evaluates the loss within its step, where masks are not applied: use another optimiser"
+            )
         self._check_owned(layers)
         self._handles: list[Any] = []
 

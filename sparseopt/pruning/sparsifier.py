@@ -37,7 +37,8 @@ class Sparsifier:
     rules that keep embeddings, tied weights, depthwise convolutions, the stem and the head dense.
     smallest: layers with fewer units stay dense.  All that stays dense is listed, with the reason, by report().
 
-    Acts in hooks of the optimiser: nothing to call in the loop.  `sparsity` is exact from total_steps on, up to the
+    Acts in hooks of the optimiser: nothing to call in the loop; several optimisers are stepped one after the other, in
+    the order of the list.  `sparsity` is exact from total_steps on, up to the
     rounding to whole units; training may go on, and no weight comes back.  fold() removes the hooks at the end.
     Raises ValueError, before anything is changed, for arguments that do not fit the model or each other.
     """
@@ -79,9 +80,11 @@ class Sparsifier:
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.folded = False
         self.phase = self.timeline.at(0)
+        self.opened = False
         with torch.no_grad():
             self.method.enter(self, self.phase)
-        self.method.attach(self, self.phase)
+            self.method.attach(self, self.phase)
+            self.method.settle(self, self.phase)
         self.optimisers.hook(self._before_step, self._after_step)
 
     # What methods use
@@ -133,6 +136,7 @@ class Sparsifier:
 
     def _before_step(self) -> None:
         with torch.no_grad():
+            self.method.open(self, self.phase)
             self.method.before(self, self.phase)
 
     @torch.no_grad()
@@ -141,7 +145,9 @@ class Sparsifier:
             self.step += 1
             self.method.after(self, self.phase)
             self._change_to(self.timeline.at(self.step))
-        self.apply_masks()
+            self.method.settle(self, self.phase)
+        else:
+            self.apply_masks()
 
     def _change_to(self, phase: Phase) -> None:
         if phase.start == self.phase.start:
@@ -172,7 +178,9 @@ class Sparsifier:
     def fold(self) -> nn.Module:
         """Remove the hooks and return the model: plain, with its zeros.  Before total_steps it is pruned at once."""
         if not self.finished:
+            self.method.open(self, self.phase)
             self._change_to(self.timeline.at(10**18))
+            self.method.settle(self, self.phase)
         self.optimisers.unhook()
         self.folded = True
         return self.model

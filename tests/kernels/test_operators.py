@@ -55,6 +55,14 @@ def test_operators_are_their_formulas(shape, cut, dtype):
     assert torch.equal(kernels.mask_blocks_(w.clone(), kept, cut), reference.mask_blocks(w, kept, cut))
     decayed = kernels.sparse_decay_(g.clone(), w, kept, 0.3, cut)
     close(decayed, reference.sparse_decay(w, g, kept, 0.3, cut), dtype)
+    close(kernels.scale_blocks_into_(torch.empty_like(w), w, scale, cut), expected, dtype)
+    masked = kernels.mask_blocks_into_(torch.empty_like(w), w, kept, cut)
+    assert torch.equal(masked, reference.mask_blocks(w, kept, cut))
+    pulled = g.clone()
+    close(kernels.scale_blocks_vjp_(pulled, w, scale, cut), reference.block_dots(w, g, cut), dtype)
+    close(pulled, reference.scale_blocks(g, scale, cut), dtype)
+    added = kernels.add_scaled_blocks_(g.clone(), w, scale, cut)
+    close(added, reference.add_scaled_blocks(g, w, scale, cut), dtype)
     z, u = drawn(shape, dtype, 2), drawn(shape, dtype, 3)
     close(kernels.augment_(g.clone(), w, z, u, 0.3), reference.augment(g, w, z, u, 0.3), dtype)
 
@@ -199,6 +207,10 @@ OPCHECKS = {
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
     "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),
     "sparse_decay_": lambda w: (w.detach(), drawn((16, 24)), KEPT, 0.1, 4, 4, 1),
+    "scale_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),
+    "mask_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), KEPT, 4, 4, 1),
+    "scale_blocks_vjp_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),
+    "add_scaled_blocks_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),
     "soft_topk": lambda w: (w, 5, 0.1),
     "project_nm": lambda w: (w, 2, 4),
     "project_nm_": lambda w: (w.detach(), 2, 4),

@@ -52,6 +52,11 @@ std::tuple<double, double> admm(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t
   return {residuals[0], residuals[1]};
 }
 
+template <class T> void add_scaled(uintptr_t w, uintptr_t s, uintptr_t g, const layout& l, int threads) {
+  nb::gil_scoped_release unlocked;
+  so_grid_add_scaled((const T*)w, (const T*)s, (T*)g, grid_of(l), threads);
+}
+
 template <class T>
 void augment(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t g, double rho, const layout& l, int threads) {
   nb::gil_scoped_release unlocked;
@@ -99,6 +104,8 @@ void so_define_grid(nb::module_& m) {
   define_three(m, "grid_scale_f64", scale<double>);
   define_three(m, "grid_mask_f32", mask<float>);
   define_three(m, "grid_mask_f64", mask<double>);
+  define_three(m, "grid_add_scaled_f32", add_scaled<float>);
+  define_three(m, "grid_add_scaled_f64", add_scaled<double>);
   define_vjp(m, "grid_scale_vjp_f32", scale_vjp<float>);
   define_vjp(m, "grid_scale_vjp_f64", scale_vjp<double>);
   define_admm(m, "grid_admm_f32", admm<float>);

@@ -31,6 +31,9 @@ template <class T> void so_grid_mask(const T* w, const uint8_t* kept, T* out, co
 // g += rho * (w - z + u)
 template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double rho, const so_grid& grid, int threads);
 
+// g += scale w
+template <class T> void so_grid_add_scaled(const T* w, const T* scale, T* g, const so_grid& grid, int threads);
+
 // g += pull * w in the blocks that are not kept.
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads);

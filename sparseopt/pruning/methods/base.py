@@ -16,14 +16,19 @@ class Method:
     A phase of kind "sparse" needs nothing: its masks are applied after every step.  The Sparsifier calls
       enter(sp, phase)    when a phase begins: put what it needs into memory, set masks;
       attach(sp, phase)   after enter, and when a run is resumed within the phase: build from memory what is not in it;
-      before(sp, phase)   ahead of each optimiser step, after the backward pass;
-      after(sp, phase)    behind it; sp.step counts it already;
+      open(sp, phase)     ahead of each optimiser step, before all else;
+      before(sp, phase)   then, for gradients;
+      after(sp, phase)    behind the step; sp.step counts it already;
+      settle(sp, phase)   behind all that, for the next forward pass: apply masks;
       detach(sp, phase)   undo attach;
       leave(sp, phase)    when the phase ends, after detach.
     """
 
     needs_counted = False
     """Whether units must be counted (blocks, channels, ...): then N:M and patterns are refused."""
+
+    chooses = False
+    """Whether the method sets the final masks itself."""
 
     def timeline(self, total_steps: int) -> Timeline:
         """Phases of a run."""
@@ -34,11 +39,18 @@ class Method:
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """A phase begins; the sparse one with the final masks, by norm, unless they are there."""
-        if phase.kind == "sparse":
+        if phase.kind == "sparse" and not self.chooses:
             sp.prune(sp.norms())
 
     def attach(self, sp: Sparsifier, phase: Phase) -> None:
         """Build what is not in memory."""
+
+    def open(self, sp: Sparsifier, phase: Phase) -> None:
+        """Ahead of an optimiser step, before all else."""
+
+    def settle(self, sp: Sparsifier, phase: Phase) -> None:
+        """Make the weights what the layers compute with."""
+        sp.apply_masks()
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Ahead of an optimiser step."""

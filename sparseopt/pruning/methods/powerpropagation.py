@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
+from ... import kernels
+from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction
-from ..soft import Powered, harden, soften
-from .base import Method
+from .behind import Behind
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
+Tensor = torch.Tensor
+
 
 @dataclass(frozen=True)
-class Powerpropagation(Method):
+class Powerpropagation(Behind):
     """min over v of L(w), w_b = |v_b| v_b for each unit: the rich get richer; weight decay of v is a group LASSO of w.
 
-    until: fraction of the steps in which v is trained (the parameters hold v, starting from w / sqrt|w_b|); then the
-    parameters become w again, the units of largest norm are kept, and training goes on.  Where a unit lies in several
+    until: fraction of the steps in which v is trained, starting from w / sqrt|w_b|; then w is trained again, the
+    units of largest norm are kept, and training goes on.  Where a unit lies in several
     weights (heads), each part has its own norm.
     Source: Schwarz et al. (2021); for groups SequentialAttention++ (arXiv 2402.17902), Lemma 2.3.
     """
 
     until: float = 0.75
     needs_counted = True
+    soft_kind: ClassVar[tuple[str, ...]] = ("powered",)
 
     def __post_init__(self) -> None:
         checked_fraction(self.until, "until")
@@ -36,23 +41,30 @@ class Powerpropagation(Method):
         return Timeline.of(total_steps, ("powered", self.until))
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
-        """Replace w by v, or v by w."""
+        """Train v in place of w, or w again."""
         if phase.kind == "powered":
             self._scale(sp, -0.5)
-            return
-        if phase.start > 0:
+        elif phase.start > 0:
             self._scale(sp, 1.0)
             sp.optimisers.reset(sp.parameters())
         super().enter(sp, phase)
 
-    def attach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Let the layers use |v| v."""
-        if phase.kind == "powered":
-            soften(sp.layers, [Powered() for _ in sp.layers])
+    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+        """|v_b| v_b."""
+        kernels.scale_blocks_into_(out, w, view.grid(view.norms()), view.cut)
 
-    def detach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Let the layers use their parameters."""
-        harden(sp.layers)
+    def before(self, sp: Sparsifier, phase: Phase) -> None:
+        """dv_b = |v_b| dw_b + <v_b, dw_b> v_b / |v_b|."""
+        if phase.kind != "powered":
+            return
+        for view in (view for layer in sp.layers for view in layer.views):
+            gradient = view.weight.parameter.grad
+            if gradient is None:
+                continue
+            v, norms = view.matrix(), view.grid(view.norms())
+            inner = view.change(partial(kernels.scale_blocks_vjp_, w=v, scale=norms, cut=view.cut), gradient)
+            along = torch.where(norms > 0, inner / torch.where(norms > 0, norms, torch.ones_like(norms)), norms)
+            view.change(partial(kernels.add_scaled_blocks_, w=v, scale=along, cut=view.cut), gradient)
 
     def _scale(self, sp: Sparsifier, power: float) -> None:
         """Multiply every block of every view by its norm to a power; zero blocks stay."""

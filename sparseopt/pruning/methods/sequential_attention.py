@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from ..._array import positive_scalar
 from ..allocation import kept_of
 from ..schedules import Exponential, Phase, Timeline, checked_fraction, checked_steps
-from .base import Method
-from .soft_masks import SoftMasks
+from .soft_masks import SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -20,7 +19,7 @@ Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
-class SequentialAttention(Method):
+class SequentialAttention(SoftMasks):
     """min L(A(m) w) over w and logits m of the units of each layer, A = n softmax(m), on a shrinking support.
 
     warmup: dense fraction of the steps; then `rounds` times a sparsification, a masked and a dense phase in equal
@@ -39,6 +38,8 @@ class SequentialAttention(Method):
     c: float = 4.0
     updates: int = 20
     needs_counted = True
+    chooses = True
+    soft_kind: ClassVar[tuple[str, ...]] = ("dense", "sparsify", "masked")
 
     def __post_init__(self) -> None:
         checked_steps(self.rounds, "rounds")
@@ -62,35 +63,25 @@ class SequentialAttention(Method):
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Choose the support; at the end multiply the attention into the weights."""
-        masks = SoftMasks(sp)
         if phase.start > 0:
             sp.optimisers.reset(sp.parameters())
-        if not masks.logits:
-            SoftMasks.create(sp, [torch.zeros_like(norms) for norms in sp.norms()])
-        if phase.kind == "sparse":
-            support = sp.choose(masks.logits)
-            self._set(sp, support)
-            masks.fold()
-            sp.masks = {layer.name: mask for layer, mask in zip(sp.layers, support, strict=True)}
-            sp.apply_masks()
-            self._forget(sp)
+        if not logits_of(sp):
+            self.create(sp, [torch.zeros_like(norms) for norms in sp.norms()])
+        if phase.kind != "sparse":
+            self._set(sp, sp.choose(logits_of(sp), 1.0 if phase.kind == "masked" else 0.0))
         else:
-            self._set(sp, sp.choose(masks.logits, 1.0 if phase.kind == "masked" else 0.0))
-
-    def attach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Train the logits."""
-        if phase.kind != "sparse":
-            SoftMasks(sp).attach()
-
-    def detach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Stop training the logits."""
-        if phase.kind != "sparse":
-            SoftMasks(sp).detach()
+            support = sp.choose(logits_of(sp))
+            self._set(sp, support)
+            self.fold(sp)
+            for i, layer in enumerate(sp.layers):
+                sp.masks[layer.name] = support[i]
+                del sp.memory[f"support.{i}"]
+        super().enter(sp, phase)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
-        """Derivatives of the logits."""
+        """Derivatives of the weights and the logits."""
         if phase.kind != "sparse":
-            SoftMasks(sp).pull_back(lambda logits: self._values(sp, logits, _support(sp)))
+            self.pull_back(sp, lambda logits: self._values(sp, logits, _support(sp)))
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """New attention; every now and then a smaller support."""
@@ -99,14 +90,13 @@ class SequentialAttention(Method):
         every = max(1, (phase.stop - phase.start) // self.updates)
         support = _support(sp)
         if phase.kind == "sparsify" and (sp.step - phase.start) % every == 0:
-            support = sp.choose(SoftMasks(sp).logits, Exponential(self.c)(phase.progress(sp.step)))
+            support = sp.choose(logits_of(sp), Exponential(self.c)(phase.progress(sp.step)))
         self._set(sp, support)
 
     def _set(self, sp: Sparsifier, support: list[Tensor]) -> None:
         for i, mask in enumerate(support):
             sp.memory[f"support.{i}"] = mask
-        masks = SoftMasks(sp)
-        masks.set(self._values(sp, masks.logits, support))
+        self.set_values(sp, self._values(sp, logits_of(sp), support))
 
     def _values(self, sp: Sparsifier, logits: list[Tensor], support: list[Tensor]) -> list[Tensor]:
         """Clipped attention times the support."""
@@ -116,10 +106,6 @@ class SequentialAttention(Method):
             attention = len(logit) * torch.softmax(logit, dim=0)
             result.append(attention.clamp(density, 1 / density) * mask)
         return result
-
-    def _forget(self, sp: Sparsifier) -> None:
-        for name in [name for name in sp.memory if name.startswith("support.")]:
-            del sp.memory[name]
 
 
 def _support(sp: Sparsifier) -> list[Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -12,8 +12,7 @@ from ..._array import positive_scalar
 from ...soft_topk import ExponentialTemperature
 from ..allocation import kept_of
 from ..schedules import Phase, Timeline, checked_fraction
-from .base import Method
-from .soft_masks import SoftMasks
+from .soft_masks import SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -25,7 +24,7 @@ MEMORY = 0.9
 
 
 @dataclass(frozen=True)
-class SMART(Method):
+class SMART(SoftMasks):
     """min L(f_tau(m) w) over w and importances m of the units, f_tau the soft top-k at a temperature that falls.
 
     importance: "learned" (m starts at the norms of the units, divided by their mean, and is trained by the optimiser of
@@ -42,6 +41,8 @@ class SMART(Method):
     start: float = 1.0
     end: float = 1e-4
     needs_counted = True
+    chooses = True
+    soft_kind: ClassVar[tuple[str, ...]] = ("search",)
 
     def __post_init__(self) -> None:
         if self.importance not in IMPORTANCES:
@@ -57,50 +58,35 @@ class SMART(Method):
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Start from the norms; at the end keep the largest importances."""
-        masks = SoftMasks(sp)
         if phase.kind == "search":
-            SoftMasks.create(sp, _pooled(sp, _relative(sp, sp.norms())))
-            masks.set(self._values(sp, masks.logits, phase))
+            self.create(sp, _pooled(sp, _relative(sp, sp.norms())))
+            self.set_values(sp, self._values(sp, logits_of(sp), phase))
         elif phase.kind == "sparse":
-            scores = _per_layer(sp, masks.logits) if masks.logits else sp.norms()
-            if masks.logits:
-                masks.fold()
+            scores = _per_layer(sp, logits_of(sp)) if logits_of(sp) else sp.norms()
+            if logits_of(sp):
+                self.fold(sp)
             sp.prune(scores)
-
-    def attach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Use the soft masks."""
-        if phase.kind == "search":
-            SoftMasks(sp).attach()
-
-    def detach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Use the weights alone."""
-        if phase.kind == "search":
-            SoftMasks(sp).detach()
+        super().enter(sp, phase)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
-        """Derivatives of the importances, or their running mean."""
+        """Derivatives of the weights, and of the importances or their running mean."""
         if phase.kind != "search":
             return
-        masks = SoftMasks(sp)
-        if self.importance == "learned":
-            masks.pull_back(lambda logits: self._values(sp, logits, phase))
-            return
-        for leaf in masks.leaves:
-            leaf.grad = None
+        learned = self.importance == "learned"
+        self.pull_back(sp, (lambda logits: self._values(sp, logits, phase)) if learned else None)
         if self.importance == "gradient":
             new = _pooled(sp, _relative(sp, sp.comparable([layer.products() for layer in sp.layers])))
-            for old, score in zip(masks.logits, new, strict=True):
+            for old, score in zip(logits_of(sp), new, strict=True):
                 old.lerp_(score.to(old), 1 - MEMORY)
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Masks at the new temperature."""
         if phase.kind != "search":
             return
-        masks = SoftMasks(sp)
         if self.importance == "weight":
-            for old, new in zip(masks.logits, _pooled(sp, _relative(sp, sp.norms())), strict=True):
+            for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, sp.norms())), strict=True):
                 old.copy_(new)
-        masks.set(self._values(sp, masks.logits, phase))
+        self.set_values(sp, self._values(sp, logits_of(sp), phase))
         sp.record("temperature", self._temperature(sp, phase))
 
     def _temperature(self, sp: Sparsifier, phase: Phase) -> float:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from ..soft import Scaled, harden, soften
+from ... import kernels
+from ..layer import Layer, View
+from ..schedules import Phase
+from .behind import Behind
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -17,80 +21,77 @@ Values = Callable[[list[Tensor]], list[Tensor]]
 """Mask values of every layer as a differentiable function of the logits."""
 
 
-class SoftMasks:
-    """In memory: "logits.<i>" and, for each layer, "leaf.<i>", the mask values that its weight is multiplied by.
+class SoftMasks(Behind):
+    """Layers compute with s_b w_b.  In memory: "logits.<i>" and, for each layer, its mask values "soft.<i>".
 
-    The loss is differentiated with respect to the leaves; ahead of an optimiser step the chain rule takes these
-    derivatives on to the logits, once for all layers.  Leaves and logits are in the optimiser's group of the first
-    weight, so that gradient scalers and schedulers treat them like it; weight decay acts on the logits too.
+    Logits are in the optimiser's group of the first weight, so that schedulers treat them like it; weight decay acts on
+    them too.  Their gradients are set ahead of the step, after a gradient scaler has unscaled those of the weights.
     """
 
-    def __init__(self, sp: Sparsifier) -> None:
-        self.sp = sp
+    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+        """s_b w_b."""
+        kernels.scale_blocks_into_(out, w, view.grid(sp.memory[f"soft.{index}"]), view.cut)
 
-    @staticmethod
-    def create(sp: Sparsifier, logits: list[Tensor]) -> None:
-        """Put logits into memory, and leaves of 1."""
+    def attach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Train the logits."""
+        if phase.kind in self.soft_kind:
+            for logit in logits_of(sp):
+                logit.requires_grad_(True)
+            sp.optimisers.adopt(logits_of(sp), next(sp.parameters()))
+
+    def detach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Stop training the logits."""
+        if phase.kind in self.soft_kind:
+            sp.optimisers.release(logits_of(sp))
+            for logit in logits_of(sp):
+                logit.requires_grad_(False)
+                logit.grad = None
+
+    def create(self, sp: Sparsifier, logits: list[Tensor]) -> None:
+        """Put logits into memory."""
         for i, logit in enumerate(logits):
             sp.memory[f"logits.{i}"] = logit.detach().clone()
-        for i, layer in enumerate(sp.layers):
-            weight = layer.views[0].weight.parameter
-            dtype = torch.float64 if weight.dtype == torch.float64 else torch.float32
-            sp.memory[f"leaf.{i}"] = torch.ones(layer.units, dtype=dtype, device=weight.device)
 
-    @property
-    def logits(self) -> list[Tensor]:
-        """The logits in memory."""
-        return _numbered(self.sp, "logits")
+    def set_values(self, sp: Sparsifier, values: list[Tensor]) -> None:
+        """Put mask values into memory."""
+        for i, value in enumerate(values):
+            sp.memory[f"soft.{i}"] = value.detach().clone()
 
-    @property
-    def leaves(self) -> list[Tensor]:
-        """The leaves in memory."""
-        return _numbered(self.sp, "leaf")
-
-    def attach(self) -> None:
-        """Let the layers use the masks, and the optimiser train the logits."""
-        trained = [*self.logits, *self.leaves]
-        for tensor in trained:
-            tensor.requires_grad_(True)
-        soften(self.sp.layers, [Scaled(leaf) for leaf in self.leaves])
-        self.sp.optimisers.adopt(trained, next(self.sp.parameters()))
-
-    def detach(self) -> None:
-        """Undo attach."""
-        harden(self.sp.layers)
-        trained = [*self.logits, *self.leaves]
-        self.sp.optimisers.release(trained)
-        for tensor in trained:
-            tensor.requires_grad_(False)
-            tensor.grad = None
-
-    def pull_back(self, values: Values) -> None:
-        """Turn the gradients of the leaves into gradients of the logits."""
-        gradients = [leaf.grad for leaf in self.leaves]
-        for leaf in self.leaves:
-            leaf.grad = None
-        if any(gradient is None for gradient in gradients):
+    def pull_back(self, sp: Sparsifier, values: Values | None) -> None:
+        """From gradients of what layers compute with to those of the weights and, unless values is None, the logits."""
+        products = [_pulled(layer, sp.memory[f"soft.{i}"]) for i, layer in enumerate(sp.layers)]
+        if values is None or all(product is None for product in products):
             return
+        logits = logits_of(sp)
         with torch.enable_grad():
-            derivatives = torch.autograd.grad(values(self.logits), self.logits, gradients, allow_unused=True)
-        for logit, derivative in zip(self.logits, derivatives, strict=True):
+            found = values(logits)
+            pairs = [(value, product) for value, product in zip(found, products, strict=True) if product is not None]
+            outputs, gradients = zip(*pairs, strict=True)
+            derivatives = torch.autograd.grad(outputs, logits, gradients, allow_unused=True)
+        for logit, derivative in zip(logits, derivatives, strict=True):
             logit.grad = derivative
 
-    def set(self, values: list[Tensor]) -> None:
-        """Write mask values into the leaves."""
-        with torch.no_grad():
-            for leaf, value in zip(self.leaves, values, strict=True):
-                leaf.copy_(value)
-
-    def fold(self) -> None:
-        """Multiply the weights by the masks and forget them; after detach."""
-        for layer, leaf in zip(self.sp.layers, self.leaves, strict=True):
-            layer.scale(leaf.detach())
-        for name in [name for name in self.sp.memory if name.startswith(("logits.", "leaf."))]:
-            del self.sp.memory[name]
+    def fold(self, sp: Sparsifier) -> None:
+        """Multiply the masks into the weights, and forget them."""
+        for i, layer in enumerate(sp.layers):
+            layer.scale(sp.memory.pop(f"soft.{i}"))
+        for i in range(len(logits_of(sp))):
+            del sp.memory[f"logits.{i}"]
 
 
-def _numbered(sp: Sparsifier, prefix: str) -> list[Tensor]:
-    count = sum(name.startswith(prefix + ".") for name in sp.memory)
-    return [sp.memory[f"{prefix}.{i}"] for i in range(count)]
+def _pulled(layer: Layer, values: Tensor) -> Tensor | None:
+    """Scale the gradients of a layer; returns <w_b, gradient_b before> [n], None without a gradient."""
+    total = None
+    for view in layer.views:
+        gradient = view.weight.parameter.grad
+        if gradient is not None:
+            scale = partial(kernels.scale_blocks_vjp_, w=view.matrix(), scale=view.grid(values), cut=view.cut)
+            product = view.change(scale, gradient).flatten().to(values.dtype)
+            total = product if total is None else total + product
+    return total
+
+
+def logits_of(sp: Sparsifier) -> list[Tensor]:
+    """The logits in memory."""
+    count = sum(name.startswith("logits.") for name in sp.memory)
+    return [sp.memory[f"logits.{i}"] for i in range(count)]

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
 
 from ... import kernels
 from ..._array import real_number
+from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
-from ..soft import StraightThrough, harden, soften
-from .base import Method
+from .behind import Behind
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
+Tensor = torch.Tensor
+
 
 @dataclass(frozen=True)
-class SRSTE(Method):
+class SRSTE(Behind):
     """min over w of L(P(w)), P the projection on the sparse weights, by straight-through gradients.
 
     The forward pass uses P(w), its gradient is passed to all of w, and pull (1 - mask) w is added to it, which draws
@@ -30,6 +34,7 @@ class SRSTE(Method):
     pull: float = 2e-4
     until: float = 0.75
     every: int = 1
+    soft_kind: ClassVar[tuple[str, ...]] = ("straight",)
 
     def __post_init__(self) -> None:
         if not 0 <= real_number(self.pull) < float("inf"):
@@ -42,24 +47,16 @@ class SRSTE(Method):
         return Timeline.of(total_steps, ("straight", self.until))
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
-        """Choose masks."""
+        """Choose masks, or forget them."""
         if phase.kind == "straight":
             self._choose(sp)
         else:
-            super().enter(sp, phase)
+            sp.memory.clear()
+        super().enter(sp, phase)
 
-    def attach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Let the layers use the projection."""
-        if phase.kind == "straight":
-            soften(sp.layers, [StraightThrough(sp.memory[f"kept.{i}"]) for i in range(len(sp.layers))])
-
-    def detach(self, sp: Sparsifier, phase: Phase) -> None:
-        """Let the layers use the weights."""
-        harden(sp.layers)
-
-    def leave(self, sp: Sparsifier, phase: Phase) -> None:
-        """Forget the masks."""
-        sp.memory.clear()
+    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+        """The projection."""
+        kernels.mask_blocks_into_(out, w, view.grid(sp.memory[f"kept.{index}"]), view.cut)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Add pull (1 - mask) w to the gradients."""

@@ -222,11 +222,19 @@ template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double
   });
 }
 
+template <class T> void so_grid_add_scaled(const T* w, const T* scale, T* g, const so_grid& grid, int threads) {
+  for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
+    t.spread(scale, row);
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, row, g + at, t.columns);
+  });
+}
+
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
     t.spread(kept, row);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().decay(w + at, g + at, row, (T)pull, t.columns);
+    for (int64_t j = 0; j < t.columns; ++j) row[j] = (T)pull * (T(1) - row[j]);
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, row, g + at, t.columns);
   });
 }
 
@@ -237,6 +245,7 @@ void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_
   template void so_grid_mask(const T*, const uint8_t*, T*, const so_grid&, int);                       \
   template void so_grid_scale_vjp(const T*, const T*, const T*, T*, T*, const so_grid&, int);          \
   template void so_grid_admm(const so_triple<T>&, double*, const so_grid&, int);                       \
+  template void so_grid_add_scaled(const T*, const T*, T*, const so_grid&, int);                       \
   template void so_grid_augment(const so_triple<T>&, T*, double, const so_grid&, int);                 \
   template void so_grid_decay(const T*, T*, const uint8_t*, double, const so_grid&, int);
 SO_INSTANCES(float)

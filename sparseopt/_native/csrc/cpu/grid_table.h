@@ -9,7 +9,7 @@ template <class T> struct so_grid_rows {
   void (*scale_vjp)(const T* w, const T* g, const T* s, T* dw, T* sums, int64_t n);
   void (*triple)(const T* w, T* z, T* u, const T* kept, T* primal, T* dual, int64_t n);
   void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, int64_t n);  // g += rho (w - z + u)
-  void (*decay)(const T* w, T* g, const T* kept, T pull, int64_t n);
+  void (*add_scaled)(const T* w, const T* s, T* g, int64_t n);  // g += s w where s is not 0
 };
 
 struct so_grid_kernels {

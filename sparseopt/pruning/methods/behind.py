@@ -1,0 +1,82 @@
+"""Weights behind weights: where a layer computes with a function of what is trained.
+
+Between steps the parameter holds what the layer computes with, and "behind.<name>" in memory what is trained, so that
+models are copied, saved, compiled and parallelised as ever, and cost nothing in the forward pass.  Around a step of the
+optimiser the two change places, and the gradient is pulled back from one to the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from ..layer import View
+from ..schedules import Phase
+from ..weights import Weight
+from .base import Method
+
+if TYPE_CHECKING:
+    from ..sparsifier import Sparsifier
+
+Tensor = torch.Tensor
+PREFIX = "behind."
+
+
+class Behind(Method):
+    """A method with soft phases; a subclass says which, what layers compute with, and how gradients are pulled back.
+
+    Its `enter`, `before` and `after` see parameters that hold what is trained.
+    """
+
+    soft_kind: ClassVar[tuple[str, ...]] = ()
+    """Kinds of the soft phases."""
+
+    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+        """What layer `index` computes with, of the matrix w that is trained, into the matrix out."""
+        raise NotImplementedError
+
+    def enter(self, sp: Sparsifier, phase: Phase) -> None:
+        """Memory for what is trained, or no more."""
+        if phase.kind in self.soft_kind:
+            for weight in weights_of(sp):
+                if PREFIX + weight.name not in sp.memory:
+                    sp.memory[PREFIX + weight.name] = weight.parameter.detach().clone()
+            sp.opened = True
+            return
+        for name in [name for name in sp.memory if name.startswith(PREFIX)]:
+            del sp.memory[name]
+        super().enter(sp, phase)
+
+    def open(self, sp: Sparsifier, phase: Phase) -> None:
+        """Let the parameters hold what is trained."""
+        if phase.kind in self.soft_kind and not sp.opened:
+            _exchange(sp)
+            sp.opened = True
+
+    def settle(self, sp: Sparsifier, phase: Phase) -> None:
+        """Let the parameters hold what the layers compute with."""
+        if phase.kind not in self.soft_kind:
+            sp.opened = False
+            super().settle(sp, phase)
+            return
+        for index, layer in enumerate(sp.layers):
+            for view in layer.views:
+                self._write(sp, index, view, sp.memory[PREFIX + view.weight.name])
+        _exchange(sp)
+        sp.opened = False
+
+    def _write(self, sp: Sparsifier, index: int, view: View, target: Tensor) -> None:
+        view.change(lambda out: self.write(sp, index, view, view.matrix(), out), target)
+
+
+def weights_of(sp: Sparsifier) -> Iterator[Weight]:
+    """The pruned weights, each once."""
+    return iter({view.weight.name: view.weight for layer in sp.layers for view in layer.views}.values())
+
+
+def _exchange(sp: Sparsifier) -> None:
+    for weight in weights_of(sp):
+        parameter, name = weight.parameter, PREFIX + weight.name
+        sp.memory[name], parameter.data = parameter.data, sp.memory[name]
