@@ -70,13 +70,21 @@ class Reading:
         return out.reshape(shape)
 
     def at(
-        self, v: np.ndarray, slope: np.ndarray, active: np.ndarray, threads: int, ask: Callable[[], bool]
+        self,
+        v: np.ndarray,
+        slope: np.ndarray,
+        active: np.ndarray,
+        threads: int,
+        ask: Callable[[], bool],
+        largest: Callable[[Reading, np.ndarray], float] | None = None,
     ) -> Reading | None:
         """X' v for the active groups and for all whose norm may matter; None where `ask` ended the pass.
 
         v: [n] or [n, T].  slope: [G], the norms up to which a group that is zero satisfies stationarity.  active: [G],
         bool.  Groups that are left out have |X_g' v| <= slope_g, and |X_g' v| / slope_g is at most the largest such
         ratio of the groups that were read: largest ratio and distances to the subdifferential are as if all were.
+        largest: answers with the largest ratio of groups [k] of a reading, where it is another number that is at most
+        the norm over the slope; default the latter.
         """
         now = padded(v)
         with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
@@ -85,8 +93,9 @@ class Reading:
         reading = self._renewed(now, active & ~fresh, threads, ask)
         if reading is None:
             return None
-        known = (fresh | active) & (slope > 0)
-        level = min(1.0, float((reading.norms[known] / slope[known]).max(initial=0.0)))
+        known = np.flatnonzero((active if largest else fresh | active) & (slope > 0))
+        ratio = largest(reading, known) if largest else float((reading.norms[known] / slope[known]).max(initial=0.0))
+        level = min(1.0, ratio)
         with np.errstate(invalid="ignore"):  # 0 * inf: a slope that bounds nothing
             open_ = ~(bound <= level * slope) | ~np.isfinite(slope)
         rest = reading._renewed(now, open_ & ~fresh & ~active, threads, ask)

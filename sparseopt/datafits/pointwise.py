@@ -93,12 +93,14 @@ class Pointwise:
         return mean, eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
 
     def _balance(self, eta: np.ndarray) -> float:
-        """The b at which the slopes at eta + b sum to 0."""
+        """The b at which the slopes at eta + b sum to 0, or to no more than an ulp of their absolute values."""
         lower, upper = self.bracket(eta)
 
         def balance(b: float) -> tuple[float, float]:
             at = eta + b
-            return float(self.share @ self.slopes(at)), float(self.share @ self.bends(at))
+            slopes = self.share * self.slopes(at)
+            value, rounding = float(slopes.sum()), np.finfo(float).eps * float(np.abs(slopes).sum())
+            return value if abs(value) > rounding else 0.0, float(self.share @ self.bends(at))
 
         return lower if lower == upper else increasing_root(balance, lower, upper)
 

@@ -95,12 +95,13 @@ class SparseGroupLasso:
     def critical_lams(self, c: Array) -> np.ndarray:
         """The same for each group alone [G]."""
         c = floating(c)
-        c = np.abs(np.asarray(c, dtype=np.float64)).reshape(self.groups.n_features, -1)
-        ball = self.lasso.weights
-        roots = np.zeros(self.groups.n_groups)
-        for size in np.unique(self.groups.sizes):
-            chosen = np.flatnonzero(self.groups.sizes == size)
-            rows = c[np.stack([self.groups.members(int(g)) for g in chosen])].reshape(len(chosen), -1)
+        groups, ball = self.groups, self.lasso.weights
+        c = np.abs(np.asarray(c, dtype=np.float64)).reshape(groups.n_features, -1)
+        roots = np.zeros(groups.n_groups)
+        for size in np.unique(groups.sizes):
+            chosen = np.flatnonzero(groups.sizes == size)
+            members = groups.index[groups.offsets[chosen, None] + np.arange(size)]
+            rows = c[members].reshape(len(chosen), -1)
             roots[chosen] = _roots(rows, self.l1_ratio, ball[chosen])
         return roots
 

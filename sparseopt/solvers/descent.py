@@ -13,7 +13,6 @@ from .._native.reading import Reading, padded
 from ..problem import Problem
 from ..solve import Measures
 from .block_penalty import (
-    as_block_penalty,
     largest_violation,
     norms_decide,
     penalty_value,
@@ -169,7 +168,8 @@ class GroupDescent:
         if isinstance(self.frame, PackedFrame):
             needed[self.working] = True  # the surrogate starts from their gradients
         late = self._late if self.surveyed else never
-        reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late)
+        largest = self._largest_ratio if self.inner.penalty.entrywise else None
+        reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late, largest)
         if reading is None:
             return
         self.surveyed, self.reading = True, reading
@@ -179,20 +179,37 @@ class GroupDescent:
         self._judge(reading)
         self.problem.kept["solved"] = Solved(self.w, reading, self.strength)
 
+    def _largest_ratio(self, reading: Reading, chosen: np.ndarray) -> float:
+        """The largest score among the groups `chosen` [k], whose gradient was read."""
+        if len(chosen) == 0 or not self.radial:
+            return 0.0
+        columns = np.isin(self.groups.labels, chosen)
+        gradient = reading.by_column(reading.pull, self.problem.w_shape)[columns]
+        penalty = self.problem.penalty.restrict(chosen)
+        return float(penalty.critical_lams(-gradient).max()) / penalty.lam
+
     def _judge(self, reading: Reading) -> None:
         """Scores, gap and what the stopping test wants, from what was read of X here."""
         problem = self.problem
         if not self.by_norms:
             self.scores = self._score(self.gradient)
-            self.gap = problem.gap_from(self.w, self.z, self.gradient) if problem.convex else None
+            self.gap = self._gap()
             return
         self.scores = reading.norms / self.slope0
-        if problem.convex:
-            largest = float(self.scores.max())
-            self.gap = self.value - problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
+        self.gap = self._gap()
         arrays = self.by_position, self.norms, reading.pull, reading.norms
         violation = largest_violation(problem.penalty, self.slope0, *arrays)
         self.measures = Measures(self.value, violation, int(np.count_nonzero(self.norms)))
+
+    def _gap(self) -> float | None:
+        """`Problem.gap_from` of the last survey, whose scores tell the dual point where no group is free."""
+        problem = self.problem
+        if not problem.convex:
+            return None
+        largest = float(self.scores.max())
+        if not self.radial or hasattr(problem.penalty, "conjugate") or not largest < np.inf:
+            return problem.gap_from(self.w, self.z, self.gradient)
+        return self.value - problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
 
     @property
     def relative_gap(self) -> float:
@@ -224,6 +241,6 @@ class GroupDescent:
 
 def _settling_slope(penalty: Any) -> np.ndarray:
     """Norms of the gradient [G] up to which a zero group is settled; inf where its norm does not decide that."""
-    if as_block_penalty(penalty).entrywise:
+    if scalar_part(penalty) is None:
         return np.full(penalty.groups.n_groups, np.inf)
     return np.array(penalty.slope0)

@@ -279,3 +279,22 @@ REFUSED = [
 def test_what_is_refused_with_advice(make, message):
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_intercepts_take_few_evaluations(monkeypatch):
+    """Newton's method ends where rounding does, and is not taken for one that fails to converge."""
+    rng, counts = np.random.default_rng(0), []
+    slopes = so.Logistic.slopes
+
+    def counted(self, eta):
+        counts[-1] += 1
+        return slopes(self, eta)
+
+    monkeypatch.setattr(so.Logistic, "slopes", counted)
+    for size in (0.01, 0.1, 1.0, 10.0) * 50:
+        datafit = so.Logistic(np.arange(200) % 2, intercept=True)
+        counts.append(0)
+        z = size * rng.standard_normal(200)
+        b = datafit.intercept(z)
+        assert abs(slopes(datafit, z + b).sum()) <= 200 * np.finfo(float).eps * (1 + np.abs(z).max())
+    assert np.mean(counts) <= 8

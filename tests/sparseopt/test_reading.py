@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt._native import HAS_NATIVE, build_info
 
 
 def store_of(X, groups):
@@ -170,6 +171,39 @@ def test_a_path_reads_less_than_one_pass_per_lambda(monkeypatch):
         assert at.gap(result.w) <= 1.01e-6 * scale
 
 
+PENALTIES = {
+    "positive": lambda groups: so.GroupLasso(1.0, groups, positive=True),
+    "sparse group": lambda groups: so.SparseGroupLasso(1.0, groups, l1_ratio=0.5),
+    "elastic net": lambda groups: so.GroupElasticNet(1.0, groups, l2=0.1),
+    "mcp": lambda groups: so.GroupMCP(1.0, groups),
+}
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_nor_under_other_penalties(penalty, monkeypatch):
+    """The gaps and violations are those of the whole gradient all the same."""
+    from sparseopt._native.reading import Reading
+
+    read, renewed = [], Reading._renewed
+    problem = wide_problem(1000, n=60, size=5)
+    problem = problem.with_penalty(PENALTIES[penalty](problem.penalty.groups))
+
+    def counted(self, now, need, threads, ask):
+        read.append(5 * np.count_nonzero(need))
+        return renewed(self, now, need, threads, ask)
+
+    monkeypatch.setattr(Reading, "_renewed", counted)
+    path = so.solve_path(problem, 50, 0.1, tol=1e-6)
+    assert sum(read) < 1000 * len(path)
+    for result in path[::10]:
+        at_lam = problem.with_lam(result.lam)
+        assert at_lam.violation(result.w) == pytest.approx(result.violation, rel=1e-6, abs=1e-12)
+        if at_lam.convex:
+            scale = max(result.objective, problem.objective(np.zeros(1000)) - result.objective)
+            assert at_lam.gap(result.w) == pytest.approx(result.gap * scale, rel=1e-6, abs=1e-13)
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 @pytest.mark.parametrize("form", [np.asarray, sparse.csc_matrix])
 def test_short_passes_take_one_thread(form, monkeypatch):
     from sparseopt._native import reading
