@@ -118,8 +118,8 @@ def check_solver(
     """Look for counterexamples to what is true of every solver, on small random problems of the kinds it treats.
 
     solver: an object with init(problem, w0) and step(problem, state).  Kinds: group LASSO, group MCP, at most k groups,
-    all with least squares; or `problems`, functions rng -> Problem with least squares.  A kind for which init raises
-    ValueError is left out; ValueError where none is left.
+    all with least squares; or `problems`, functions rng -> Problem with least squares, which are tried as these kinds
+    if their penalty is of one of them.  What init refuses with ValueError is left out; ValueError where none is left.
     """
     from .battery import fixed, require, run_battery
     from .solver import PROPERTIES, trial

@@ -34,13 +34,14 @@ def untouched(call: Callable[[np.ndarray], Any], v: np.ndarray, meaning: str) ->
 
 
 def read_only(call: Callable[[np.ndarray], Any], v: np.ndarray, meaning: str) -> None:
-    """Violation unless read-only and strided copies of v [n, ...] give the same result, bit for bit, as v."""
+    """Violation unless v [n, ...] read-only gives the same result bit for bit, and strided the same to rounding."""
     expected = as_numpy(call(v))
     frozen = v.copy()
     frozen.setflags(write=False)
     same(as_numpy(call(frozen)), expected, f"{meaning} of a read-only array and of a copy")
-    wide = np.repeat(v, 2, axis=0)[::2]
-    same(as_numpy(call(wide)), expected, f"{meaning} of a strided view and of a copy")
+    wide, finite = as_numpy(call(np.repeat(v, 2, axis=0)[::2])), expected[np.isfinite(expected)]
+    slack = rounding(v.size, np.abs(finite).max(initial=0.0))  # sums may run in another order
+    close(wide, expected, slack, f"{meaning} of a strided view and of a copy")
 
 
 def keeps_dtype(call: Callable[[np.ndarray], Any], v: np.ndarray, meaning: str) -> None:

@@ -31,18 +31,6 @@ def test_value_is_the_mean_of_the_losses_at_the_best_intercept(name, intercept):
             assert slow_value(fit, z + fit.offset + b + direction) >= best - 1e-13
 
 
-@EVERY
-def test_gradient_and_hessian_by_finite_differences(name, intercept):
-    for seed in SEEDS:
-        fit = datafit(name, seed, intercept=intercept)
-        z, d = points(fit, seed, 2)
-        h = 1e-5
-        slope = (fit.value(z + h * d) - fit.value(z - h * d)) / (2 * h)
-        assert np.vdot(fit.gradient(z), d) == pytest.approx(slope, rel=1e-6, abs=1e-8)
-        bent = (fit.gradient(z + h * d) - fit.gradient(z - h * d)) / (2 * h)
-        np.testing.assert_allclose(fit.hessian(z, d), bent, rtol=1e-5, atol=1e-7)
-
-
 @pytest.mark.parametrize("ties", ["breslow", "efron"])
 def test_hessian_of_cox_along_a_direction_least_at_the_last_death(ties):
     """Less its least entry such a direction vanishes on the last risk set."""
@@ -76,25 +64,6 @@ def test_the_curvature_bound_dominates_the_hessian_everywhere(name, intercept):
     for z, d in zip(points(fit, 1, 30, 2.0), points(fit, 2, 30), strict=True):
         assert np.vdot(d, fit.hessian(z, d)) <= np.vdot(d, C @ d) + 1e-14
     assert np.linalg.eigvalsh(C)[-1] <= fit.smoothness_bound * fit.share.max() * (1 if "Cox" not in name else N) + 1e-12
-
-
-@pytest.mark.parametrize("name", ["Logistic", "Huber", "Poisson", "LeastSquares"])
-def test_hessian_weights_are_the_diagonal(name):
-    fit = datafit(name)
-    (z,) = points(fit, 0, 1)
-    np.testing.assert_allclose(fit.hessian_weights(z), fit.hessian(z, np.ones(N)), rtol=1e-12)
-
-
-@EVERY
-def test_fenchel_young_with_equality_exactly_at_the_gradient(name, intercept):
-    for seed in SEEDS:
-        fit = datafit(name, seed, intercept=intercept)
-        z, other = points(fit, seed, 2)
-        gradient = fit.gradient(z)
-        equal = fit.value(z) + fit.conjugate(gradient) - np.vdot(gradient, z)
-        assert abs(equal) <= 1e-12
-        for alpha in (0.0, 0.3, 0.9, 1.0):
-            assert fit.value(other) + fit.conjugate(alpha * gradient) - np.vdot(alpha * gradient, other) >= -1e-12
 
 
 @EVERY

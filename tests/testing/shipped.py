@@ -22,6 +22,7 @@ from sparseopt.sets import (
     TopGroups,
     TransposableNM,
 )
+from sparseopt.solvers import masks
 
 WEIGHTS = np.array([0.3, 5.0, 1.7])
 LIBRARY = np.random.default_rng(0).random((12, 2, 3)) < 0.5
@@ -126,8 +127,8 @@ SOLVERS = {
     "GroupBCD": so.solvers.GroupBCD(),
     "GroupBCD, no extrapolation": so.solvers.GroupBCD(anderson=0),
     "ReweightedGroupLasso": so.solvers.ReweightedGroupLasso(),
-    "ADMM": so.solvers.ADMM(),
-    "ADMM, balanced": so.solvers.ADMM(rho=1.0, balancing=True),
+    "ADMM": so.solvers.ADMM(rho=1.0, balancing=True),
+    "ADMM, certified rho": so.solvers.ADMM(),
     "ADMM, x first": so.solvers.ADMM(z_first=False),
     "IHT": so.solvers.IHT(),
     "IHT, normalised": so.solvers.IHT(normalised=True),
@@ -136,3 +137,36 @@ SOLVERS = {
     "OMPR": so.solvers.OMPR(),
     "SRSTE": so.solvers.SRSTE(),
 }
+
+
+def masked(mask, sizes=(2, 1, 3)):
+    """A function rng -> problem with the regulariser that the mask stands for."""
+
+    def problem(rng):
+        groups = so.Groups.from_sizes(sizes)
+        X = rng.standard_normal((groups.n_features + int(rng.integers(0, 8)), groups.n_features))
+        y = X @ (rng.standard_normal(groups.n_features) * (rng.random(groups.n_groups) < 0.5)[groups.labels])
+        y = y + 0.3 * rng.standard_normal(len(y))
+        return so.Problem(X, so.LeastSquares(y), mask.equivalent(0.1 * float(np.abs(X.T @ y).max()) / len(y), groups))
+
+    return problem
+
+
+def tall(rng):
+    """A group MCP problem that branch and bound decides in few nodes."""
+    groups = so.Groups.from_sizes([2, 1, 3, 1])
+    X = rng.standard_normal((30, 7))
+    y = X @ (rng.standard_normal(7) * (rng.random(4) < 0.5)[groups.labels]) + 0.3 * rng.standard_normal(30)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupMCP(1.0, groups, gamma=float(rng.choice([1.5, 3.0]))))
+    return problem.with_lam(0.2 * problem.penalty.critical_lam(problem.gradient_at_zero))
+
+
+WITH_PROBLEMS = {
+    "MaskDescent": (so.solvers.MaskDescent(masks.HoffProduct()), masked(masks.HoffProduct()), 6),
+    "MaskDescent, l1 mask": (so.solvers.MaskDescent(masks.L1Mask()), masked(masks.L1Mask()), 4),
+    "MaskDescent, exponential": (so.solvers.MaskDescent(masks.ExponentialMask()), masked(masks.ExponentialMask()), 4),
+    "MaskDescent, softmax": (so.solvers.MaskDescent(masks.SoftmaxMask()), masked(masks.SoftmaxMask()), 4),
+    "MaskDescent, SMART": (so.solvers.MaskDescent(masks.SmartMask(1, 0.5)), masked(masks.SmartMask(1, 0.5)), 4),
+    "BranchAndBound": (so.solvers.BranchAndBound(), tall, 5),
+}
+"""Name -> (solver, its problems, how many properties apply)."""

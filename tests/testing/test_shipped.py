@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bisected_topk import BisectedTopK
-from shipped import DATAFITS, PENALTIES, SCALAR_PENALTIES, SETS, SOLVERS, VALUES_ALONE
+from shipped import DATAFITS, PENALTIES, SCALAR_PENALTIES, SETS, SOLVERS, VALUES_ALONE, WITH_PROBLEMS
 
 import sparseopt as so
 
@@ -15,6 +15,10 @@ CASES = {
     **{name: (so.testing.check_set, projector, {}) for name, projector in SETS.items()},
     **{name: (so.testing.check_datafit, datafit, {}) for name, datafit in DATAFITS.items()},
     **{name: (so.testing.check_solver, solver, {}) for name, solver in SOLVERS.items()},
+    **{
+        name: (so.testing.check_solver, solver, {"problems": [problem], "minimum": minimum})
+        for name, (solver, problem, minimum) in WITH_PROBLEMS.items()
+    },
     "SoftTopK": (so.testing.check_topk, so.SoftTopK, {"minimum": 21}),
     "plain soft top-k": (so.testing.check_topk, BisectedTopK, {}),
 }
@@ -24,11 +28,11 @@ FAST = {name: case for name, case in CASES.items() if "," not in name}  # names 
 
 @pytest.mark.parametrize(("check", "subject", "options"), FAST.values(), ids=FAST)
 def test_it_passes(check, subject, options):
-    check(subject, examples=3, **options)
+    check(subject, examples=2, **options)
 
 
 @pytest.mark.slow
 @EVERY
 def test_it_raises_no_alarm_over_twenty_seeds(check, subject, options):
     for seed in range(20):
-        check(subject, examples=15, seed=seed, **options)
+        check(subject, examples=4, seed=seed, **options)
