@@ -22,7 +22,7 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     curve = recorded.curve(NAME, "prox")
     figure, panels = plt.subplots(1, 2, figsize=(WIDTH, 3.2), layout="constrained", sharey=True)
     kinds = (
-        (("lasso", "$t$"), ("mcp", "MCP, γ = 3"), ("scad", "SCAD, a = 3.7"), ("exp_mask", "exp mask")),
+        (("lasso", "$t$"), ("mcp", "MCP, $\\gamma=3$"), ("scad", "SCAD, a = 3.7"), ("exp_mask", "exp mask")),
         (("half", "√t"), ("two_thirds", "$t^{2/3}$"), ("log", "$\\log(1+2t)$"), ("l0", "$1[t>0]$")),
     )
     for axes, names, title in zip(panels, kinds, ("(a) continuous", "(b) with a jump"), strict=True):
