@@ -127,3 +127,31 @@ def test_every_loss_and_every_penalty_has_an_example():
 def test_every_link_leads_to_a_file():
     for target in re.findall(r"\]\(([^)#:]+)\)", TEXT):
         assert (ROOT / target).exists(), target
+
+
+METHODS = re.findall(r"^\| `(methods\..*?\(\))` \|", TEXT, flags=re.MULTILINE)
+
+
+def pruned(code):
+    pytest.importorskip("transformers")
+    script = next(block for block in BLOCKS if "sparseopt.pruning" in block)
+    names: dict = {}
+    exec(script.replace("methods.SMART()", code).replace('scope="global", ', ""), names)
+    assert names["sp"].report().sparsity == pytest.approx(0.75, abs=0.01)
+
+
+@pytest.mark.slow  # imports transformers
+def test_the_script_that_prunes_runs():
+    pruned("methods.SMART()")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("code", METHODS)
+def test_the_script_runs_with_every_method(code):
+    pruned(code)
+
+
+def test_every_method_has_a_row():
+    from sparseopt.pruning import methods
+
+    assert sorted(METHODS) == sorted(f"methods.{name}()" for name in methods.__all__ if name != "Method")
