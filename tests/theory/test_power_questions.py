@@ -5,12 +5,23 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import pytest
+
 import sparseopt as so
 from theory import check
-from theory.open_questions import concave_beats_lasso, minima_at_small_lambda, one_critical_point, piecewise
+from theory.open_questions import (
+    concave_beats_lasso,
+    gradual_pruning,
+    minima_at_small_lambda,
+    one_critical_point,
+    piecewise,
+    smart_trajectories,
+)
 from theory.open_questions.concave_beats_lasso import THEOREM as CONCAVE
 from theory.open_questions.minima_at_small_lambda import THEOREM as MINIMA
 from theory.open_questions.one_critical_point import THEOREM as ONE
+
+pytestmark = pytest.mark.slow
 
 
 def verdict(theorem, n=4):
@@ -72,3 +83,28 @@ def test_branch_and_bound_that_stops_too_early(monkeypatch):
     monkeypatch.setattr(so.solvers.BranchAndBound, "prove", early)
     assert verdict(CONCAVE, n=1) == "fails"
     assert verdict(ONE, n=1) == "fails"
+
+
+def test_a_schedule_turned_round(monkeypatch):
+    shown = gradual_pruning.removed_share
+    monkeypatch.setattr(gradual_pruning, "removed_share", lambda t, c: shown(t, -c))
+    assert verdict(gradual_pruning.THEOREM, n=1) == "fails"
+
+
+def test_gradual_pruning_without_refits(monkeypatch):
+    pruned = gradual_pruning.Quadratic.pruned
+    without = lambda self, schedule, refit, steps=8: pruned(self, schedule, False, steps)  # noqa: E731
+    monkeypatch.setattr(gradual_pruning.Quadratic, "pruned", without)
+    assert verdict(gradual_pruning.THEOREM, n=1) == "fails"
+
+
+def test_a_temperature_that_stays_hot(monkeypatch):
+    monkeypatch.setattr(smart_trajectories.ExponentialTemperature, "__call__", lambda self, step: self.start)
+    assert verdict(smart_trajectories.THEOREM) == "fails"
+
+
+def test_the_shape_of_the_schedule_is_that_of_pruning():
+    schedules = pytest.importorskip("sparseopt.pruning.schedules", reason="needs torch", exc_type=ImportError)
+    for t in (0.1, 0.5, 1.0):
+        for c in (1.0, 4.0, 8.0):
+            assert gradual_pruning.removed_share(t, c) == schedules.Exponential(c)(t)

@@ -47,6 +47,7 @@ def test_gap_of_half_the_size(monkeypatch):
     assert verdict(GAP) == "fails"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.9, 1.2])
 def test_lambda_max_off(monkeypatch, factor):
     lambda_max = so.lambda_max
@@ -60,12 +61,14 @@ def test_lambda_max_of_the_raw_data(monkeypatch):
     assert verdict(LAMBDA_MAX, n=16) == "fails"
 
 
+@pytest.mark.slow
 def test_screening_with_the_gap_left_out(monkeypatch):
     at = support.GapBounds.at
     monkeypatch.setattr(support.GapBounds, "at", lambda problem, w: replace(at(problem, w), lower=0.0, upper=0.0))
     assert verdict(SCREENING, n=40) == "fails"
 
 
+@pytest.mark.slow
 def test_screening_against_twice_the_strength(monkeypatch):
     ball = support.Ball
 
@@ -90,6 +93,7 @@ RATES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RATES)
 def test_multipliers_that_prove_less(monkeypatch, name):
     """One recorded multiplier doubled: the function values, or the quadratic form, no longer agree."""
@@ -101,6 +105,7 @@ def test_multipliers_that_prove_less(monkeypatch, name):
     assert verdict(RATES[name], n=1) == "fails"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RATES)
 def test_a_bound_below_the_tight_rate(monkeypatch, name):
     shown = tight_rates.recorded(name)
@@ -109,6 +114,7 @@ def test_a_bound_below_the_tight_rate(monkeypatch, name):
     assert verdict(RATES[name], n=1) == "fails"
 
 
+@pytest.mark.slow
 def test_interpolation_without_smoothness(monkeypatch):
     monkeypatch.setattr(performance, "smooth_convex", lambda points, mu: performance.convex(points))
     tight_rates.estimate.cache_clear()
@@ -116,6 +122,7 @@ def test_interpolation_without_smoothness(monkeypatch):
     tight_rates.estimate.cache_clear()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("theorem", [FISTA, STRONGLY_CONVEX], ids=lambda t: t.name)
 def test_momentum_left_out(monkeypatch, theorem):
     step = so.solvers.FISTA.step
@@ -128,6 +135,7 @@ def test_momentum_left_out(monkeypatch, theorem):
     assert verdict(theorem) == "fails"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("factor", [0.7, 2.5])
 def test_a_step_of_another_length(monkeypatch, factor):
     proximal_step = proximal_gradient.proximal_step
@@ -136,18 +144,21 @@ def test_a_step_of_another_length(monkeypatch, factor):
     assert verdict(PROXIMAL_GRADIENT) == "fails"
 
 
+@pytest.mark.slow
 def test_a_prox_of_the_loss_with_another_rho(monkeypatch):
     call = admm.LossProx.__call__
     monkeypatch.setattr(admm.LossProx, "__call__", lambda self, v, rho, start: call(self, v, 2 * rho, start))
     assert verdict(SPLITTING) == "fails"
 
 
+@pytest.mark.slow
 def test_blocks_thresholded_too_little(monkeypatch):
     prox = so.GroupLasso.prox
     monkeypatch.setattr(so.GroupLasso, "prox", lambda self, v, step=1.0, out=None: prox(self, v, 0.3 * step, out))
     assert verdict(BLOCKS) == "fails"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rho", [so.penalties.Power, so.penalties.MCP, so.penalties.SCAD, so.penalties.ExpMask])
 def test_threshold_off_by_the_cube_root_of_two(monkeypatch, rho):
     prox = rho.prox
@@ -170,12 +181,14 @@ def test_root_three_for_the_golden_ratio(monkeypatch):
     assert verdict(iht_contracts.THEOREM) == "fails"
 
 
+@pytest.mark.slow
 def test_hard_thresholding_that_keeps_the_smallest(monkeypatch):
     project = so.sets.TopGroups.project
     monkeypatch.setattr(so.sets.TopGroups, "project", lambda self, v, out=None: v - project(self, v))
     assert verdict(iht_contracts.THEOREM) == "fails"
 
 
+@pytest.mark.slow
 def test_pursuit_of_the_smallest_correlation(monkeypatch):
     monkeypatch.setattr(np, "argmax", np.argmin)
     assert verdict(PURSUIT) == "fails"
