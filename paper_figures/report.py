@@ -40,6 +40,14 @@ KINDS = {
 MEASURED = (fig_branch_and_bound.NAME, fig_solver_cost.NAME)
 """Figures of committed measurements."""
 
+PRINTED = {
+    "holds": "holds",
+    "holds with a repair": "<b>holds with a repair</b>, which the statement above contains",
+    "false as printed": "<b>false as printed</b>: the statement above says what is true instead",
+    "not printed": "not in the paper: the statement is ours",
+    "open": "open",
+}
+
 NO_FIGURE = "<p>There is no figure: its data are missing.</p>"
 
 
@@ -146,6 +154,8 @@ def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         ),
         ("Worst margin", f"{_worst(row)}, at instance seed {row['worst_seed']}; a comparison in floating point"),
     ]
+    if row.get("printed"):
+        found.insert(0, ("Sentence of the paper", PRINTED.get(row["printed"], plain(row["printed"]))))
     if row.get("failure"):
         found.insert(0, ("What is wrong", plain(row["failure"])))
     if row.get("worst_claim"):

@@ -74,11 +74,18 @@ def _down(x: Fraction) -> Fraction:
 
 
 def root_of_increasing(function: Callable[[Fraction], Interval], value: Fraction, guess: float) -> Interval:
-    """The x >= 0 with function(x) = value, for an increasing function; bisection from a float guess to width 2^-110."""
+    """The x >= 0 with function(x) = value, for an increasing function, to width 2^-110 or so, from a float guess.
+
+    The chord guesses a bracket of the squared width, which is kept where it encloses; else the bracket is halved.
+    """
     radius = Fraction(1, 1 << 40)
     low, high = max(Fraction(guess) - radius, Fraction(0)), Fraction(guess) + radius
     assert function(low).high <= value <= function(high).low
     while high - low > Fraction(1, 1 << 110):
+        narrow = _chord(function, value, low, high)
+        if function(narrow.low).high <= value <= function(narrow.high).low:
+            low, high = Fraction(narrow.low), Fraction(narrow.high)
+            continue
         middle = (low + high) / 2
         image = function(middle)
         if image.high <= value:
@@ -88,3 +95,14 @@ def root_of_increasing(function: Callable[[Fraction], Interval], value: Fraction
         else:
             break
     return Interval(low, high)
+
+
+def _chord(function: Callable[[Fraction], Interval], value: Fraction, low: Fraction, high: Fraction) -> Interval:
+    """Where the chord over [low, high] takes the value, with the squared width on both sides; within [low, high]."""
+    bottom, top = Fraction(function(low).low), Fraction(function(high).low)
+    if top == bottom:
+        return Interval(low, high)
+    width = high - low
+    at = _down(low + (value - bottom) / (top - bottom) * width)
+    radius = max(8 * width**2, Fraction(1, 1 << 111))
+    return Interval(max(at - radius, low), min(at + radius, high))

@@ -35,6 +35,7 @@ def row(report: Report, level: str) -> dict[str, Any]:
         "source": theorem.source,
         "kind": report.kind,
         "statement": theorem.statement,
+        "printed": theorem.printed,
         "verdict": report.verdict,
         "expected": theorem.expected,
         "ok": report.ok,
