@@ -11,7 +11,7 @@ from .style import BLUE, DASHES, GREEN, GREY, ORANGE, VERMILLION, WIDTH, light_g
 
 NAME = "softmax_mask_is_two_thirds_norm"
 TITLE = "The normalised softmax mask"
-CURVES = {"levels": 20, "slopes": 2}
+CURVES = {"levels": 20, "slopes": 1}
 
 
 def caption(recorded: Recorded) -> str:

@@ -23,7 +23,7 @@ PLAIN = {
 }  # fmt: skip
 """What stands for what in ordinary sentences."""
 
-NAME = re.compile(r"([A-Za-z]\w+(?:\.[A-Za-z_]\w+)+(?:\(\))?|[A-Za-z]{2,}_[A-Za-z_]{2,})")
+NAME = re.compile(r"([A-Za-z]\w+(?:\.[A-Za-z_]\w+)+(?:\(\))?|[A-Za-z][A-Za-z0-9]+_[A-Za-z_]{2,})")
 """A name of code: parts joined by dots or underscores."""
 
 TOKEN = re.compile(r"\\([a-zA-Z]+|.)|([_^])|([{}])|([A-Za-z]+)|(\s+)|(.)", re.DOTALL)

@@ -182,7 +182,7 @@ def curves(seed: int) -> dict[str, Columns]:
     a, far = np.linspace(0, 5, 251)[1:], np.geomspace(1e-3, 1e8, 111)
     w = best(a)
     curvature = 2 * (1 - 2 * w) * np.exp(-2 * w) / (1 + 2 * w)
-    logs = np.where(far > 1.5, q.value(far) / np.log(np.maximum(far, 1.5)) ** 2, np.nan)
+    logs = np.where(far > 1.5, q.value(far) / np.log(np.maximum(far, 1.5)) ** 2, np.inf)
     return {
         "shape": {"a": a, "q": q.value(a), "slope": q.slope(a), "curvature": curvature},
         "growth": {"a": far, "over_square": q.value(far) / far**2, "over_log_square": logs},

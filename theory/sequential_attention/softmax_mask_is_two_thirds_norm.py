@@ -143,8 +143,10 @@ COUNTEREXAMPLES = (
 )
 
 
-def with_logit_decay(a: np.ndarray, logit_decay: float) -> float:
-    """min over logits of sum a_g^2 / A_g^2 + decay, convex in the logits; by Newton's method with numerical care."""
+def logits_with_decay(a: np.ndarray, logit_decay: float) -> np.ndarray:
+    """argmin over logits of sum a_g^2 / A_g^2 + decay, which is convex in the logits; by BFGS, closed without decay."""
+    if not logit_decay:
+        return best(a)
     from scipy.optimize import minimize
 
     mask, groups = so.solvers.masks.SoftmaxMask(logit_decay), so.Groups.uniform(len(a), 1)
@@ -157,14 +159,13 @@ def with_logit_decay(a: np.ndarray, logit_decay: float) -> float:
         pull = v * decay_v  # the derivative of the weights in log A is -v
         return decay_m - pull + share * pull.sum()
 
-    start = np.zeros(len(a)) if logit_decay else best(a)
-    return float(minimize(case.cost, start, jac=slope, method="BFGS", options={"gtol": 1e-12}).fun)
+    return minimize(case.cost, np.zeros(len(a)), jac=slope, method="BFGS", options={"gtol": 1e-10}).x
 
 
 def penalty_slope(a: float, logit_decay: float) -> float:
-    """Divided difference of the penalty in the third of three norms (1, 1, a), from a / 2 to a."""
-    ends = [with_logit_decay(np.array([1.0, 1.0, x]), logit_decay) for x in (a / 2, a)]
-    return (ends[1] - ends[0]) / (a / 2)
+    """Derivative of the penalty in the third of three norms (1, 1, a): 2 a / A^2 at the optimal mask (envelope)."""
+    logits = logits_with_decay(np.array([1.0, 1.0, a]), logit_decay)
+    return 2 * a / float(so.solvers.masks.SoftmaxMask().values(logits)[2]) ** 2
 
 
 def _fixed_logit_decay() -> tuple[Evidence, ...]:
@@ -214,7 +215,7 @@ def curves(seed: int) -> dict[str, Columns]:
     softmax = so.solvers.masks.SoftmaxMask().equivalent(1.0, groups)
     lambert, lasso = so.GroupExpMask(1.0, groups, weights="none"), so.GroupLasso(1.0, groups, weights="none")
     radii = [[_radius(penalty, p) for p in points] for penalty in (softmax, lambert, lasso)]
-    a = np.geomspace(1e-3, 1, 9)
+    a = np.geomspace(1e-3, 1, 10)
     slopes = {f"decay_{decay:g}": [penalty_slope(x, decay) for x in a] for decay in (0.0, 1e-3, 0.1)}
     names = ("softmax", "exp_mask", "group_lasso")
     return {"levels": {"angle": angle} | dict(zip(names, radii, strict=True)), "slopes": {"a": a} | slopes}
