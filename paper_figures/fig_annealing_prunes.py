@@ -37,7 +37,7 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     for loss, dashes, label in ((4.5, ":", "wrong entry"), (0.5, "--", "right entry")):
         right.axhline(loss, color=BLACK, linewidth=0.8, linestyle=dashes, label=label)
     right.set(xscale="log", xlabel="steps of annealing", ylabel="loss", title="(c) trained scores")
-    right.legend(loc="center right", bbox_to_anchor=(1.0, 0.75))
+    right.legend(loc="center left")
     for axes in panels:
         light_grid(axes)
     return figure

@@ -9,7 +9,7 @@ from .style import BLACK, BLUE, GREEN, VERMILLION, WIDTH, light_grid
 
 NAME = "smart_global_optimum"
 TITLE = "Global optimality of SMART with weight decay"
-CURVES = {"active": 4, "slice": 20}
+CURVES = {"active": 2, "slice": 20}
 
 
 def caption(recorded: Recorded) -> str:

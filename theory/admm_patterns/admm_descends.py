@@ -291,15 +291,15 @@ def _moves() -> Columns:
 
 def _settled(seed: int) -> Columns:
     """Every column of W is a problem of its own: H as above, random b and starts, one of two entries."""
-    rng, count, sweeps = np.random.default_rng(seed), 200, 150
+    rng, count, sweeps = np.random.default_rng(seed), 200, 100
     X = np.linalg.cholesky(np.array(COUPLED, float)).T * np.sqrt(2)
     Y = 2 * np.linalg.solve(X.T, rng.standard_normal((2, count)))
     problem = so.Problem(X, so.MultiResponse(Y), so.sets.NM(1, 2, axis=0))
-    ratios, start = np.linspace(0.5, 1.25, 16), rng.standard_normal((2, count))
+    ratios, start = np.linspace(0.5, 1.2, 8), rng.standard_normal((2, count))
     shares: dict[str, list[float]] = {"z": [], "x": []}
     for ratio, order in itertools.product(ratios, shares):
         solver = so.solvers.ADMM(rho=19 * float(ratio), z_first=order == "z")
-        states = Run(problem, solver, start, sweeps, 0.0).states[-30:]
+        states = Run(problem, solver, start, sweeps, 0.0).states[-20:]
         changed = np.any([(s.w != 0) != (t.w != 0) for s, t in itertools.pairwise(states)], axis=(0, 1))
         shares[order].append(float(np.mean(~changed)))
     return {"ratio": ratios, "order_z": shares["z"], "order_x": shares["x"]}

@@ -236,7 +236,7 @@ COUNTEREXAMPLES = (
 TARGET = np.array([1.0, 3.0])
 
 
-def descended(tau: float, iterations: int = 200) -> so.solvers.mask_descent.MaskState:
+def descended(tau: float, iterations: int = 120) -> so.solvers.mask_descent.MaskState:
     """Descent at a fixed temperature on |u - (1, 3)|^2 / 2 with k = 1, next to no decay, from (1, -1) / 2."""
     problem = so.Problem.quadratic(np.eye(2), TARGET, so.SmartDecay(1e-14, so.Groups.uniform(2, 1), 1))
     solver = so.solvers.MaskDescent(so.solvers.masks.SmartMask(1, tau))
@@ -273,7 +273,7 @@ def curves(seed: int) -> dict[str, Columns]:
     """infimum: loss reached at fixed temperatures, and with hard masks.  decayed: least |v|^2 + decay of scores for the
     point (1, 0.5) over the temperature, for several decays of the scores.  Nothing is random.
     """
-    taus = np.geomspace(0.1, 10, 13)
+    taus = np.geomspace(0.1, 10, 9)
     reached = [float(np.sum((descended(float(tau)).w - TARGET) ** 2)) / 2 for tau in taus]
     f = 1 / (1 + np.exp(-np.linspace(-12, 12, 4001)))
     logit = np.log(f) - np.log1p(-f)
