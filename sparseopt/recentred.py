@@ -1,4 +1,4 @@
-"""Columns far from 0: with an intercept, a constant can be taken off a column, and no digit need be lost in that."""
+"""Columns far from 0: with an intercept, or in Cox' model, a constant can be taken off without loss of a digit."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from ._native.mapped import memory_mapped
+from .datafits import Cox
 from .problem import Problem
 
 FAR = 1000.0
@@ -23,8 +24,8 @@ BLOCK = 256
 def recentred(problem: Problem) -> tuple[Problem, np.ndarray]:
     """The same problem with the first entry taken off every column far from 0, and what was taken off [p].
 
-    Kept with the problem.  The problem itself and zeros where there is no intercept, no such column, or where X is
-    sparse or in a file.  All entries of such a column are within a factor of 2 of the first one, so that the
+    Kept with the problem.  The problem itself and zeros where a constant in z matters, without such a column, or where
+    X is sparse or in a file.  All entries of such a column are within a factor of 2 of the first one, so that the
     differences are exact (Sterbenz' lemma): objective, gap and solutions are the same, while X w, and products with X,
     lose no digits to the constant.
     """
@@ -48,11 +49,16 @@ def _far_columns(problem: Problem) -> np.ndarray:
     """Indices of the columns far from 0; none where they cannot be moved."""
     X = problem.X
     none = np.empty(0, dtype=np.int64)
-    if sparse.issparse(X) or memory_mapped(X) or not getattr(problem.datafit, "fit_intercept", False):
+    if sparse.issparse(X) or memory_mapped(X) or not _ignores_constants(problem.datafit):
         return none
     candidates = np.flatnonzero(_is_far(X[:SAMPLED]))
     blocks = np.split(candidates, np.arange(BLOCK, len(candidates), BLOCK))
     return np.concatenate([block[_is_far(X[:, block])] for block in blocks]) if len(candidates) else none
+
+
+def _ignores_constants(datafit: Any) -> bool:
+    """Whether adding a constant to z changes nothing."""
+    return bool(getattr(datafit, "fit_intercept", False)) or isinstance(datafit, Cox)
 
 
 def _is_far(columns: np.ndarray) -> np.ndarray:

@@ -303,14 +303,14 @@ class _Monitor:
                 "the starting point gives a NaN or infinite objective: rescale the data, or choose another w0"
             )
         _, state, row = self.best
-        latent = np.array(state.w)
+        latent, datafit = np.array(state.w), self.problem.datafit
         seen = [row + extra for row, extra in zip(self.rows, self.extras, strict=True)]
         columns = [np.array(column) for column in zip(*seen, strict=True)]
         if self.caution is not None and status is not Status.NONFINITE:
             status = Status.UNSTABLE
         return Result(
             w=self.problem.collapse(latent),
-            intercept=self.problem.datafit.intercept(state.z) - (shift @ latent if shift.any() else 0.0),
+            intercept=datafit.intercept(state.z) - (shift @ latent if datafit.fit_intercept else 0.0),
             status=status,
             objective=row[1],
             gap=float(row[2]),

@@ -9,8 +9,14 @@ from scipy import sparse
 
 from .datafits import Datafit
 
-STEPS = 200
-"""Steps allowed.  Least squares and quadratics need two (the second removes rounding), other losses a few."""
+NEWTON_STEPS = 60
+"""Steps allowed.  Least squares and quadratics need two (the second removes rounding), other losses a few.
+
+Where a loss is not attained, its gradient falls by a factor e in each step, to rounding errors in 40.
+"""
+
+LINEAR_STEPS = 200
+"""Steps allowed where each costs little and the error falls by a constant factor."""
 
 COUPLED_LIMIT = 400
 """Unpenalised coefficients (times outputs) up to which coupled outputs are fitted by Newton's method."""
@@ -38,37 +44,56 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
     prevent.
     """
     rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
-    start = np.abs(datafit.gradient(np.zeros_like(z))).max()
-    for _ in range(STEPS):
+    start, helpful = np.abs(datafit.gradient(np.zeros_like(z))).max(), True
+    for _ in range(NEWTON_STEPS if _by_newton(datafit, columns, z) else LINEAR_STEPS):
         gradient = datafit.gradient(z)
         slope = columns.T @ gradient
         # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
         if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
-        move = columns @ _newton(datafit, columns, z, slope)
-        z = z - _shortened(datafit, z, move) * move
+        if helpful:
+            move = columns @ _newton(datafit, columns, z, slope)
+            fraction = _shortened(datafit, z, move)
+            helpful = fraction > 0
+        if not helpful:  # the Hessian is all rounding errors
+            if not np.isfinite(datafit.smoothness_bound):
+                break
+            move, fraction = columns @ _by_bound(datafit, columns, slope), 1.0
+        z = z - fraction * move
     return z, False
 
 
 def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """(A' H A)^+ slope, slope [k] or [k, T], with H the Hessian at z, or the curvature bound where that is too much."""
-    coupled = z.ndim == 2 and not hasattr(datafit, "hessian_weights")
-    if not coupled or slope.size > COUPLED_LIMIT:
+    if not (_coupled(datafit, z) and _by_newton(datafit, columns, z)):
         if z.ndim == 2:
-            bent = datafit.curvature(columns)
-        else:
-            bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
+            return _by_bound(datafit, columns, slope)
+        bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
         return np.linalg.pinv(columns.T @ bent, hermitian=True) @ slope
-    units = np.eye(slope.size).reshape(-1, *slope.shape)
-    system = np.stack([(columns.T @ datafit.hessian(z, columns @ unit)).ravel() for unit in units], axis=1)
+    system = datafit.hessian_of_columns(columns, z)  # type: ignore[attr-defined]
     system = (system + system.T) / 2
     return (np.linalg.pinv(system, rcond=RANK, hermitian=True) @ slope.ravel()).reshape(slope.shape)
 
 
+def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """(A' C A)^+ slope, C the curvature bound."""
+    return np.linalg.pinv(columns.T @ datafit.curvature(columns), hermitian=True) @ slope
+
+
+def _coupled(datafit: Datafit, z: np.ndarray) -> bool:
+    """Whether the Hessian couples the outputs."""
+    return z.ndim == 2 and not hasattr(datafit, "hessian_weights")
+
+
+def _by_newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> bool:
+    """Whether the steps are those of Newton's method."""
+    return not _coupled(datafit, z) or columns.shape[1] * z.shape[1] <= COUPLED_LIMIT
+
+
 def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray) -> float:
-    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding)."""
+    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding); 0 where there is none."""
     value, fraction = datafit.value(z), 1.0
     limit = value + 4 * np.finfo(float).eps * abs(value)
     while fraction > 1e-9 and not datafit.value(z - fraction * move) <= limit:
         fraction /= 2
-    return fraction
+    return fraction if fraction > 1e-9 else 0.0

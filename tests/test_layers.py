@@ -26,7 +26,7 @@ ALLOWED = {
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
     "unpenalised": BASE | FORMULAS,
     "problem": BASE | FORMULAS | {"unpenalised"},
-    "recentred": BASE | {"problem"},
+    "recentred": BASE | {"datafits", "problem"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},
     **{part: PROBLEM | SOLVERS for part in PATHS},
     "datasets": BASE,

@@ -109,6 +109,26 @@ class Multinomial:
         shift = np.linalg.lstsq(block, Hd.sum(axis=0), rcond=None)[0]
         return Hd - weighted * (shift - P @ shift[:, None])
 
+    def hessian_of_columns(self, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Hessian at z [n, K] in the coefficients [k, K] of these columns [n, k], as a matrix [k * K, k * K].
+
+        Grams of the columns weighted by share (diag(P) - P P'); with an intercept that of the loss minimised over b.
+        """
+        P = np.exp(self.log_probabilities(z))
+        count, classes = columns.shape[1], P.shape[1]
+        total = np.empty((count, classes, count, classes))
+        moments, block = np.empty((count, classes, classes)), np.empty((classes, classes))
+        for k in range(classes):
+            for m in range(classes):
+                h = self.share * P[:, k] * ((k == m) - P[:, m])
+                total[:, k, :, m] = columns.T @ (h[:, None] * columns)
+                moments[:, k, m], block[k, m] = h @ columns, h.sum()
+        matrix = total.reshape(count * classes, count * classes)
+        if self.fit_intercept:
+            against = moments.reshape(count * classes, classes)
+            matrix = matrix - against @ np.linalg.pinv(block, hermitian=True) @ against.T
+        return matrix
+
     def conjugate(self, u: np.ndarray) -> float:
         """sup over z of <u, z> - value(z) for u [n, K]; inf outside the domain."""
         scale = np.abs(u).sum()

@@ -110,27 +110,9 @@ def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.nda
         centre = np.outer(moments, moments) / (h.sum() or 1.0) if datafit.fit_intercept else 0.0
         return columns.T @ (h[:, None] * columns) - centre
     if isinstance(datafit, Multinomial):
-        return _hessian_of_classes(datafit, columns, z)
+        return datafit.hessian_of_columns(columns, z)
     total = np.array([columns.T @ datafit.hessian(z, column) for column in columns.T])
     return (total + total.T) / 2
-
-
-def _hessian_of_classes(datafit: Multinomial, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The same for the multinomial loss: Grams of the columns weighted by share (diag(P) - P P'), [k * K, k * K]."""
-    P = np.exp(datafit.log_probabilities(z))
-    count, classes = columns.shape[1], P.shape[1]
-    total = np.empty((count, classes, count, classes))
-    moments, block = np.empty((count, classes, classes)), np.empty((classes, classes))
-    for k in range(classes):
-        for m in range(classes):
-            h = datafit.share * P[:, k] * ((k == m) - P[:, m])
-            total[:, k, :, m] = columns.T @ (h[:, None] * columns)
-            moments[:, k, m], block[k, m] = h @ columns, h.sum()
-    matrix = total.reshape(count * classes, count * classes)
-    if datafit.fit_intercept:
-        against = moments.reshape(count * classes, classes)
-        matrix = matrix - against @ np.linalg.pinv(block, hermitian=True) @ against.T
-    return matrix
 
 
 def _groups(run: GroupDescent, rows: np.ndarray) -> np.ndarray:

@@ -69,3 +69,14 @@ def test_states_and_callbacks_show_the_columns_as_given():
     for state in [*seen, next(so.iterate(made, w0=result.w))]:
         np.testing.assert_allclose(state.z, made.X @ state.w, rtol=1e-12)
     assert result.intercept == pytest.approx(made.datafit.intercept(made.X @ result.w), rel=1e-9)
+
+
+@pytest.mark.parametrize("solver", [None, so.solvers.FISTA()])
+def test_the_model_of_cox_has_no_constant_either(solver):
+    X, time = np.round(np.random.default_rng(0).standard_normal((30, 6)) * 2**16) / 2**16, np.arange(30) % 9
+    penalty = so.GroupLasso(0.02, so.Groups.uniform(2, 3))
+    plain, moved = (so.Problem(X + mean, so.Cox(time, X[:, 0] > -1), penalty) for mean in (0.0, 2.0**30))
+    expected, found = so.solve(plain, tol=1e-9), so.solve(moved, solver, tol=1e-9)
+    np.testing.assert_allclose(found.w, expected.w, atol=1e-4)
+    assert found.intercept == 0
+    assert so.certify.duality_gap(moved, found.w, tol=1e-8).proved

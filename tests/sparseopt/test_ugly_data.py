@@ -10,6 +10,7 @@ from glm import LOSSES, WITH_INTERCEPT, datafit
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.unpenalised import refit
 
 LIMIT = 5.0
 """Seconds for one solve of these tiny problems: a status comes back by then whatever happens."""
@@ -157,6 +158,17 @@ def test_separable_classes_do_not_stall():
     X = design(40, 6)
     problem = lasso(X, so.Multinomial(np.digitize(X[:, 0], [-0.7, 0.7]), intercept=True), ratio=1e-5)
     assert so.solve(problem, tol=TOL, max_iter=4).gap <= TOL
+
+
+def test_a_fit_of_unpenalised_columns_does_not_raise_the_loss():
+    """With such offsets the probabilities are 0 and 1, and their Hessian is all rounding errors."""
+    rng = np.random.default_rng(0)
+    for seed in range(5):
+        offset = 1000 * rng.standard_normal((3, 3))
+        fit = so.Multinomial(np.arange(3), offset=offset, intercept=True)
+        columns = np.sign(design(3, 2, seed))
+        z, _ = refit(fit, columns, np.zeros((3, 3)))
+        assert fit.value(z) <= fit.value(np.zeros((3, 3)))
 
 
 @EVERY
