@@ -4,53 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
+from sparseopt.certify.rational import Rational as Interval
+
 BITS = 160
-"""Ends that come from sqrt and exp are rounded outwards to multiples of 2^-BITS."""
-
-
-@dataclass(frozen=True)
-class Interval:
-    """All real numbers between low and high: Fractions, or the floats -inf and inf."""
-
-    low: Fraction | float
-    high: Fraction | float
-
-    @classmethod
-    def point(cls, value: Fraction | int) -> Interval:
-        """The single number `value`."""
-        return cls(Fraction(value), Fraction(value))
-
-    @property
-    def width(self) -> Fraction | float:
-        """high - low, 0 for [inf, inf]."""
-        return Fraction(0) if self.low == self.high else self.high - self.low
-
-    def __add__(self, other: Interval) -> Interval:
-        return Interval(self.low + other.low, self.high + other.high)
-
-    def __sub__(self, other: Interval) -> Interval:
-        return Interval(self.low - other.high, self.high - other.low)
-
-    def times(self, factor: Fraction) -> Interval:
-        """Product with a positive number."""
-        return Interval(factor * self.low, factor * self.high)
-
-    def map(self, function: Callable[[Fraction], Interval]) -> Interval:
-        """Image under an increasing function that is enclosed at every point; inf stays inf."""
-        low, high = (Interval(end, end) if end == math.inf else function(end) for end in (self.low, self.high))
-        return Interval(low.low, high.high)
+"""Ends that come from exp are rounded outwards to multiples of 2^-BITS."""
 
 
 def sqrt(x: Fraction) -> Interval:
     """Square root of x >= 0, exact where it is rational."""
-    root = Fraction(math.isqrt(x.numerator), math.isqrt(x.denominator))
-    if root * root == x:
-        return Interval.point(root)
-    scaled = math.isqrt((x.numerator << (2 * BITS)) // x.denominator)
-    return Interval(Fraction(scaled, 1 << BITS), Fraction(scaled + 1, 1 << BITS))
+    return Interval.point(x).sqrt()
 
 
 def exp(x: Fraction) -> Interval:

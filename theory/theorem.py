@@ -120,6 +120,11 @@ class Attack:
     below: int
     evidence: Evidence
 
+    @classmethod
+    def of(cls, found: Sequence[Evidence]) -> Attack:
+        """Of the evidence at each point that was tried."""
+        return cls(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+
 
 @dataclass(frozen=True)
 class Theorem:

@@ -296,7 +296,7 @@ class RationalArithmetic(ObjectArithmetic):
     """Fractions; square roots are enclosed between two."""
 
     def __init__(self) -> None:
-        super().__init__(Rational.of, Rational.floor, Rational.ceil)
+        super().__init__(Rational.point, Rational.floor, Rational.ceil)
         self._sqrt = np.frompyfunc(Rational.sqrt, 1, 1)
 
     @contextmanager

@@ -234,15 +234,15 @@ def test_entropy_of_intervals():
 
 
 def test_rationals_enclose_roots_and_stay_exact_otherwise():
-    third = Rational.of(1) / Rational.of(3)
+    third = Rational.point(1) / Rational.point(3)
     assert third.exact
-    assert (third * 3 - 1).lo == 0
-    root = Rational.of(2).sqrt()
-    assert root.lo**2 < 2 < root.hi**2
-    assert root.hi - root.lo < Fraction(1, 2**190)
-    assert Rational.of(0.1).floor() == Rational.of(0.1).ceil() == 0.1
+    assert (third * 3 - 1).low == 0
+    root = Rational.point(2).sqrt()
+    assert root.low**2 < 2 < root.high**2
+    assert root.high - root.low < Fraction(1, 2**190)
+    assert Rational.point(0.1).floor() == Rational.point(0.1).ceil() == 0.1
     assert third.floor() < third.ceil()
-    assert Rational.of(-3).limited(0.0, np.inf).lo == 0
+    assert Rational.point(-3).limited(0.0, np.inf).low == 0
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -254,6 +254,6 @@ def test_linear_systems_are_enclosed(seed):
     found = floats.solve(Interval.of(G), Interval.of(b))
     true = exact.solve(exact.number(G), exact.number(b))
     for k in range(4):
-        assert Fraction(float(found.lo[k, 0])) <= true[k, 0].lo <= Fraction(float(found.hi[k, 0]))
+        assert Fraction(float(found.lo[k, 0])) <= true[k, 0].low <= Fraction(float(found.hi[k, 0]))
     with pytest.raises(arithmetic.Undecided, match="independent"):
         floats.solve(Interval.of(np.ones((2, 2))), Interval.of(np.ones((2, 1))))

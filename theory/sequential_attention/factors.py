@@ -60,7 +60,7 @@ class Factors:
         """The cheapest of some masks against the penalty."""
         tolerance = RELATIVE * self.value
         found = [Evidence("no factors cost less than the penalty", self.value, self.cost(m), tolerance) for m in masks]
-        return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+        return Attack.of(found)
 
 
 def random_coefficients(rng: np.random.Generator, groups: so.Groups, decades: float) -> np.ndarray:

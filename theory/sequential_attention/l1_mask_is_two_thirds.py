@@ -60,7 +60,7 @@ def attack(instance: Factors | ExactFactors) -> Attack:
     if isinstance(instance, Factors):
         return instance.attack()
     found = instance.evidence()[1:]
-    return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+    return Attack.of(found)
 
 
 HYPOTHESES = (

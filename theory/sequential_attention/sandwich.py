@@ -122,9 +122,7 @@ class Sandwich:
 
     def attack(self, descents: int = 5) -> Attack:
         """Competitors at all scales around b* and 0, one-group points, and local descent from `descents` starts."""
-        evidence = [self.margin(u) for u in self.competitors(descents)]
-        below = sum(not e.passed for e in evidence)
-        return Attack(len(evidence), below, min(evidence, key=lambda e: e.order))
+        return Attack.of([self.margin(u) for u in self.competitors(descents)])
 
     def competitors(self, descents: int) -> Iterator[np.ndarray]:
         """Points [p] to compare with b*."""

@@ -100,7 +100,7 @@ def attack(instance: Factors | ExactSoftmax) -> Attack:
         scales = 10 ** rng.uniform(-4, 0.3, 20)
         return instance.worst([logits + scale * rng.standard_normal(len(logits)) for scale in scales])
     found = instance.evidence()[1:]
-    return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+    return Attack.of(found)
 
 
 HYPOTHESES = (

@@ -185,7 +185,7 @@ def attack(instance: Decay | ExactDecay) -> Attack:
         at = float(instance.w @ u) - instance.value(u)
         size = instance.value(u) + float(np.abs(instance.w) @ np.abs(u))
         found.append(Evidence("<w, u> - Omega_k(u) <= conjugate", at, conjugate, instance.rounding(size)))
-    return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+    return Attack.of(found)
 
 
 def _fixed_midpoint() -> tuple[Evidence, ...]:

@@ -165,7 +165,7 @@ def attack(instance: Sandwich | ExactCase) -> Attack:
     """Points around w, and the minimisers on other supports: F(u) - F(w) >= mu/2 |u - w|^2."""
     if isinstance(instance, ExactCase):
         found = list(_exact(instance))
-        return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+        return Attack.of(found)
     rng, w, loss, found = np.random.default_rng(len(instance.w)), instance.w, instance.loss, []
     size = float(np.abs(w).max()) or 1.0
     points = [w + size * s * rng.standard_normal(len(w)) for s in 10.0 ** rng.uniform(-3, 0.5, COMPETITORS)]
@@ -179,7 +179,7 @@ def attack(instance: Sandwich | ExactCase) -> Attack:
         limit = instance.problem.objective(u) - here
         bound = loss.mu / 2 * max(float(np.linalg.norm(u - w)) - instance.certificate.distance, 0.0) ** 2
         found.append(Evidence("mu/2 |u - w|^2 <= F(u) - F(w)", bound, limit, instance.rounding(u)))
-    return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+    return Attack.of(found)
 
 
 def draw(rng: np.random.Generator) -> Sandwich | ExactCase:

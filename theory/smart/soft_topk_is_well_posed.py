@@ -107,7 +107,7 @@ def attack(instance: SoftMask | ExactMask) -> Attack:
         y = so.sets.CappedSimplex(instance.k).project(f + scale * rng.standard_normal(instance.n))
         lhs = float(x @ y) + tau * entropy(y) + 2 * tau * float((y - f) @ (y - f))
         found.append(Evidence("f maximises <x, y> + tau H(y), strongly", lhs, value, tolerance))
-    return Attack(len(found), sum(not e.passed for e in found), min(found, key=lambda e: e.order))
+    return Attack.of(found)
 
 
 def entropy(f: np.ndarray) -> float:
