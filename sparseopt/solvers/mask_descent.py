@@ -88,15 +88,15 @@ class MaskDescent:
         z = problem.X @ mask.weights(groups, state.v, state.m)
         dv, dm = _gradient(problem, mask, lam, state.v, state.m, z)
         smooth = _smooth(problem, mask, lam, state.v, state.m, z)
-        step = state.step_size if self.step_size is not None else GROW * state.step_size
-        for _ in range(MAX_HALVINGS if self.step_size is None else 1):
+        step = GROW * state.step_size if self.step_size is None else float(self.step_size)
+        for _ in range(MAX_HALVINGS):
             v, m = state.v - step * dv, mask.prox(state.m - step * dm, step * lam)
             z_new = problem.X @ mask.weights(groups, v, m)
             moves = float(np.sum((v - state.v) ** 2) + np.sum((m - state.m) ** 2))
             slope = float(np.vdot(dv, v - state.v) + dm @ (m - state.m))
             allowance = 4 * np.finfo(float).eps * abs(smooth)
             limit = smooth + slope + (1 - ARMIJO) * moves / step + allowance
-            if _smooth(problem, mask, lam, v, m, z_new) <= limit:
+            if self.step_size is not None or _smooth(problem, mask, lam, v, m, z_new) <= limit:
                 break
             step /= 2
         return _state(problem, v, m, self.mask.at(later), lam, step, later, state.passes + 3)

@@ -182,6 +182,22 @@ def test_the_temperature_does_not_change_the_regulariser():
         assert float(np.sum(a**2 / again**2)) == pytest.approx(problem_value, rel=1e-12)
 
 
+def test_a_given_step_is_kept_where_the_objective_rises():
+    """Plain gradient descent on the soft top-k, step by step."""
+    target, tau, step = np.array([1.0, 3.0]), 0.3, 0.5
+    problem = so.Problem.quadratic(np.eye(2), target, so.SmartDecay(1e-14, so.Groups.uniform(2, 1), 1))
+    states = so.iterate(problem, MaskDescent(SmartMask(1, tau), step_size=step), np.array([0.5, -0.5]))
+    v, m, operator, values = np.array([1.0, -1.0]), np.array([0.5, 0.5]), so.SoftTopK(1, tau), []
+    for state in itertools.islice(states, 30):
+        f = operator(m)
+        np.testing.assert_allclose(state.w, f * v, rtol=0, atol=1e-8)
+        assert state.step_size == step
+        values.append(state.factored)
+        slope = f * v - target
+        v, m = v - step * f * slope, m - step * operator.vjp(slope * v)
+    assert np.diff(values).max() > 0
+
+
 def test_annealing_ends_on_k_groups_at_their_restricted_minimum():
     """B6: with a gap of the scores the others die out, and the rest is ridge regression on k groups."""
     mask = SmartMask(2, ExponentialTemperature(1.0, 1e-3, 700))
