@@ -1,0 +1,276 @@
+"""The torch operators on a 4096 x 4096 float32 matrix in 32 x 32 blocks, one thread, against eager and compiled torch.
+
+    python -m experiments.benchmarks.operators [--rounds 12] [--no-compile]
+
+Processor time, contestants alternating in one run, minimum of each.  Bars: block prox, scores and mask, the ADMM
+triple with its projection and soft top-k at least 3 times faster than the best eager version; the others not slower
+than eager.
+All as multiples of `W.mul_(1.0)`.  Appends the raw timings of every round to out/bench/operators.jsonl.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sparseopt
+from sparseopt import kernels
+from sparseopt._native import build_info
+from sparseopt.penalties import Linear
+
+from .block_prox import bar, revision
+
+OUT = Path("out/bench/operators.jsonl")
+FUSED = ("prox", "scores and mask", "admm triple", "soft top-k")
+"""Operators with the bar of 3; for the others it is 1."""
+Calls = dict[str, dict[str, Callable[[], Any]]]
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is timed.  kept: share of the blocks that are kept."""
+
+    size: int = 4096
+    block: int = 32
+    kept: float = 0.1
+    rounds: int = 12
+    seed: int = 0
+
+
+class Contest:
+    """Matrices and the ways to treat them: ours, eager torch, and functions that torch.compile may fuse."""
+
+    def __init__(self, config: Config) -> None:
+        import torch
+
+        self.torch, n, b = torch, config.size, config.block
+        rng = torch.Generator().manual_seed(config.seed)
+        self.w, self.g, self.u = (torch.randn(n, n, generator=rng) for _ in range(3))
+        self.z, self.out = torch.zeros(n, n), torch.empty(n, n)
+        self.tiles, self.cut, self.k = (n // b, b, n // b, b), (b, b), int(config.kept * (n // b) ** 2)
+        self.scale = torch.rand(n // b, n // b, 1, generator=rng) + 0.5
+        self.mask = torch.rand(n // b, n // b, 1, generator=rng) < config.kept
+
+    def tiled(self, x: Any) -> Any:
+        """x as [R / b, b, C / b, b]."""
+        return x.view(self.tiles)
+
+    def spread(self, values: Any) -> Any:
+        """Values of the blocks against `tiled`."""
+        return values.view(self.tiles[0], 1, self.tiles[2], 1)
+
+    def top(self, scores: Any) -> Any:
+        """Mask of the k largest scores, float, by torch."""
+        mask = self.torch.zeros(scores.numel())
+        mask[scores.flatten().topk(self.k, sorted=False).indices] = 1.0
+        return self.spread(mask)
+
+    def calls(self) -> Calls:
+        """Operator -> contestant -> call."""
+        t, w, g, u, z, out, cut = self.torch, self.w, self.g, self.u, self.z, self.out, self.cut
+        choose = sparseopt.sets.selection.largest
+
+        def kept(scores: Any) -> Any:
+            array = scores.flatten().numpy().astype(np.float64)
+            return t.from_numpy(choose(array, self.k, 0.0, lambda chosen: array[chosen])).view(self.scale.shape)
+
+        def eager_prox() -> None:
+            norms = t.linalg.vector_norm(self.tiled(w), dim=(1, 3), keepdim=True)
+            self.tiled(w).mul_((1 - 1e-6 / norms).clamp_min_(0))
+
+        def eager_scores() -> None:
+            self.tiled(w).mul_(self.top(self.tiled(t.mul(w, g, out=out)).sum((1, 3)).abs_()))
+
+        def eager_triple() -> None:
+            t.add(w, u, out=out)
+            mask = self.top(t.linalg.vector_norm(self.tiled(out), dim=(1, 3)))
+            t.mul(self.tiled(out), mask, out=self.tiled(z))
+            t.sub(out, z, out=u)
+
+        def eager_backward() -> None:
+            t.mul(w, g, out=out)
+            self.tiled(out).sum((1, 3))
+            self.tiled(g).mul_(self.spread(self.scale))
+
+        def soft(call: Callable[[Any], Any]) -> None:
+            x = w.flatten().requires_grad_()
+            call(x).backward(g.flatten())
+
+        rest = (~self.mask).float()
+        return {
+            "prox": {"ours": lambda: kernels.block_prox_(w, Linear(), 1e-6, cut), "eager": eager_prox},
+            "scores and mask": {
+                "ours": lambda: kernels.mask_blocks_(w, kept(kernels.block_dots(w, g, cut).abs()), cut),
+                "eager": eager_scores,
+            },
+            "admm triple": {
+                "ours": lambda: kernels.admm_update_(w, z, u, kept(kernels.sum_norms(w, u, cut)), cut),
+                "eager": eager_triple,
+            },
+            "soft top-k": {
+                "ours": lambda: soft(lambda x: kernels.soft_topk(x, x.numel() // 10, 0.1)),
+                "eager": lambda: soft(self.bisection),
+            },
+            "norms": {
+                "ours": lambda: kernels.block_norms(g, cut),
+                "eager": lambda: t.linalg.vector_norm(self.tiled(g), dim=(1, 3)),
+            },
+            "expand-multiply": {
+                "ours": lambda: kernels.scale_blocks_into_(out, w, self.scale, cut),
+                "eager": lambda: t.mul(self.tiled(w), self.spread(self.scale), out=self.tiled(out)),
+            },
+            "its backward": {
+                "ours": lambda: kernels.scale_blocks_vjp_(g, w, self.scale, cut),
+                "eager": eager_backward,
+            },
+            "mask": {
+                "ours": lambda: kernels.mask_blocks_(w, self.mask, cut),
+                "eager": lambda: self.tiled(w).mul_(self.spread(self.mask.float())),
+            },
+            "SR-STE decay": {
+                "ours": lambda: kernels.sparse_decay_(g, w, self.mask, 1e-6, cut),
+                "eager": lambda: self.tiled(g).addcmul_(self.tiled(w), self.spread(rest), value=1e-6),
+            },
+            "ADMM gradient": {
+                "ours": lambda: kernels.augment_(g, w, z, u, 1e-6),
+                "eager": lambda: g.add_(w, alpha=1e-6).sub_(z, alpha=1e-6).add_(u, alpha=1e-6),
+            },
+            "N:M": {"ours": lambda: kernels.project_nm_(w, 2, 4), "eager": self.eager_nm},
+        }
+
+    def bisection(self, x: Any) -> Any:
+        """sigmoid(x / 0.1 + t) with t by 30 bisections, with its derivative by implicit differentiation."""
+        t = self.torch
+        with t.no_grad():
+            low, high, k = -100.0, 100.0, x.numel() // 10
+            s = x / 0.1
+            for _ in range(30):
+                middle = (low + high) / 2
+                low, high = (low, middle) if float(t.sigmoid(s + middle).sum()) > k else (middle, high)
+            f = t.sigmoid(s + high)
+            v = f * (1 - f)
+        return f + (v * (x - x.detach() - (v * (x - x.detach())).sum() / v.sum())) / 0.1
+
+    def eager_nm(self) -> None:
+        """2:4 by topk of groups."""
+        groups = self.w.view(-1, 4)
+        indices = groups.abs().topk(2, dim=1, sorted=False).indices
+        groups.mul_(self.torch.zeros_like(groups).scatter_(1, indices, 1.0))
+
+    def compiled(self) -> Calls:
+        """What torch.compile makes of the eager versions without a selection, in place as they are."""
+        t, w, g, u, z, out = self.torch, self.w, self.g, self.u, self.z, self.out
+        rest, scale = (~self.mask).float(), self.scale
+
+        @t.compile
+        def prox() -> None:
+            norms = t.linalg.vector_norm(self.tiled(w), dim=(1, 3), keepdim=True)
+            self.tiled(w).mul_((1 - 1e-6 / norms).clamp_min(0))
+
+        @t.compile
+        def decay() -> None:
+            self.tiled(g).addcmul_(self.tiled(w), self.spread(rest), value=1e-6)
+
+        @t.compile
+        def gradient() -> None:
+            g.add_(1e-6 * (w - z + u))
+
+        @t.compile
+        def expand() -> None:
+            self.tiled(out).copy_(self.tiled(w) * self.spread(scale))
+
+        return {
+            "prox": {"compiled": prox},
+            "SR-STE decay": {"compiled": decay},
+            "ADMM gradient": {"compiled": gradient},
+            "expand-multiply": {"compiled": expand},
+        }
+
+
+def run(config: Config, with_compile: bool) -> dict[str, list[float]]:
+    """CPU seconds of every round, by "operator: contestant"."""
+    import torch
+
+    torch.set_num_threads(1)
+    contest = Contest(config)
+    source, calls = contest.w.clone(), contest.calls()
+    for name, more in contest.compiled().items() if with_compile else ():
+        calls[name] |= more
+    flat = {f"{name}: {who}": call for name, group in calls.items() for who, call in group.items()}
+    flat = {"mul_(1.0)": lambda: contest.w.mul_(1.0)} | flat
+    timings: dict[str, list[float]] = {name: [] for name in flat}
+    for i in range(config.rounds + 1):
+        for name, call in flat.items():
+            if "soft top-k: eager" in name and i > 2:
+                continue
+            contest.w.copy_(source)
+            start = time.process_time()
+            call()
+            if i:  # the first round warms up
+                timings[name].append(time.process_time() - start)
+    return timings
+
+
+def report(config: Config, timings: dict[str, list[float]]) -> None:
+    """Print the table and the bars."""
+    best = {name: min(seconds) for name, seconds in timings.items()}
+    base = best.pop("mul_(1.0)")
+    print(f"operators, {config.size} x {config.size} float32, blocks of {config.block}, one thread,")
+    print(f"minimum of {config.rounds} alternating rounds, {build_info()['isa']}; mul_(1.0) {1e3 * base:.2f} ms")
+    for name in dict.fromkeys(key.rpartition(": ")[0] for key in best):
+        ours, eager, compiled = (best.get(f"{name}: {who}") for who in ("ours", "eager", "compiled"))
+        print(f"  {name}: {ours / base:.2f} mul_, eager {eager / base:.2f} mul_", end="")
+        print(f", compiled {compiled / base:.2f} mul_" if compiled else "")
+        least = 3.0 if name in FUSED else 1.0
+        bar(f"{name}: eager / ours", eager / ours, f"at least {least}", eager >= least * ours)
+        if compiled:
+            bar(f"{name}: ours / compiled", ours / compiled, "at most 1.1", ours <= 1.1 * compiled)
+
+
+def record(config: Config, timings: dict[str, list[float]]) -> None:
+    """Append one row per contestant, with all its rounds."""
+    import torch
+
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    common = {
+        "study": "operators",
+        "config": asdict(config),
+        "revision": revision(),
+        "versions": {"sparseopt": sparseopt.__version__, "torch": torch.__version__, "numpy": np.__version__},
+        "device": platform.processor() or platform.machine(),
+        "isa": build_info()["isa"],
+    }
+    with OUT.open("a") as file:
+        for name, seconds in timings.items():
+            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
+
+
+def main() -> None:
+    """Run, print, record."""
+    parser = argparse.ArgumentParser(description="torch operators against eager and compiled torch")
+    parser.add_argument("--rounds", type=int, default=Config.rounds)
+    parser.add_argument("--no-compile", action="store_true")
+    given = parser.parse_args()
+    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
+        os.execve(
+            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {"OMP_NUM_THREADS": "1"}
+        )
+    config = Config(rounds=given.rounds)
+    timings = run(config, not given.no_compile)
+    report(config, timings)
+    record(config, timings)
+    print(f"appended to {OUT}")
+
+
+if __name__ == "__main__":
+    main()
