@@ -50,7 +50,7 @@ def resume_from(sp: Sparsifier, checkpoint: str | Path) -> None:
     file = Path(checkpoint) / FILE
     if not file.is_file():
         raise ValueError(
-            f"{checkpoint} has no {FILE}: train with callbacks=[trainer_callback(sp)], or register_with(accelerator, sp)"
+            f"{checkpoint} has no {FILE}: train with callbacks=[trainer_callback(sp)] or register_with(accelerator, sp)"
         )
     sp.load_state_dict(torch.load(file, weights_only=True))
 
