@@ -184,7 +184,7 @@ def test_the_temperature_does_not_change_the_regulariser():
 
 def test_a_given_step_is_kept_where_the_objective_rises():
     """Plain gradient descent on the soft top-k, step by step."""
-    target, tau, step = np.array([1.0, 3.0]), 0.3, 0.5
+    target, tau, step = np.array([1.0, 3.0]), 0.5, 1.5
     problem = so.Problem.quadratic(np.eye(2), target, so.SmartDecay(1e-14, so.Groups.uniform(2, 1), 1))
     states = so.iterate(problem, MaskDescent(SmartMask(1, tau), step_size=step), np.array([0.5, -0.5]))
     v, m, operator, values = np.array([1.0, -1.0]), np.array([0.5, 0.5]), so.SoftTopK(1, tau), []
