@@ -9,7 +9,7 @@ from .recorded import Recorded, prose
 
 NAME = "strongly_convex_rate"
 TITLE = "Linear convergence of FISTA with constant momentum"
-CURVES = {"rates": 3, "proofs": 3}
+CURVES = {"rates": 1, "proofs": 1}
 
 
 def caption(recorded: Recorded) -> str:

@@ -132,10 +132,12 @@ def _threshold(instance: ProxPair) -> tuple[Evidence, ...]:
     if found is None:
         return ()
     edge, jump = found
+    slope = 1 / instance.room if 0 < instance.room < np.inf else 2.0  # of the prox above the threshold, at most
+    off = 1e-9 * edge * slope + 64 * EPS * (edge + jump) * max(slope, 1.0)
     below, above = (instance.at(edge * (1 + sign * 1e-9)) for sign in (-1, 1))
     return (
         Evidence("0 just below the threshold", below, 0.0),
-        Evidence("the jump above it", abs(above - jump), 0.0, 1e-6 * (edge + jump)),
+        Evidence("the jump above it", abs(above - jump), 0.0, off),
     )
 
 
