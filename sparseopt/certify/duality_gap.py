@@ -9,7 +9,7 @@ import numpy as np
 
 from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
-from ..penalties import GroupLasso, GroupPenalty, Linear
+from ..penalties import GroupLasso, GroupPenalty, KSupport, Linear
 from ..problem import Problem, checked_problem
 from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
 from .ball import UNIT, Ball
@@ -31,8 +31,8 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     Best up to rounding: theta depends on the level in the last digits, and upper with it; lower holds for every
     multiple, so that no level refutes what another one proves.
 
-    problem: convex, with any datafit and GroupLasso, SparseGroupLasso or GroupElasticNet; for `Problem.from_gram` the
-    statistics are the raw data.  w: [p] or [p, T].
+    problem: convex, with any datafit and GroupLasso, SparseGroupLasso, GroupElasticNet or KSupport; for
+    `Problem.from_gram` the statistics are the raw data.  w: [p] or [p, T].
     level: "float", float64 with a-priori bounds of every rounding error (exp and log within 2 ulp); "ball", 256 bits
     (needs python-flint); "exact", rational numbers with enclosed square roots, for least squares, multi-response and
     quadratics.  The last two make dense copies and are slow.  The gap bounds objective(w) - minimum from above, so
@@ -46,10 +46,9 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
         raise ValueError(f"level is {level!r}: allowed are {', '.join(map(repr, LEVELS))}")
     if not checked_problem(problem).convex:
         raise ValueError(f"{problem.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
-    if not PenaltyTerms.fit(problem.penalty):
-        raise ValueError(
-            f"{problem.penalty!r} has no certificate: allowed are GroupLasso, SparseGroupLasso and GroupElasticNet"
-        )
+    if not (PenaltyTerms.fit(problem.penalty) or type(problem.penalty) is KSupport):
+        allowed = "GroupLasso, SparseGroupLasso, GroupElasticNet and KSupport"
+        raise ValueError(f"{problem.penalty!r} has no certificate: allowed are {allowed}")
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
     squares = type(problem.datafit) in (LeastSquares, Quadratic)
     bounds: GapBounds | Enclosure

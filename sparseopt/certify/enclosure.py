@@ -18,14 +18,19 @@ import numpy as np
 
 from ..datafits import GramLeastSquares, Quadratic
 from ..datafits.one_dimensional import best_multiple
+from ..penalties import KSupport
 from ..problem import Problem
 from ..recentred import recentred
 from ..unpenalised import refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
+from .k_support_terms import KSupportTerms
 from .losses import Loss, VanishingLoss, loss_of
 from .penalty_terms import PenaltyTerms
+
+Terms = PenaltyTerms | KSupportTerms
+"""A penalty with rigorous bounds."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ class Enclosure:
 
 def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     """The gap of a convex problem at w [p] or [p, T].  Raises Undecided where no dual point is shown to be feasible."""
-    terms = PenaltyTerms(problem.penalty, arithmetic)
+    kind: Any = KSupportTerms if type(problem.penalty) is KSupport else PenaltyTerms
+    terms = kind(problem.penalty, arithmetic)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):
@@ -56,7 +62,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
 class _Fit:
     """The loss of one problem as a function of floats w and b."""
 
-    def __init__(self, problem: Problem, terms: PenaltyTerms, loss: Loss) -> None:
+    def __init__(self, problem: Problem, terms: Terms, loss: Loss) -> None:
         self.problem, self.terms, self.loss, self.arithmetic = problem, terms, loss, terms.arithmetic
         self.datafit: Any = problem.datafit
         every = np.array_equal(loss.rows, np.arange(problem.X.shape[0]))
@@ -101,7 +107,7 @@ class _Fit:
 
         chosen = gap(alpha)
         upper = known_bound(float(a.upper(chosen)))
-        if self.terms.l2 is not None:  # the multiple is 1 at every level
+        if self.terms.everywhere:  # the multiple is 1 at every level
             return float(a.lower(chosen)), upper
         return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), loss.largest_multiple)), upper
 
@@ -165,7 +171,7 @@ class _Fit:
 
     def _multiple(self, w: np.ndarray, force: Numbers, limit: float) -> float:
         """A good multiple of the dual point up to the limit, by float evaluations (a proposal)."""
-        if self.terms.l2 is not None:
+        if self.terms.everywhere:
             return 1.0
         a, problem = self.arithmetic, self.problem
         limit = min(limit, self.loss.largest_multiple)
@@ -210,7 +216,7 @@ class _Fit:
         return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15), largest
 
 
-def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclosure:
+def _of_quadratic(problem: Problem, w: np.ndarray, terms: Terms) -> Enclosure:
     """w'Hw / 2 - b'w plus a constant: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
     datafit: Any = problem.datafit
     a, H, b = terms.arithmetic, datafit.H, datafit.b
@@ -240,16 +246,16 @@ def _of_quadratic(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> Enclo
     if alpha is None:
         raise Undecided("no dual point with a finite value is known: the quadratic is singular, or squares overflow")
     found = gap(alpha)
-    lower = float(a.lower(found)) if terms.l2 is not None else least_over_multiples(a, gap, alpha, start)
+    lower = float(a.lower(found)) if terms.everywhere else least_over_multiples(a, gap, alpha, start)
     low = [max(float(a.lower(x)), -float(a.upper(x)), 0.0) for x in (primal, descent)]
     high = [max(float(a.upper(x)), -float(a.lower(x))) for x in (primal, descent)]
     scales = (max(low), known_bound(max(high))) if w.any() or constant else (1.0, 1.0)
     return Enclosure(max(lower, 0.0), known_bound(float(a.upper(found))), *scales)
 
 
-def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: PenaltyTerms) -> float:
+def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: Terms) -> float:
     """The best multiple within the feasible ones, in float."""
-    if terms.l2 is not None:
+    if terms.everywhere:
         return 1.0
     datafit: Any = problem.datafit
     H, c = datafit.H, datafit.minimiser

@@ -17,7 +17,7 @@ from .branching import gap_by_branching
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import GapBounds, duality_gap
 from .evaluation import strong_convexity
-from .mask_decay import gap_by_k_support
+from .mask_decay import gap_by_companion, gap_by_k_support
 from .subadditivity import subadditivity
 
 
@@ -46,6 +46,8 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
         return gap_by_branching(problem, w, tol)
     reason = None
     smart = type(problem.penalty) is SmartDecay
+    if smart and type(problem.datafit) not in (LeastSquares, Quadratic):
+        return gap_by_companion(problem, w, tol)
     if not smart and type(problem.penalty) is not InverseSum:
         reason = f"no sandwich by a convex problem is known for {type(problem.penalty).__name__}: use InverseSum"
     elif not smart and problem.penalty.outer is not None:

@@ -38,6 +38,11 @@ class PenaltyTerms:
         self.free = np.flatnonzero(np.isin(self.groups.labels, unpenalised))
         self.bound = np.flatnonzero(~self.forced & ~np.isin(np.arange(self.groups.n_groups), unpenalised))
 
+    @property
+    def everywhere(self) -> bool:
+        """Whether the conjugate is finite everywhere outside `free`."""
+        return self.l2 is not None
+
     @staticmethod
     def fit(penalty: Any) -> bool:
         """Whether these formulas are those of the penalty: of exactly these classes, since a subclass may differ."""

@@ -64,6 +64,9 @@ def test_fewer_than_k_groups():
 def test_other_losses_are_undecided_with_the_reason():
     groups = so.Groups.uniform(2, 1)
     problem = so.Problem(np.eye(2), so.Logistic([1, -1]), so.SmartDecay(0.5, groups, 1))
-    certificate = so.certify.global_gap(problem, [0.1, 0.0])
+    certificate = so.certify.global_gap(problem, [0.1, 0.0])  # a tie: the convex minimiser has both
     assert certificate.verdict == "undecided"
-    assert "Logistic" in certificate.reason
+    assert "may have more than 1 active groups" in certificate.reason
+    certificate = so.certify.global_gap(problem, [0.1, 0.1])
+    assert certificate.verdict == "undecided"
+    assert "w has 2 active groups" in certificate.reason

@@ -45,7 +45,7 @@ def test_it_is_caught(planted):
 
 @pytest.mark.slow
 @EVERY
-def test_it_is_caught_with_twenty_seeds(planted):
-    for seed in range(20):
+def test_it_is_caught_with_other_seeds(planted):
+    for seed in range(1, 5):
         with pytest.raises(so.testing.BatteryFailed, match=re.escape(planted.caught_by)):
             BATTERIES[planted.kind](planted.subject, only=[planted.caught_by], seed=seed)
