@@ -150,15 +150,15 @@ def _float(instance: Candidate) -> tuple[Evidence, ...]:
     if room > tolerance * instance.lam:
         return tuple(Evidence(f"{name} rests", moved, 0.0, tolerance) for name, moved in moves.items())
     if room < -tolerance * instance.lam:
-        limit = -room / instance.lam / 4
+        limit = -room / instance.lam
         return tuple(Evidence(f"{name} moves", limit, moved, tolerance) for name, moved in moves.items())
     return (Evidence("the criterion is about to change", 0.0, 0.0),)
 
 
 def movements(instance: Candidate) -> dict[str, float]:
-    """How far one step of each method goes from z, in z or in the dense vector.
+    """How far each method goes from z at once or in one step, in z or, where its mask stays, in the dense vector.
 
-    Where entries a on and b > |a| off the mask are exchanged, z moves by |b| > b - |a| at least; SR-STE moves its mask.
+    Where entries a on and b > |a| off the mask are exchanged, z moves by |b| > |b| - |a| at least.
     """
     problem, lam = instance.problem, instance.lam
     starts: dict[str, tuple[Any, np.ndarray]] = {
@@ -169,7 +169,7 @@ def movements(instance: Candidate) -> dict[str, float]:
     found = {}
     for name, (solver, start) in starts.items():
         states = list(itertools.islice(so.iterate(problem, solver, start), 2))
-        found[name] = float(np.linalg.norm(states[1].w - instance.z))
+        found[name] = max(float(np.linalg.norm(state.w - instance.z)) for state in states)
         if name == "SR-STE" and (states[0].mask == instance.mask).all():
             found[name] = float(np.linalg.norm(states[1].dense - start))
     return found
