@@ -95,7 +95,7 @@ def test_the_prox_threshold_off_by_a_third_power_of_two(monkeypatch):
     """3/2 for (3/2) 2^(1/3) in the equivalent penalty."""
 
     def wrong(self, lam, groups):
-        return so.GroupPenalty(so.penalties.Power(2 / 3), lam * 1.5, groups, weights="none")
+        return so.penalties.GroupPenalty(so.penalties.Power(2 / 3), lam * 1.5, groups, weights="none")
 
     monkeypatch.setattr(masks.L1Mask, "equivalent", wrong)
     assert verdict(l1_mask_is_two_thirds) == "fails"

@@ -212,21 +212,22 @@ def curves(seed: int) -> dict[str, Columns]:
     angle = np.linspace(0, 2 * np.pi, 181)
     points = np.abs(np.stack([np.cos(angle), np.sin(angle)], axis=1))
     groups = so.Groups.uniform(2, 1)
-    softmax = so.solvers.masks.SoftmaxMask().equivalent(1.0, groups)
-    lambert, lasso = so.GroupExpMask(1.0, groups, weights="none"), so.GroupLasso(1.0, groups, weights="none")
-    radii = [[_radius(penalty, p) for p in points] for penalty in (softmax, lambert, lasso)]
+    softmax, lasso = so.solvers.masks.SoftmaxMask().equivalent(1.0, groups), so.GroupLasso(1.0, groups, weights="none")
+    values = [np.array([float(penalty.value(p)) for p in points]) for penalty in (softmax, lasso)]
+    radii = np.sqrt(0.25 / values[0]), _exp_mask_radii(points), 0.25 / values[1]
     a = np.geomspace(1e-3, 1, 10)
     slopes = {f"decay_{decay:g}": [penalty_slope(x, decay) for x in a] for decay in (0.0, 1e-3, 0.1)}
     names = ("softmax", "exp_mask", "group_lasso")
     return {"levels": {"angle": angle} | dict(zip(names, radii, strict=True)), "slopes": {"a": a} | slopes}
 
 
-def _radius(penalty: so.GroupLasso | so.InverseSum, point: np.ndarray) -> float:
-    """The r at which the penalty of r * point is 1/4, that of (1/2, 0) for the softmax mask; by bisection."""
-    low, high = 0.0, 4.0
+def _exp_mask_radii(points: np.ndarray) -> np.ndarray:
+    """The r [m] at which the exponential-mask penalty of r * points [m, 2] is 1/4, by bisection."""
+    low, high, rho = np.zeros(len(points)), np.full(len(points), 4.0), so.penalties.ExpMask()
     for _ in range(50):
         middle = (low + high) / 2
-        low, high = (middle, high) if float(penalty.value(middle * point)) < 0.25 else (low, middle)
+        below = rho.value(middle[:, None] * points).sum(axis=1) < 0.25
+        low, high = np.where(below, middle, low), np.where(below, high, middle)
     return high
 
 
