@@ -43,6 +43,7 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
     Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
     prevent.
     """
+    columns = of_unit_size(columns)
     rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
     start, helpful = np.abs(datafit.gradient(np.zeros_like(z))).max(), True
     for _ in range(NEWTON_STEPS if _by_newton(datafit, columns, z) else LINEAR_STEPS):
@@ -61,6 +62,11 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
             move, fraction = columns @ _by_bound(datafit, columns, slope), 1.0
         z = z - fraction * move
     return z, False
+
+
+def of_unit_size(columns: np.ndarray) -> np.ndarray:
+    """The columns [n, k] times powers of two, so that their largest entries are in [1/2, 1); their span is the same."""
+    return np.ldexp(columns, -np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1])
 
 
 def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:

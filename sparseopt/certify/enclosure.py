@@ -21,7 +21,7 @@ from ..datafits.one_dimensional import best_multiple
 from ..penalties import KSupport
 from ..problem import Problem
 from ..recentred import recentred
-from ..unpenalised import refit
+from ..unpenalised import of_unit_size, refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
@@ -140,8 +140,7 @@ class _Fit:
         if columns.shape[1] == 0 or isinstance(self.loss, VanishingLoss):
             return None
         a, loss = self.arithmetic, self.loss
-        scale = np.abs(columns).max(axis=0)
-        numbers = a.number(columns * np.ldexp(1.0, -np.frexp(np.where(scale > 0, scale, 1.0))[1]))
+        numbers = a.number(of_unit_size(columns))
         force = loss.force(eta)
         if len(eta.shape) == 2 and not loss.separate:
             return self._coupled_projection(eta, numbers, force)

@@ -81,7 +81,8 @@ class PenaltyTerms:
         if self.l1 is None:
             upper = self.arithmetic.upper(self._norms(c))[self.bound]
             strength = self.arithmetic.lower(self.strength)[self.bound]
-            ratios = np.where(upper > 0, strength / np.where(upper > 0, upper, 1.0), np.inf)
+            with np.errstate(over="ignore"):  # inf: no bound
+                ratios = np.where(upper > 0, strength / np.where(upper > 0, upper, 1.0), np.inf)
             return max(float(ratios.min(initial=np.inf)) * (1 - 4 * UNIT), 0.0)
         a = self.arithmetic
         middle = a.lower(c) / 2 + a.upper(c) / 2

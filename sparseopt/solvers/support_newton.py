@@ -73,6 +73,8 @@ def _solved(hessian: np.ndarray, gradient: np.ndarray, flattest: float) -> np.nd
     except np.linalg.LinAlgError:
         values, vectors = np.linalg.eigh(hessian)
         values = np.abs(values)
+        if not values.any():
+            return np.zeros_like(gradient)
         return vectors @ ((vectors.T @ gradient) / np.maximum(values, flattest * values.max()))
 
 

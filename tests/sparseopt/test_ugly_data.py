@@ -10,6 +10,7 @@ from glm import LOSSES, WITH_INTERCEPT, datafit
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.solvers.support_newton import _solved
 from sparseopt.unpenalised import refit
 
 LIMIT = 5.0
@@ -162,13 +163,31 @@ def test_separable_classes_do_not_stall():
 
 def test_a_fit_of_unpenalised_columns_does_not_raise_the_loss():
     """With such offsets the probabilities are 0 and 1, and their Hessian is all rounding errors."""
-    rng = np.random.default_rng(0)
-    for seed in range(5):
-        offset = 1000 * rng.standard_normal((3, 3))
-        fit = so.Multinomial(np.arange(3), offset=offset, intercept=True)
-        columns = np.sign(design(3, 2, seed))
-        z, _ = refit(fit, columns, np.zeros((3, 3)))
-        assert fit.value(z) <= fit.value(np.zeros((3, 3)))
+    offset = [[1160.0, 820.0, 706.0], [-1108.0, -634.0, 1851.0], [1369.0, -1277.0, 975.0]]
+    fit, columns = so.Multinomial(np.arange(3), offset=offset), np.array([[1.0, 1.0], [-1.0, 1.0], [1.0, -1.0]])
+    z, _ = refit(fit, columns, np.zeros((3, 3)))
+    assert fit.value(z) <= fit.value(np.zeros((3, 3)))
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", [2.0**-560, 2.0**560])
+def test_only_the_span_of_unpenalised_columns_matters(scale):
+    """The squares of these columns are 0 or infinite."""
+    columns = design(15, 2)
+    for fit in (so.LeastSquares(design(15, 1)[:, 0]), so.Poisson(np.arange(15) % 3), so.Logistic(np.arange(15) % 2)):
+        expected, _ = refit(fit, columns, np.zeros(15))
+        found, fitted = refit(fit, scale * columns, np.zeros(15))
+        assert fitted
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+@pytest.mark.filterwarnings("error")
+def test_bounds_and_steps_without_scale_warn_of_nothing():
+    assert not _solved(np.zeros((2, 2)), np.ones(2), 1e-10).any()
+    X = 1e-300 * design(4, 2)
+    problem = so.Problem(X, so.Logistic([0, 1, 0, 1]), so.GroupLasso(1e200, so.Groups.uniform(1, 2)))
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(problem, np.zeros(2), level=level).proved
 
 
 @EVERY
