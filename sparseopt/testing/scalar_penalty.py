@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +9,7 @@ import numpy as np
 from . import conduct, strategies
 from .battery import Case, Property, has
 from .inequality import at_most, close, rounding, same, true
-
-NODES = 12
-"""Points of the Gauss-Legendre and Gauss-Lobatto rules."""
+from .quadrature import integral
 
 FRACTIONS = np.concatenate(
     [[0.0], np.geomspace(1e-12, 1.0, 300), np.linspace(0, 1.5, 200), 1 + np.geomspace(1e-8, 0.1, 20)]
@@ -52,38 +48,9 @@ def value_is_integral(rho: Any, case: Case) -> None:
     low = case.draw(st.floats(-3.0, 2.0).map(lambda e: float(10.0**e)), "a")
     high = low * case.draw(st.floats(1.01, 10.0), "b / a")
     ends = rho.value(np.array([low, high]))
-    integral, error = _integral(rho.slope, low, high, 1e-12 * float(ends.max()))
+    found, error = integral(rho.slope, low, high, 1e-12 * float(ends.max()))
     slack = error + 1e-11 * float(ends.max())
-    close(float(ends[1] - ends[0]), integral, slack, "rho(b) - rho(a) and the integral of the slope")
-
-
-def _integral(
-    f: Callable[[np.ndarray], np.ndarray], low: float, high: float, goal: float, depth: int = 40
-) -> tuple[float, float]:
-    """Integral of f over [low, high], and a bound of its error: halved until two rules agree to `goal`.
-
-    The rule of the whole looks at both ends, so that no kink beyond the last node is overlooked.
-    """
-    middle, gauss = (low + high) / 2, np.polynomial.legendre.leggauss(NODES)
-    whole, halves = _rule(f, low, high, _lobatto()), _rule(f, low, middle, gauss) + _rule(f, middle, high, gauss)
-    if abs(whole - halves) <= goal or depth == 0:
-        return halves, abs(whole - halves)
-    left, right = _integral(f, low, middle, goal / 2, depth - 1), _integral(f, middle, high, goal / 2, depth - 1)
-    return left[0] + right[0], left[1] + right[1]
-
-
-def _rule(f: Callable[[np.ndarray], np.ndarray], low: float, high: float, rule: Any) -> float:
-    nodes, weights = rule
-    half = (high - low) / 2
-    return float(weights @ f(low + half * (nodes + 1))) * half
-
-
-@cache
-def _lobatto() -> tuple[np.ndarray, np.ndarray]:
-    """Nodes: +-1 and the extrema of the Legendre polynomial P of degree n - 1; weights 2 / (n (n - 1) P^2), n = NODES."""
-    p = np.polynomial.Legendre.basis(NODES - 1)
-    nodes = np.concatenate([[-1.0], np.sort(p.deriv().roots().real), [1.0]])
-    return nodes, 2 / (NODES * (NODES - 1) * p(nodes) ** 2)
+    close(float(ends[1] - ends[0]), found, slack, "rho(b) - rho(a) and the integral of the slope")
 
 
 def prox_beats_a_grid(rho: Any, case: Case) -> None:
