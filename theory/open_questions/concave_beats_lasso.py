@@ -235,5 +235,5 @@ THEOREM = Theorem(
         Fixed("other penalties", "l_1/2, l_2/3 and log find the support, the exp mask is dense", _fixed_penalties),
     ),
     curves=curves,
-    sizes={"quick": 12, "standard": 150, "full": 3000},
+    sizes={"quick": 12, "standard": 40, "full": 3000},
 )

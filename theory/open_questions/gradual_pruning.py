@@ -191,5 +191,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(Fixed("intervals", "99 % intervals of 60 paired differences are positive", _fixed_intervals),),
     curves=curves,
-    sizes={"quick": 2, "standard": 20, "full": 500},
+    sizes={"quick": 2, "standard": 10, "full": 500},
 )

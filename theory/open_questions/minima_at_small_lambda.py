@@ -215,5 +215,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(),
     curves=curves,
-    sizes={"quick": 10, "standard": 100, "full": 2000},
+    sizes={"quick": 10, "standard": 50, "full": 2000},
 )

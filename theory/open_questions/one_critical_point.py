@@ -152,5 +152,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(Fixed("branch and bound", "the lowest critical point of six nonconvex problems", _fixed_branch_and_bound),),
     curves=curves,
-    sizes={"quick": 12, "standard": 150, "full": 3000},
+    sizes={"quick": 12, "standard": 40, "full": 3000},
 )

@@ -231,5 +231,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(Fixed("shares", "of 40 trajectories, with Wilson intervals", _fixed_shares),),
     curves=curves,
-    sizes={"quick": 8, "standard": 100, "full": 3000},
+    sizes={"quick": 8, "standard": 60, "full": 3000},
 )

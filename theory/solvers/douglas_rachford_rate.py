@@ -207,5 +207,5 @@ THEOREM = Theorem(
         Fixed("attained", "ADMM on two lines reaches the rate", _fixed_attained),
     ),
     curves=curves,
-    sizes={"quick": 12, "standard": 200, "full": 5000},
+    sizes={"quick": 12, "standard": 40, "full": 5000},
 )

@@ -140,5 +140,5 @@ THEOREM = Theorem(
         Fixed("attained", "the library's own run on c|x| reaches the rate", _fixed_attained),
     ),
     curves=curves,
-    sizes={"quick": 30, "standard": 600, "full": 20_000},
+    sizes={"quick": 30, "standard": 80, "full": 20_000},
 )

@@ -203,5 +203,5 @@ THEOREM = Theorem(
         ),
     ),
     curves=curves,
-    sizes={"quick": 20, "standard": 400, "full": 10_000},
+    sizes={"quick": 20, "standard": 100, "full": 10_000},
 )

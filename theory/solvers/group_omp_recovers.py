@@ -181,5 +181,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=tuple(Fixed(name, "orthonormal blocks of real data", lambda n=name: _fixed_real(n)) for name in REAL_DATA),
     curves=curves,
-    sizes={"quick": 30, "standard": 600, "full": 20_000},
+    sizes={"quick": 30, "standard": 200, "full": 20_000},
 )

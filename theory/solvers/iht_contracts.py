@@ -174,5 +174,5 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(Fixed("golden ratio", "the expansion of the hard threshold is at most the golden ratio", _fixed_golden),),
     curves=curves,
-    sizes={"quick": 30, "standard": 600, "full": 20_000},
+    sizes={"quick": 30, "standard": 150, "full": 20_000},
 )

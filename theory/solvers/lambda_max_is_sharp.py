@@ -210,5 +210,5 @@ THEOREM = Theorem(
         for name in REAL_DATA
     ),
     curves=curves,
-    sizes={"quick": 15, "standard": 300, "full": 5000},
+    sizes={"quick": 15, "standard": 60, "full": 5000},
 )

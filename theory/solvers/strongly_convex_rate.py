@@ -165,5 +165,5 @@ THEOREM = Theorem(
         Fixed("momenta", "those of so.solvers.FISTA, against the formula", _fixed_momenta),
     ),
     curves=curves,
-    sizes={"quick": 30, "standard": 600, "full": 20_000},
+    sizes={"quick": 30, "standard": 80, "full": 20_000},
 )

@@ -197,5 +197,5 @@ THEOREM = Theorem(
         ),
     ),
     curves=curves,
-    sizes={"quick": 15, "standard": 300, "full": 5000},
+    sizes={"quick": 15, "standard": 60, "full": 5000},
 )
