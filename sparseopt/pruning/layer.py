@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -110,10 +110,11 @@ class Layer:
                 total = total + kernels.block_dots(w, view.matrix(gradient).contiguous(), view.cut).flatten()
         return total.abs().expand(self.units)
 
-    def mask(self, kept: Tensor) -> None:
-        """Set the units without kept (bool [n]) to 0."""
+    def mask(self, kept: Tensor, parameters: Mapping[str, Tensor] | None = None) -> None:
+        """Set the units without kept (bool [n]) to 0: of the weights, or of parameters like them with these names."""
         for view in self.views:
-            view.change(partial(_mask, kept=view.grid(kept), cut=view.cut))
+            tensor = None if parameters is None else parameters[view.weight.name]
+            view.change(partial(_mask, kept=view.grid(kept), cut=view.cut), tensor)
 
     def scale(self, factors: Tensor) -> None:
         """Multiply the units by factors [n]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -136,6 +137,7 @@ class Sparsifier:
 
     def _before_step(self) -> None:
         with torch.no_grad():
+            self._warn_of_zeros()
             self.method.open(self, self.phase)
             self.method.before(self, self.phase)
 
@@ -196,6 +198,46 @@ class Sparsifier:
         optimiser's.  Raises ValueError, and changes nothing, for a state of other layers or settings.
         """
         states.load_state(self, state)
+
+    @torch.no_grad()
+    def masks_from_zeros(self) -> None:
+        """Take the units that are 0 for dropped, and go to the final phase: for a pruned model without its state.
+
+        Raises ValueError where no unit is 0.
+        """
+        masks = {layer.name: layer.norms() != 0 for layer in self.layers}
+        if all(bool(mask.all()) for mask in masks.values()):
+            raise ValueError("no unit is 0: load the weights of a pruned model first, or just train")
+        self.method.detach(self, self.phase)
+        self.memory.clear()
+        self.masks, self.step = masks, max(self.step, self.total_steps)
+        self.phase = self.timeline.at(self.step)
+
+    @torch.no_grad()
+    def apply_to(self, model: nn.Module) -> nn.Module:
+        """Apply the masks to a model of the same parameter names, such as a moving average of this one; returns it."""
+        parameters = dict(model.named_parameters())
+        missing = [
+            view.weight.name for layer in self.layers for view in layer.views if view.weight.name not in parameters
+        ]
+        if missing:
+            raise ValueError(f"the model has no parameter {missing[0]}: give a copy of the pruned model")
+        for layer in self.layers:
+            if layer.name in self.masks:
+                layer.mask(self.masks[layer.name], parameters)
+        return model
+
+    def _warn_of_zeros(self) -> None:
+        """Where a pruned model goes on without the state of its Sparsifier, its zeros would come back."""
+        if self.step > 0 or self.masks or self.memory:
+            return
+        zero = sum(int((norms == 0).sum()) for norms in self.norms())
+        if 2 * zero >= sum(layer.units for layer in self.layers):
+            warnings.warn(
+                "the weights look pruned, but no state of a Sparsifier was loaded, so zeros will be trained again: "
+                "call load_state_dict, or masks_from_zeros to keep them",
+                stacklevel=2,
+            )
 
     def __repr__(self) -> str:
         return (

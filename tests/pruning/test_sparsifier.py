@@ -163,6 +163,43 @@ def test_the_state_fits_safetensors(tmp_path):
     assert sp.step == 6
 
 
+def test_a_pruned_checkpoint_without_its_state():
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt)
+    train(model, opt, 20)
+    again = net(1)
+    other = sgd(again)
+    new = sparsifier(again, other)
+    again.load_state_dict(model.state_dict())
+    with pytest.warns(UserWarning, match="masks_from_zeros"):
+        train(again, other, 1)
+    again.load_state_dict(model.state_dict())
+    new.masks_from_zeros()
+    train(again, other, 3)
+    assert new.finished
+    assert new.sparsity == sp.sparsity
+    fresh = net()
+    with pytest.raises(ValueError, match="no unit is 0"):
+        sparsifier(fresh, sgd(fresh)).masks_from_zeros()
+
+
+def test_a_moving_average_is_pruned_too():
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt)
+    average = copy.deepcopy(model)
+    for i in range(24):
+        train(model, opt, 1, first=i)
+        for a, b in zip(average.parameters(), model.parameters(), strict=True):
+            a.data.lerp_(b.data, 0.1)
+    assert bool((average.first.weight != 0).all())
+    sp.apply_to(average)
+    assert torch.equal(average.first.weight == 0, model.first.weight == 0)
+    with pytest.raises(ValueError, match="no parameter"):
+        sp.apply_to(torch.nn.Linear(2, 2))
+
+
 def test_steps_are_those_of_the_optimiser():
     model = net()
     opt = sgd(model)
