@@ -35,10 +35,10 @@ test-slow: setup ## the slow tests: all seeds, builds, fresh clones
 	@$(PYTEST) -n auto -m "slow and not gpu" --junitxml=out/tests/slow.xml
 	@echo "wrote out/tests/slow.xml"
 
-test-gpu: ## the compiled kernels alone; PYTHON has torch, pytest, hypothesis, nanobind, scikit-build-core; no network
+test-gpu: ## the compiled kernels and pruning alone; PYTHON has torch, pytest, hypothesis, nanobind, scikit-build-core; no network
 	@$(PYTHON) .ci/bootstrap.py --venv .venv-kernels --kernels
 	@echo "==> kernel tests"
-	@.venv-kernels/bin/python -m pytest -q tests/native -m "not slow" --junitxml=out/tests/gpu.xml
+	@.venv-kernels/bin/python -m pytest -q tests/native tests/kernels tests/pruning -m "not slow" --junitxml=out/tests/gpu.xml
 	@echo "wrote out/tests/gpu.xml"
 
 test-peers: setup ## the minima and conventions of other packages, which are installed in .venv-peers
