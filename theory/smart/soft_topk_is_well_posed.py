@@ -20,6 +20,9 @@ SUM_ERROR = 4e-15
 
 COMPETITORS = 6
 
+NOTHING = 1e-290
+"""Sums of f below some multiple of 1e-305 are not balanced any more by the operator: it has no threshold to find."""
+
 
 def draw(rng: np.random.Generator) -> SoftMask | ExactMask:
     """2 to 40 scores at a temperature from 1e-3 to 10; one instance in five is rational."""
@@ -54,9 +57,13 @@ def _threshold(instance: SoftMask) -> tuple[Evidence, ...]:
     ordered = f[np.argsort(instance.x, kind="stable")]
     limit = 1e-10 + 64 * EPS * float(np.abs(instance.centred).max()) / instance.tau
     claim = "the threshold is certified to 1e-10 and the rounding of x / tau"
+    threshold = Evidence(claim, float(certificate.upper), limit, 0.0, certificate.within(limit))
+    if instance.gap > -2 * math.log(NOTHING / 10**5) * instance.tau:
+        claim = "f is hard where e^(-D / (2 tau)) underflows, and any threshold in between serves"
+        threshold = Evidence(claim, float(np.abs(f - instance.hard).max()), NOTHING)
     return (
         Evidence("sum f = k", abs(math.fsum(f) - k), 0.0, SUM_ERROR * k),
-        Evidence(claim, float(certificate.upper), limit, 0.0, certificate.within(limit)),
+        threshold,
         Evidence("0 <= f <= 1", float(np.maximum(-f, f - 1).max()), 0.0),
         Evidence("f has the order of x", float(-np.diff(ordered).min()), 0.0, 2 * instance.error),
     )
