@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..exact_linear import solve
+from ..extras import require
 from .performance import Estimate
 from .tight_rates import BITS, METHODS, RECORDED, STEPS
 
@@ -161,7 +162,8 @@ def _lines(recorded: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Solve everything again and write the file."""
+    """Solve everything again and write the file.  Raises MissingExtra without PEPit, which brings cvxpy."""
+    require("PEPit")
     recorded: dict[str, Any] = {}
     for name, method in METHODS.items():
         rows = []
