@@ -14,7 +14,7 @@ SYMBOLS = {
     "neq": "≠", "ne": "≠", "in": "∈", "notin": "∉", "subset": "⊂", "cup": "∪", "cap": "∩", "to": "→", "cdot": "·",
     "times": "×", "pm": "±", "ldots": "…", "dots": "…", "approx": "≈", "forall": "∀", "exists": "∃", "iff": "⇔",
     "|": "‖", "{": "{", "}": "}", ",": " ", ";": " ", " ": " ", "quad": "  ", "lceil": "⌈", "rceil": "⌉", "lfloor": "⌊",
-    "rfloor": "⌋", "left": "", "right": "", "mid": "|", "colon": ":",
+    "rfloor": "⌋", "left": "", "right": "", "mid": "|", "colon": ":", "Omega": "Ω",
 }  # fmt: skip
 
 PLAIN = {
