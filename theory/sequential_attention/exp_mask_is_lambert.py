@@ -221,4 +221,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 60, "standard": 1000, "full": 20_000},
     attack=attack,
+    printed="holds",
 )

@@ -192,4 +192,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 40, "standard": 600, "full": 10_000},
+    printed="holds",
 )

@@ -158,4 +158,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 100, "standard": 2000, "full": 50_000},
     attack=attack,
+    printed="holds",
 )

@@ -257,4 +257,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 200, "standard": 5000, "full": 100_000},
+    printed="holds with a repair",
 )

@@ -297,4 +297,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 600, "full": 10_000},
+    printed="holds with a repair",
 )

@@ -330,4 +330,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 24, "standard": 200, "full": 3000},
     attack=attack,
+    printed="holds",
 )
