@@ -56,6 +56,7 @@ bench: setup ## compiled block prox, projections, soft top-k and operators again
 	@$(PY) -m experiments.benchmarks.block_prox
 	@$(PY) -m experiments.benchmarks.projections
 	@$(PY) -m experiments.benchmarks.operators
+	@$(PY) -m experiments.benchmarks.pruning_cost
 	@MALLOC_MMAP_MAX_=0 $(PY) -m experiments.benchmarks.soft_topk
 
 bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers
