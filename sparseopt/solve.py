@@ -275,9 +275,11 @@ class _Monitor:
         if gradient is None:
             gradient = problem.transposed_product(problem.datafit.gradient(state.z))
             self.own_passes += 1
+        if not (np.isfinite(gradient).all() and np.isfinite(state.w).all()):
+            return None
         known = state.measures or self._measures(state, gradient)
         objective = known.objective
-        if not (np.isfinite(objective) and np.isfinite(gradient).all() and np.isfinite(state.w).all()):
+        if not np.isfinite(objective):
             return None
         scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
         gap = np.nan

@@ -14,6 +14,7 @@ from ..groups import Groups
 from ..path import lambda_max
 from ..penalties import GroupLasso
 from ..problem import Problem
+from ..recentred import recentred
 from ..solve import Result, Status, solve
 from ..standardise import GroupStandardisation
 from .columns import resolve_groups
@@ -101,6 +102,7 @@ def standardised(standardize: str, problem: Problem) -> GroupStandardisation:
 
 def gradient_vanishes(problem: Problem) -> bool:
     """Whether the gradient at 0 is 0 up to rounding, as for a constant y, so that 0 solves for every strength."""
+    problem, _ = recentred(problem)
     gradient = np.abs(problem.gradient_at_zero)
     force = np.abs(problem.datafit.gradient(np.zeros((problem.X.shape[0], *problem.w_shape[1:]))))
     eps = np.finfo(float).eps
