@@ -14,7 +14,8 @@ import sparseopt as so
 from sparseopt._native import HAS_NATIVE
 
 SETUP = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # what starts tests in the background may have it ignored
 import numpy as np
 import sparseopt as so
 
