@@ -134,5 +134,5 @@ def _capped(simplex: CappedSimplex, box: Box, v: Array) -> Array:
     if (lower > upper).any() or short.any() or (upper.sum(axis=1) < simplex.k - rounding).any():
         raise ValueError(f"{simplex!r} and {box!r} do not meet: widen the box")
     rows = zip(x, lower, upper, strict=True)
-    left = [clipped_to_sum(row, low, high, simplex.k, float(row.min()) - 1.0) for row, low, high in rows]
+    left = [clipped_to_sum(row, low, high, simplex.k, -np.inf) for row, low, high in rows]
     return namespace(v).reshape(like(np.stack(left), v), tuple(v.shape))

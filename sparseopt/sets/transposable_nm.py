@@ -60,6 +60,7 @@ class TransposableNM(MaskSet):
         tiles = tiles_of(double(v), (self.m, self.m))
         rows = host(tiles).reshape(-1, self.m**2)
         squares = scale_into_range(np, rows, np.abs(rows).max(axis=1))[0] ** 2
+        squares[(squares == 0) & (rows != 0)] = np.finfo(float).tiny  # too small to count, but not to be kept
         kept = heaviest(squares.reshape(-1, self.m, self.m), self.n)
         mask = namespace(v).reshape(like(kept, v), (*tiles.shape[:-1], self.m, self.m))
         return untiled(mask)[..., : v.shape[-2], : v.shape[-1]]

@@ -88,13 +88,15 @@ class MaskDescent:
         z = problem.X @ mask.weights(groups, state.v, state.m)
         dv, dm = _gradient(problem, mask, lam, state.v, state.m, z)
         smooth = _smooth(problem, mask, lam, state.v, state.m, z)
-        step = GROW * state.step_size if self.step_size is None else float(self.step_size)
+        allowance = 4 * np.finfo(float).eps * abs(smooth)
+        step = state.step_size if self.step_size is None else float(self.step_size)
+        if self.step_size is None and ARMIJO * step * state.residual**2 > allowance:  # else values no longer tell
+            step *= GROW
         for _ in range(MAX_HALVINGS):
             v, m = state.v - step * dv, mask.prox(state.m - step * dm, step * lam)
             z_new = problem.X @ mask.weights(groups, v, m)
             moves = float(np.sum((v - state.v) ** 2) + np.sum((m - state.m) ** 2))
             slope = float(np.vdot(dv, v - state.v) + dm @ (m - state.m))
-            allowance = 4 * np.finfo(float).eps * abs(smooth)
             limit = smooth + slope + (1 - ARMIJO) * moves / step + allowance
             if self.step_size is not None or _smooth(problem, mask, lam, v, m, z_new) <= limit:
                 break

@@ -216,13 +216,21 @@ def ties_are_decided(s: Any, case: Case) -> None:
         same(np.asarray(s.project(v.copy())), first, "one projection of v and another")
 
 
+def _ranks(s: Any, v: np.ndarray) -> np.ndarray:
+    """Order of the entries of v [n] in which ties are decided: that of their groups, where the set has groups."""
+    order = np.arange(v.size)
+    groups = getattr(s, "groups", None)
+    return order if groups is None else order + v.size * np.repeat(groups.labels, v.size // groups.n_features)
+
+
 def ties_go_to_the_lowest(s: Any, case: Case) -> None:
-    """Of equal entries that could be exchanged the one with the lower index is kept."""
+    """Of equal entries that could be exchanged the one with the lower index (of its group, then its own) is kept."""
     v = np.ones_like(draw_array(s, case))
     case.inputs["v"] = v
     mask = np.asarray(s.support(v))
+    rank = _ranks(s, v)
     for j in np.flatnonzero(mask)[-TRIED:]:
-        for i in np.flatnonzero(~mask.ravel()[:j])[:TRIED]:
+        for i in np.flatnonzero(~mask.ravel() & (rank < rank[j]))[:TRIED]:
             other = np.where(mask, v, 0.0)
             other.flat[j], other.flat[i] = 0.0, 1.0
             case.inputs["exchange"] = (int(i), int(j))

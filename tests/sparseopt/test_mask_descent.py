@@ -100,6 +100,13 @@ def test_hoff_and_powerpropagation_solve_the_group_lasso(mask):
     assert len(result.history.factored) == len(result.history.step_size) == len(result.history.gap)
 
 
+def test_the_line_search_stays_stable_where_the_objective_no_longer_tells():
+    """Steps that grew at rounding level made the gap a sawtooth above 1e-8 for thousands of iterations."""
+    problem = quadratic(0, HoffProduct().equivalent(0.05, GROUPS), kappa=2.0)
+    result = so.solve(problem, MaskDescent(HoffProduct()), tol=1e-11, max_iter=2000)
+    assert result.status is so.Status.CONVERGED
+
+
 def test_the_exp_mask_reaches_the_one_minimum_and_stays_dense():
     """A1, A3: for lam below 10.5 mu the regularised problem is strictly convex, and no group is 0 at any strength."""
     problem = quadratic(2, ExponentialMask().equivalent(0.1, GROUPS), kappa=4.0)

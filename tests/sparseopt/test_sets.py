@@ -161,6 +161,11 @@ def test_transposable_by_flow_has_the_energy_of_the_best_integral_point_of_the_l
     assert done >= 400
 
 
+def test_transposable_by_flow_keeps_entries_whose_squares_underflow():
+    tile = np.diag(np.full(5, 1e-302)) + np.diag(np.ones(4), 1)
+    np.testing.assert_array_equal(TransposableNM(2, 5).project(tile), tile)
+
+
 def test_transposed_arrays_keep_the_same_energy():
     rng = np.random.default_rng(6)
     for s in (TransposableNM(2, 4), TransposableNM(4, 8)):

@@ -88,6 +88,12 @@ def test_the_capped_simplex_keeps_its_sum_for_huge_entries():
     np.testing.assert_allclose(y, [0.625, 0.875, 0], rtol=1e-15)
 
 
+@pytest.mark.parametrize("size", [1e15, 1e30, -1e15, -1e30])
+def test_the_capped_simplex_in_a_box_keeps_its_sum_for_huge_entries(size):
+    joint = Intersection(CappedSimplex(1.5), Box(0.0, 0.8))
+    np.testing.assert_allclose(joint.project(np.full(6, size)), 0.25, rtol=1e-15)
+
+
 def test_the_l1_ball_is_the_group_ball_of_single_entries():
     single, done = so.Groups.uniform(6, 1), 0
     for v in cases([(6,)], CASES, 3):
