@@ -7,6 +7,7 @@ for half types, the formulas of `reference` stand in.  They work under torch.com
 from . import reference
 from .blocks import block_dots, block_norms, block_prox_, mask_blocks_, scale_blocks, scale_blocks_
 from .layout import Cut
+from .products import BlockSparse, block_linear
 from .projections import (
     project_nm,
     project_nm_,
@@ -28,11 +29,13 @@ from .updates import (
 )
 
 __all__ = [
+    "BlockSparse",
     "Cut",
     "add_scaled_blocks_",
     "admm_update_",
     "augment_",
     "block_dots",
+    "block_linear",
     "block_norms",
     "block_prox_",
     "mask_blocks_",

@@ -2,6 +2,7 @@
 
 from ..kernels import soft_topk
 from . import methods
+from .deploy import ExportReport, export
 from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
 from .report import Report
 from .sparsifier import Sparsifier
@@ -10,11 +11,13 @@ __all__ = [
     "NM",
     "Block",
     "Channel",
+    "ExportReport",
     "Head",
     "Pattern",
     "Report",
     "Sparsifier",
     "Unstructured",
+    "export",
     "methods",
     "soft_topk",
 ]

@@ -36,7 +36,7 @@ def layers_of(
         checked_sparsity(sparsity)
     weights, skipped = choose_weights(model, exclude, include)
     for weight in weights:
-        _check_weight(weight)
+        checked_weight(weight)
     layers, misfits = granularity.layers(weights)
     skipped += [Skipped(weight.name, weight.parameter.numel(), reason) for weight, reason in misfits]
     kept = []
@@ -66,7 +66,8 @@ def _too_small(layer: Layer, granularity: Any, sparsity: Any, smallest: int) -> 
     return None
 
 
-def _check_weight(weight: Weight) -> None:
+def checked_weight(weight: Weight) -> Weight:
+    """`weight`; ValueError unless it is a dense floating tensor in memory with finite entries."""
     parameter, name = weight.parameter, weight.name
     if parameter.device.type == "meta":
         raise ValueError(
@@ -76,3 +77,4 @@ def _check_weight(weight: Weight) -> None:
         raise ValueError(f"{name} is {parameter.dtype} ({parameter.layout}): dense floating weights can be pruned")
     if not bool(torch.isfinite(parameter.detach()).all()):
         raise ValueError(f"{name} has NaN or infinite entries: repair the model first")
+    return weight

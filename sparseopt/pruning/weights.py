@@ -129,6 +129,12 @@ def _names_of_parameters(model: nn.Module) -> dict[int, list[str]]:
     return names
 
 
+def tied_names(model: nn.Module) -> dict[str, list[str]]:
+    """For each name of a parameter that has several, the others."""
+    groups = [names for names in _names_of_parameters(model).values() if len(names) > 1]
+    return {name: [other for other in names if other != name] for names in groups for name in names}
+
+
 def _by_rule(weights: list[Weight], names: dict[int, list[str]]) -> dict[str, str]:
     """Reason for every weight that a rule keeps dense."""
     reasons = {}

@@ -195,6 +195,8 @@ def test_soft_topk_is_that_of_the_core(dtype):
 
 OPS = torch.ops.sparseopt
 KEPT = torch.tensor([True, False] * 12).reshape(4, 6, 1)
+BLOCKS = kernels.BlockSparse.of(drawn((32, 24)), 16)
+STORED = (BLOCKS.values, BLOCKS.starts, BLOCKS.columns)
 OPCHECKS = {
     "block_norms": lambda w: (w, 4, 4, 1),
     "block_dots": lambda w: (w, drawn((16, 24), seed=1).requires_grad_(), 4, 4, 1),
@@ -218,6 +220,8 @@ OPCHECKS = {
     "project_top_blocks_": lambda w: (w.detach(), 5, 4, 4),
     "project_patterns": lambda w: (w, torch.eye(4, dtype=torch.bool)[None]),
     "project_patterns_": lambda w: (w.detach(), torch.eye(4, dtype=torch.bool)[None]),
+    "block_linear": lambda w: (w, *STORED, drawn((32,)).requires_grad_(), 32),
+    "block_linear_transposed": lambda w: (drawn((16, 32)).requires_grad_(), *STORED, 24),
 }
 
 

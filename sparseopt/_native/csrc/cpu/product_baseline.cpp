@@ -1,0 +1,2 @@
+#define SO_TABLE so_product_baseline
+#include "product.inc"

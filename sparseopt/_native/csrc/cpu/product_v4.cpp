@@ -1,0 +1,2 @@
+#define SO_TABLE so_product_v4
+#include "product.inc"

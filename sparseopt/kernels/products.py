@@ -1,0 +1,194 @@
+"""The product with a block-sparse matrix as a torch operator: compiled for float32 on the CPU, torch elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from .._native import HAS_NATIVE
+from .._native import products as native
+from .._native.products import SIDES
+from .reference import block_sums
+
+Tensor = torch.Tensor
+
+
+@dataclass(frozen=True)
+class BlockSparse:
+    """A matrix W [rows, cols] of which only the blocks that are not 0 are stored; b = 16, 32 or 64 is their side.
+
+    values [count, b, b]: entry (i, o) of a block is W[row + o, column + i]; blocks cut off at the border are stored
+    whole, with zeros.  starts [ceil(rows / b) + 1], int32: the blocks of block row r are starts[r], ...,
+    starts[r + 1] - 1.  columns [count], int32: their block columns.
+    """
+
+    values: Tensor
+    starts: Tensor
+    columns: Tensor
+    rows: int
+    cols: int
+
+    @classmethod
+    def of(cls, w: Tensor, b: int) -> BlockSparse:
+        """The blocks of W [rows, cols] that have an entry other than 0 (NaN is one)."""
+        tiles = _tiles(w.detach(), checked_side(b))
+        kept = (tiles != 0).any(dim=(2, 3))
+        starts = torch.zeros(len(kept) + 1, dtype=torch.int32, device=w.device)
+        starts[1:] = kept.sum(dim=1).cumsum(0)
+        return cls(tiles[kept].contiguous(), starts, kept.nonzero()[:, 1].to(torch.int32), *w.shape)
+
+    def dense(self) -> Tensor:
+        """W [rows, cols]."""
+        b = self.values.shape[-1]
+        w = self.values.new_zeros(len(self.starts) - 1, -(-self.cols // b), b, b)
+        w[_rows_of(self.starts, len(self.values)), self.columns.long()] = self.values
+        return w.permute(0, 3, 1, 2).reshape(w.shape[0] * b, -1)[: self.rows, : self.cols]
+
+
+def checked_side(b: Any) -> int:
+    """`b`; ValueError unless it is 16, 32 or 64."""
+    if b not in SIDES:
+        raise ValueError(f"the side of the blocks is {b!r}: allowed are 16, 32 and 64")
+    return int(b)
+
+
+def kept_blocks(w: Tensor, b: int) -> int:
+    """How many b x b blocks of W [rows, cols] have an entry other than 0."""
+    from .layout import Cut
+
+    return int((block_sums((w.detach() != 0).float(), Cut(b, b)) > 0).sum())
+
+
+def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tensor:
+    """x [..., cols] W' + bias [rows], differentiable in x and the bias: `torch.nn.functional.linear` for a sparse W.
+
+    On the CPU in float32 compiled, the same bits for any number of threads; elsewhere a gather, a batched product and
+    a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
+    Raises ValueError for tensors that do not fit.
+    """
+    _check(x, w, bias)
+    return torch.ops.sparseopt.block_linear(x, w.values, w.starts, w.columns, bias, w.rows)
+
+
+def _check(x: Tensor, w: BlockSparse, bias: Tensor | None) -> None:
+    b = checked_side(w.values.shape[-1])
+    if x.ndim == 0 or x.shape[-1] != w.cols or x.dtype != w.values.dtype or x.device != w.values.device:
+        raise ValueError(
+            f"x is {x.dtype} {tuple(x.shape)} on {x.device}: the matrix takes {w.values.dtype} [..., {w.cols}] on "
+            f"{w.values.device}"
+        )
+    whole = w.values.ndim == 3 and w.values.shape[1] == b and w.columns.shape == w.values.shape[:1]
+    if not whole or w.starts.shape != (-(-w.rows // b) + 1,) or {w.starts.dtype, w.columns.dtype} != {torch.int32}:
+        raise ValueError("values, starts and columns do not belong together: build them with BlockSparse.of")
+    if bias is not None and (bias.shape != (w.rows,) or bias.dtype != x.dtype):
+        raise ValueError(f"bias is {bias.dtype} {tuple(bias.shape)}: it must be {x.dtype} [{w.rows}]")
+
+
+def _tiles(w: Tensor, b: int) -> Tensor:
+    """W as [block rows, block columns, in, out], with zeros beyond its border."""
+    down, across = -(-w.shape[0] // b), -(-w.shape[1] // b)
+    padded = w.new_zeros(down * b, across * b)
+    padded[: w.shape[0], : w.shape[1]] = w
+    return padded.reshape(down, b, across, b).permute(0, 2, 3, 1)
+
+
+def _rows_of(starts: Tensor, count: int) -> Tensor:
+    """Block row of each block [count], int64."""
+    row = torch.arange(len(starts) - 1, device=starts.device)
+    return row.repeat_interleave((starts[1:] - starts[:-1]).long(), output_size=count)
+
+
+def _compiled(x: Tensor, values: Tensor) -> bool:
+    return HAS_NATIVE and values.dtype == x.dtype == torch.float32 and x.device.type == values.device.type == "cpu"
+
+
+def _summed(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, size: int) -> Tensor:
+    """The formula: y [n, size] with block target[q] of it the sum of block source[q] of x [n, .] times matrices[q]."""
+    b = matrices.shape[-1]
+    blocks = -(-x.shape[1] // b)
+    padded = torch.nn.functional.pad(x, (0, blocks * b - x.shape[1])).reshape(-1, blocks, b)
+    products = torch.bmm(padded[:, source].transpose(0, 1), matrices)
+    y = x.new_zeros(-(-size // b), len(x), b).index_add_(0, target, products)
+    return y.transpose(0, 1).reshape(len(x), -1)[:, :size]
+
+
+@torch.library.custom_op("sparseopt::block_linear", mutates_args=())
+def _block_linear(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
+    flat, b = x.reshape(-1, x.shape[-1]).contiguous(), values.shape[-1]
+    if not _compiled(x, values):
+        y = _summed(flat, values, columns.long(), _rows_of(starts, len(values)), rows)
+        return (y if bias is None else y + bias).reshape(*x.shape[:-1], rows).contiguous()
+    y = flat.new_empty(len(flat), rows)
+    values, starts, columns = values.contiguous(), starts.contiguous(), columns.contiguous()
+    bias = None if bias is None else bias.contiguous()
+    w = native.BlockMatrix(
+        values.data_ptr(), starts.data_ptr(), columns.data_ptr(), rows, flat.shape[1], b, len(values)
+    )
+    address = 0 if bias is None else bias.data_ptr()
+    native.product_ptr(w, flat.data_ptr(), address, y.data_ptr(), len(flat), threads=torch.get_num_threads())
+    return y.view(*x.shape[:-1], rows)
+
+
+@torch.library.custom_op("sparseopt::block_linear_transposed", mutates_args=())
+def _transposed(g: Tensor, values: Tensor, starts: Tensor, columns: Tensor, cols: int) -> Tensor:
+    flat, b = g.reshape(-1, g.shape[-1]).contiguous(), values.shape[-1]
+    if not _compiled(g, values):
+        rows = _rows_of(starts, len(values))
+        y = _summed(flat, values.transpose(1, 2), rows, columns.long(), cols)
+        return y.reshape(*g.shape[:-1], cols).contiguous()
+    y = flat.new_empty(len(flat), cols)
+    values, starts, columns = values.contiguous(), starts.contiguous(), columns.contiguous()
+    w = native.BlockMatrix(
+        values.data_ptr(), starts.data_ptr(), columns.data_ptr(), flat.shape[1], cols, b, len(values)
+    )
+    native.product_transposed_ptr(w, flat.data_ptr(), y.data_ptr(), len(flat), threads=torch.get_num_threads())
+    return y.view(*g.shape[:-1], cols)
+
+
+@_block_linear.register_fake
+def _(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
+    return x.new_empty(*x.shape[:-1], rows)
+
+
+@_transposed.register_fake
+def _(g: Tensor, values: Tensor, starts: Tensor, columns: Tensor, cols: int) -> Tensor:
+    return g.new_empty(*g.shape[:-1], cols)
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    x, values, starts, columns, _, _ = inputs
+    ctx.save_for_backward(values, starts, columns)
+    ctx.cols = x.shape[-1]
+
+
+def _backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
+    _refuse_training(ctx)
+    x = (
+        torch.ops.sparseopt.block_linear_transposed(g, *ctx.saved_tensors, ctx.cols)
+        if ctx.needs_input_grad[0]
+        else None
+    )
+    bias = g.reshape(-1, g.shape[-1]).sum(0) if ctx.needs_input_grad[4] else None
+    return x, None, None, None, bias, None
+
+
+def _keep_transposed(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    g, values, starts, columns, _ = inputs
+    ctx.save_for_backward(values, starts, columns)
+    ctx.rows = g.shape[-1]
+
+
+def _backward_transposed(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:
+    _refuse_training(ctx)
+    return torch.ops.sparseopt.block_linear(x, *ctx.saved_tensors, None, ctx.rows), None, None, None, None
+
+
+def _refuse_training(ctx: Any) -> None:
+    if ctx.needs_input_grad[1]:
+        raise RuntimeError("the values of a block-sparse matrix have no gradient: train the dense weight, then export")
+
+
+_block_linear.register_autograd(_backward, setup_context=_keep)
+_transposed.register_autograd(_backward_transposed, setup_context=_keep_transposed)

@@ -1,0 +1,174 @@
+"""From a pruned model to a faster one: every layer in the format that is fastest on a sample."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from ..._array import real_number
+from ..targets import checked_model, checked_weight
+from . import timing
+from .layers import Site, choices, sites_of
+from .report import ExportReport, ExportRow
+from .timing import Stopwatch
+
+TARGETS = ("auto", "dense", "sparse", "bsr", "csr")
+SLOWER = "the model as a whole was not faster"
+
+
+def export(model: nn.Module, target: str = "auto", sample: Any = None, *, least_speedup: float = 1.05) -> nn.Module:
+    """A new model in eval mode whose sparse layers are faster; the given one stays as it is.
+
+    target: "dense" copies; "sparse" takes the own product of blocks of 16, 32 or 64 (compiled for float32 on the CPU;
+    differentiable in the input), "bsr" and "csr" the formats of torch (inference only), "auto" the fastest of all.
+    Blocks are found from the zeros.  sample: what the model is called with: one argument, a tuple of arguments, or
+    keywords in a dict.
+    A layer is replaced where that makes it at least `least_speedup` times faster inside a pass over the sample, else it
+    stays dense; so does the model where it is not faster as a whole.  least_speedup=0 replaces whatever can be.
+    The result's `export_report` tells what was done and measured; print it.
+
+    Raises ValueError for another target, a model that cannot run on the sample or has no layer to export, weights that
+    are not finite or not in memory, parametrised weights.
+    """
+    _check(model, target, sample)
+    least = _checked_least(least_speedup)
+    result = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        _try(result, sample)
+        return _Export(result, sample, target, least).result()
+
+
+class _Export:
+    """A copy of the model whose layers are exchanged; `sites` keeps the dense ones."""
+
+    def __init__(self, model: nn.Module, sample: Any, target: str, least: float) -> None:
+        self.model, self.sample, self.target, self.least = model, sample, target, least
+        self.sites = sites_of(model)
+        self.dense: dict[str, nn.Module] = {site.name: site.module for site in self.sites}
+        self.reasons = {site.name: "as asked for" for site in self.sites}
+        self.formats: dict[str, str] = {}
+
+    def result(self) -> nn.Module:
+        """Choose, measure once more, and report."""
+        chosen = {} if self.target == "dense" else self._chosen()
+        watches = self._measured({"dense": {}} | ({"chosen": chosen} if chosen else {}))
+        before, now = watches["dense"], watches.get("chosen", watches["dense"])
+        if self.least and now.whole > before.whole:
+            self.reasons |= dict.fromkeys(chosen, SLOWER)
+            chosen, now = {}, before
+        self._install(chosen)
+        self.model.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
+        return self.model
+
+    def _chosen(self) -> dict[str, nn.Module]:
+        """The best replacement of each layer that has one."""
+        formats: dict[str, dict[str, nn.Module]] = {}
+        for site in self.sites:
+            builds, self.reasons[site.name] = choices(site, self.target)
+            for name, build in builds.items():
+                formats.setdefault(name, {})[site.name] = build().eval()
+        if not formats:
+            return {}
+        watches = self._measured({"dense": {}} | formats)
+        chosen = {site.name: self._best(site, formats, watches) for site in self.sites}
+        return {name: module for name, module in chosen.items() if module is not None}
+
+    def _best(self, site: Site, formats: dict[str, Any], watches: dict[str, Stopwatch]) -> nn.Module | None:
+        """The fastest format of a layer, None where it stays dense; notes the reason."""
+        mine = {name: watches[name].layers.get(site.name) for name, modules in formats.items() if site.name in modules}
+        seconds = {name: time for name, time in mine.items() if time is not None}
+        dense = watches["dense"].layers.get(site.name)
+        if not mine:
+            return None
+        if not seconds or dense is None:
+            self.reasons[site.name] = "the sample does not reach it"
+            return None
+        best = min(seconds, key=lambda name: seconds[name])
+        if dense < self.least * seconds[best]:
+            self.reasons[site.name] = f"{best} has {dense / seconds[best]:.2f} times its speed"
+            return None
+        self.formats[site.name] = best
+        return formats[best][site.name]
+
+    def _measured(self, formats: dict[str, dict[str, nn.Module]]) -> dict[str, Stopwatch]:
+        """Times of the model with each set of replacements, in turn."""
+        watches = {name: Stopwatch() for name in formats}
+        rounds = 1
+        for i in range(1 + timing.MOST):  # the first round warms up
+            for name, modules in formats.items():
+                self._install(modules)
+                watch = watches[name] if i else Stopwatch()
+                watch.measure(self.model, self.sample, self.dense | modules)
+                if not i and name == "dense":
+                    rounds = timing.rounds_for(watch.whole, len(formats))
+            if i >= rounds:
+                break
+        return watches
+
+    def _install(self, modules: dict[str, nn.Module]) -> None:
+        """Put these modules in, and dense ones in all other places."""
+        for name, module in (self.dense | modules).items():
+            if name:
+                parent, _, attribute = name.rpartition(".")
+                setattr(self.model.get_submodule(parent), attribute, module)
+            else:
+                self.model = module
+
+    def _report(self, chosen: dict[str, nn.Module], before: Stopwatch, now: Stopwatch) -> ExportReport:
+        rows = []
+        for site in self.sites:
+            module = chosen.get(site.name)
+            target = "dense" if module is None else self.formats[site.name]
+            reason = self.reasons[site.name] if module is None else ""
+            nan, dense = float("nan"), _size(site.module)
+            times = (before.layers.get(site.name, nan), now.layers.get(site.name, nan))
+            size = dense if module is None else _size(module)
+            rows.append(ExportRow(site.name, site.sparsity, target, reason, *times, size_dense=dense, size=size))
+        apart = timing.difference(now.output, before.output)
+        return ExportReport(self.target, tuple(rows), before.whole, now.whole, apart)
+
+
+def _size(module: nn.Module) -> int:
+    """Bytes of the parameters and buffers of a module."""
+    return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+
+
+def _checked_least(value: Any) -> float:
+    number = real_number(value)
+    if not 0 <= number < float("inf"):
+        raise ValueError(f"least_speedup is {value!r}: give a factor such as 1.05, or 0 to replace whatever can be")
+    return number
+
+
+def _check(model: Any, target: Any, sample: Any) -> None:
+    if target not in TARGETS:
+        raise ValueError(f"target is {target!r}: allowed are {', '.join(map(repr, TARGETS))}")
+    checked_model(model)
+    for name, module in model.named_modules():
+        if nn.utils.parametrize.is_parametrized(module):
+            raise ValueError(
+                f"{name or 'the model'} has parametrised weights: call "
+                "torch.nn.utils.parametrize.remove_parametrizations first"
+            )
+    sites = sites_of(model)
+    if not any(site.weight.kind != "embedding" for site in sites):
+        raise ValueError(f"{type(model).__name__} has no linear, convolutional or attention layer: nothing to export")
+    for site in sites:
+        checked_weight(site.weight)
+    if sample is None:
+        raise ValueError(
+            "sample is missing: give what the model is called with, a tensor, tuple or dict, to time it on"
+        )
+    if isinstance(sample, Mapping) and not all(isinstance(key, str) for key in sample):
+        raise ValueError("sample is a mapping whose keys are not names of arguments: give a dict of keywords")
+
+
+def _try(model: nn.Module, sample: Any) -> None:
+    try:
+        timing.run(model, sample)
+    except Exception as error:
+        raise ValueError(f"the model does not run on the sample: {type(error).__name__}: {error}") from error

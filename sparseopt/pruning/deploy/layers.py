@@ -1,0 +1,127 @@
+"""The layers of a model that may be replaced, why others may not, and by what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import nn
+
+from ...kernels.products import SIDES, kept_blocks
+from ..weights import Weight, tied_names, weights_of
+from .modules import BlockSparseConv2d, BlockSparseLinear, CompressedLinear, taps_first
+
+Tensor = torch.Tensor
+Build = Callable[[], nn.Module]
+DENSEST = 0.9
+"""Share of blocks or weights that are kept beyond which a sparse format is not tried: there is little to gain."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """A weight with the module that uses it.  reason: why it must stay dense, "" where it need not."""
+
+    weight: Weight
+    reason: str
+
+    @property
+    def name(self) -> str:
+        """Of the module in the model."""
+        return self.weight.module_name
+
+    @property
+    def module(self) -> nn.Module:
+        """The dense module."""
+        return self.weight.module
+
+    @property
+    def matrix(self) -> Tensor:
+        """The weight as [outputs, inputs]; the taps of a convolution one after the other."""
+        if isinstance(self.module, nn.Conv2d):
+            return taps_first(self.module)
+        w = self.weight.parameter.detach().flatten(1)
+        return w.t() if self.weight.transposed else w
+
+    @property
+    def bias(self) -> Tensor | None:
+        """The bias of the module."""
+        bias = getattr(self.module, "bias", None)
+        return bias if isinstance(bias, Tensor) else None
+
+    @property
+    def sparsity(self) -> float:
+        """Fraction of the weights that are 0."""
+        return float((self.weight.parameter == 0).float().mean())
+
+
+def sites_of(model: nn.Module) -> list[Site]:
+    """All weights of linear, convolutional, attention and embedding layers."""
+    tied = tied_names(model)
+    return [Site(weight, _reason(weight, tied)) for weight in weights_of(model)]
+
+
+def _reason(weight: Weight, tied: dict[str, list[str]]) -> str:
+    module = weight.module
+    if weight.kind == "embedding":
+        return "an embedding is looked up, not multiplied"
+    if weight.name in tied:
+        return f"tied to {', '.join(tied[weight.name])}"
+    if type(module) not in (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d) and not weight.transposed:
+        return f"{type(module).__name__} uses its weight in its own way"
+    if module._forward_hooks or module._forward_pre_hooks:
+        return "it has hooks of its own"
+    return ""
+
+
+def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
+    """Formats of a target, "auto" for all, that this layer can take, each with what builds it; or why there is none."""
+    if site.reason:
+        return {}, site.reason
+    if site.weight.kind == "conv":
+        return _convolutions(site.module, target)
+    w, bias = site.matrix, site.bias
+    if not bool((w == 0).any()):
+        return {}, "no weight is 0"
+    found: dict[str, Build] = {}
+    if target in ("csr", "auto") and _density(w, 1) <= DENSEST:
+        found["csr"] = partial(CompressedLinear, w, bias, "csr")
+    for b in sides(w):
+        if target in ("sparse", "auto"):
+            found[f"sparse {b}x{b}"] = partial(BlockSparseLinear, w, bias, b)
+        if target in ("bsr", "auto") and w.shape[0] % b == w.shape[1] % b == 0:
+            found[f"bsr {b}x{b}"] = partial(CompressedLinear, w, bias, "bsr", b)
+    return found, "" if found else _none(w)
+
+
+def _convolutions(conv: nn.Module, target: str) -> tuple[dict[str, Build], str]:
+    if target not in ("sparse", "auto"):
+        return {}, f"{target!r} is for linear layers"
+    plain = isinstance(conv, nn.Conv2d) and conv.groups == 1 and conv.padding_mode == "zeros"
+    if not isinstance(conv, nn.Conv2d) or not plain or isinstance(conv.padding, str) or set(conv.dilation) != {1}:
+        return {}, "only plain two-dimensional convolutions have a sparse form"
+    w = taps_first(conv)
+    found: dict[str, Build] = {f"sparse {b}x{b}": partial(BlockSparseConv2d, conv, b) for b in sides(w)}
+    return found, "" if found else _none(w)
+
+
+def _none(w: Tensor) -> str:
+    """Why a matrix with zeros has no sparse form."""
+    few = "too few blocks of 16, 32 or 64 are 0"
+    return few if w.dtype == torch.float32 else f"{few}, or it is {w.dtype}, not float32"
+
+
+def sides(w: Tensor) -> list[int]:
+    """Sides of blocks worth trying: the largest of those with the fewest numbers stored, or up to half as many more."""
+    if w.dtype != torch.float32:
+        return []
+    stored = {b: kept_blocks(w, b) * b * b for b in SIDES if _density(w, b) <= DENSEST}
+    few = [b for b in stored if stored[b] <= 1.5 * min(stored.values())]
+    return [b for b in few if not any(stored[other] <= stored[b] for other in few if other > b)]
+
+
+def _density(w: Tensor, b: int) -> float:
+    """Share of the blocks that have an entry other than 0."""
+    down, across = -(-w.shape[0] // b), -(-w.shape[1] // b)
+    return kept_blocks(w, b) / (down * across) if b > 1 else float((w != 0).float().mean())

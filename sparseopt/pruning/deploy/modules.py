@@ -1,0 +1,118 @@
+"""Layers with a sparse weight: what `export` puts in the place of dense ones."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from ...kernels import BlockSparse, block_linear
+
+Tensor = torch.Tensor
+
+
+class SparseLayer(nn.Module):
+    """x [..., inputs] -> x W' + bias for a weight W [outputs, inputs] that is stored sparse, in buffers."""
+
+    def __init__(self, w: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.out_features, self.in_features = w.shape
+        self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"in_features={self.in_features}, out_features={self.out_features}, bias={self.bias is not None}"
+
+
+class BlockSparseLinear(SparseLayer):
+    """W in b x b blocks, b = 16, 32 or 64: the own product, compiled for float32 on the CPU; differentiable in x."""
+
+    values: Tensor
+    starts: Tensor
+    columns: Tensor
+
+    def __init__(self, w: Tensor, bias: Tensor | None, b: int) -> None:
+        super().__init__(w, bias)
+        blocks = BlockSparse.of(w, b)
+        for name in ("values", "starts", "columns"):
+            self.register_buffer(name, getattr(blocks, name))
+
+    @property
+    def blocks(self) -> BlockSparse:
+        """The weight."""
+        return BlockSparse(self.values, self.starts, self.columns, self.out_features, self.in_features)
+
+    @property
+    def weight(self) -> Tensor:
+        """The dense weight, formed at each access."""
+        return self.blocks.dense()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x W' + bias."""
+        return block_linear(x, self.blocks, self.bias)
+
+
+class CompressedLinear(SparseLayer):
+    """W in a format of torch: "csr", or "bsr" in b x b blocks that divide it; for inference."""
+
+    values: Tensor
+    rows: Tensor
+    columns: Tensor
+
+    def __init__(self, w: Tensor, bias: Tensor | None, layout: str, b: int = 0) -> None:
+        super().__init__(w, bias)
+        self.layout = layout
+        with warnings.catch_warnings():  # torch warns once that these formats are in beta state
+            warnings.simplefilter("ignore", UserWarning)
+            sparse = w.detach().to_sparse_csr() if layout == "csr" else w.detach().to_sparse_bsr((b, b))
+            self.register_buffer("values", sparse.values().clone())
+            self.register_buffer("rows", sparse.crow_indices().to(torch.int32))
+            self.register_buffer("columns", sparse.col_indices().to(torch.int32))
+            self._matrix()
+
+    def _matrix(self) -> Tensor:
+        build: Any = torch.sparse_csr_tensor if self.layout == "csr" else torch.sparse_bsr_tensor
+        size = (self.out_features, self.in_features)
+        return build(self.rows, self.columns, self.values, size=size, check_invariants=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """The dense weight, formed at each access."""
+        return self._matrix().to_dense()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(W x')' + bias: torch's own linear is several times slower with these formats."""
+        y = (self._matrix() @ x.reshape(-1, self.in_features).t()).t()
+        y = y.contiguous() if self.bias is None else torch.add(y, self.bias).contiguous()
+        return y.view(*x.shape[:-1], self.out_features)
+
+
+class BlockSparseConv2d(nn.Module):
+    """A convolution as a product with its unfolded input: W [outputs, taps * inputs] in b x b blocks."""
+
+    def __init__(self, conv: nn.Conv2d, b: int) -> None:
+        super().__init__()
+        self.kernel_size, self.stride = conv.kernel_size, conv.stride
+        self.padding = (int(conv.padding[0]), int(conv.padding[1]))
+        self.product = BlockSparseLinear(taps_first(conv), conv.bias, b)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x [N, C, H, W] or [C, H, W] -> the convolution, in channels-last memory."""
+        if x.ndim == 3:
+            return self(x[None])[0]
+        (kh, kw), (sh, sw), (ph, pw) = self.kernel_size, self.stride, self.padding
+        x = functional.pad(x, (pw, pw, ph, ph))
+        patches = x.unfold(2, kh, sh).unfold(3, kw, sw).permute(0, 2, 3, 4, 5, 1)
+        return self.product(patches.flatten(3)).permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """For print(model)."""
+        return f"kernel_size={self.kernel_size}, stride={self.stride}, padding={self.padding}"
+
+
+def taps_first(conv: nn.Conv2d) -> Tensor:
+    """The weight as [outputs, taps * inputs]: blocks of one tap stay blocks."""
+    return conv.weight.detach().permute(0, 2, 3, 1).flatten(1)
