@@ -39,7 +39,7 @@ ALLOWED = {
 
 HEAVY = {
     "torch": {"kernels", "pruning", "__main__"},
-    "matplotlib": {"solution_path"},
+    "matplotlib": {"solution_path", "pruning"},
     "sklearn": {"datasets", "estimators"},
     "pandas": set(),
     "joblib": {"selection", "estimators", "solvers"},

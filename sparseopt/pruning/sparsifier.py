@@ -16,6 +16,8 @@ from .layer import Layer
 from .methods.base import Method
 from .methods.magnitude import Magnitude
 from .optimisers import Optimisers
+from .picture import plot
+from .progress import Progress
 from .report import Report, report_of
 from .schedules import Phase
 from .targets import checked_model, layers_of
@@ -37,6 +39,7 @@ class Sparsifier:
     exclude, include: regular expressions, searched for in full module names; exclude wins, and include overrules the
     rules that keep embeddings, tied weights, depthwise convolutions, the stem and the head dense.
     smallest: layers with fewer units stay dense.  All that stays dense is listed, with the reason, by report().
+    progress: bars on standard error, one for each phase; None: on terminals only.
 
     Acts in hooks of the optimiser: nothing to call in the loop; several optimisers are stepped one after the other, in
     the order of the list.  `sparsity` is exact from total_steps on, up to the
@@ -57,6 +60,7 @@ class Sparsifier:
         exclude: Sequence[str] = (),
         include: Sequence[str] = (),
         smallest: int = 8,
+        progress: bool | None = None,
     ) -> None:
         self.model = checked_model(model)
         self.granularity = granularity
@@ -75,6 +79,7 @@ class Sparsifier:
                 "Head or Unstructured, or one of the methods Magnitude, ACDC, ADMM and SRSTE"
             )
         self.method.check(self)
+        self.progress = Progress(progress, self.total_steps)
         self.step = 0
         self.masks: dict[str, Tensor] = {}
         self.memory: dict[str, Tensor] = {}
@@ -87,6 +92,7 @@ class Sparsifier:
             self.method.attach(self, self.phase)
             self.method.settle(self, self.phase)
         self.optimisers.hook(self._before_step, self._after_step)
+        self.progress.show(self.phase, 0, self.latest)
 
     # What methods use
 
@@ -110,6 +116,12 @@ class Sparsifier:
         for layer, mask in zip(self.layers, self.choose(scores, ramp), strict=True):
             self.masks[layer.name] = mask
         self.apply_masks()
+        self.record_masks([self.masks[layer.name] for layer in self.layers])
+
+    def release(self) -> None:
+        """Forget the masks: all weights are trained again."""
+        self.masks.clear()
+        self.record("sparsity", 0.0)
 
     def apply_masks(self) -> None:
         """Set what is not kept to 0."""
@@ -125,6 +137,13 @@ class Sparsifier:
     def record(self, name: str, value: float) -> None:
         """Keep a number of this step for the report."""
         self.history.setdefault(name, []).append((self.step, float(value)))
+
+    def record_masks(self, masks: list[Tensor]) -> None:
+        """Keep the sparsity of masks [n] for the report."""
+        kept = sum(
+            int(layer.sizes[mask.to(layer.sizes.device)].sum()) for layer, mask in zip(self.layers, masks, strict=True)
+        )
+        self.record("sparsity", 1 - kept / sum(layer.entries for layer in self.layers))
 
     def comparable(self, scores: list[Tensor]) -> list[Tensor]:
         """Scores as they are within layers; between layers by root mean square, for units of unequal sizes."""
@@ -148,6 +167,7 @@ class Sparsifier:
             self.method.after(self, self.phase)
             self._change_to(self.timeline.at(self.step))
             self.method.settle(self, self.phase)
+            self.progress.show(self.phase, self.step, self.latest)
         else:
             self.apply_masks()
 
@@ -172,6 +192,24 @@ class Sparsifier:
         """Whether the final masks are in force."""
         return self.folded or (self.phase.kind == "sparse" and self.timeline.at(10**18).start == self.phase.start)
 
+    @property
+    def latest(self) -> dict[str, float]:
+        """The number recorded last under every name, e.g. sparsity, temperature, primal and dual residual."""
+        return {name: values[-1][1] for name, values in self.history.items() if values}
+
+    def scalars(self) -> dict[str, float]:
+        """Numbers for a logger, counted now: sparsity, that of each layer, and what was recorded last.
+
+        TensorBoard: for name, value in sp.scalars().items(): writer.add_scalar(name, value, sp.step)
+        """
+        result = {"sparsity": self.sparsity}
+        result |= {f"sparsity/{layer.name}": layer.zeros() / layer.entries for layer in self.layers}
+        return result | {name: value for name, value in self.latest.items() if name != "sparsity"}
+
+    def plot(self, layers: Sequence[str] | None = None) -> Any:
+        """A matplotlib figure of the weights that are kept, and of what was recorded over time; see `picture.plot`."""
+        return plot(self, layers)
+
     def report(self) -> Report:
         """A table of the layers, what stayed dense and why, and numbers recorded over time; print it."""
         return report_of(self)
@@ -184,6 +222,7 @@ class Sparsifier:
             self._change_to(self.timeline.at(10**18))
             self.method.settle(self, self.phase)
         self.optimisers.unhook()
+        self.progress.close()
         self.folded = True
         return self.model
 

@@ -42,6 +42,6 @@ class ACDC(Method):
         if phase.start > 0:
             sp.optimisers.reset(sp.parameters())
         if phase.kind == "dense":
-            sp.masks.clear()
+            sp.release()
         else:
             sp.prune(sp.norms())

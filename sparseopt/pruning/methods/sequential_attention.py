@@ -67,11 +67,10 @@ class SequentialAttention(SoftMasks):
             sp.optimisers.reset(sp.parameters())
         if not logits_of(sp):
             self.create(sp, [torch.zeros_like(norms) for norms in sp.norms()])
-        if phase.kind != "sparse":
-            self._set(sp, sp.choose(logits_of(sp), 1.0 if phase.kind == "masked" else 0.0))
-        else:
-            support = sp.choose(logits_of(sp))
-            self._set(sp, support)
+        support = sp.choose(logits_of(sp), 1.0 if phase.kind in ("masked", "sparse") else 0.0)
+        sp.record_masks(support)
+        self._set(sp, support)
+        if phase.kind == "sparse":
             self.fold(sp)
             for i, layer in enumerate(sp.layers):
                 sp.masks[layer.name] = support[i]
@@ -91,6 +90,7 @@ class SequentialAttention(SoftMasks):
         support = _support(sp)
         if phase.kind == "sparsify" and (sp.step - phase.start) % every == 0:
             support = sp.choose(logits_of(sp), Exponential(self.c)(phase.progress(sp.step)))
+            sp.record_masks(support)
         self._set(sp, support)
 
     def _set(self, sp: Sparsifier, support: list[Tensor]) -> None:

@@ -50,6 +50,7 @@ class SRSTE(Behind):
         """Choose masks, or forget them."""
         if phase.kind == "straight":
             self._choose(sp)
+            sp.record_masks([sp.memory[f"kept.{i}"] for i in range(len(sp.layers))])
         else:
             sp.memory.clear()
         super().enter(sp, phase)
