@@ -78,6 +78,11 @@ def _first_match(rules: list[tuple[Patterns, float]], name: str) -> float:
     raise ValueError(f"sparsity has no rule for layer {name}: add one that matches all, such as '.': 0.8")
 
 
+def top(scores: Tensor, k: int) -> Tensor:
+    """Mask [n] of the k largest of scores [n]; ties go to the lowest index."""
+    return torch.from_numpy(_top(host(scores.detach().double()), k)).to(scores.device)
+
+
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
     return largest(scores, k, 0.0, lambda chosen: scores[chosen])
 

@@ -134,6 +134,11 @@ class Projected:
         """Mask of planes [taps, outputs, inputs]."""
         raise NotImplementedError
 
+    @property
+    def width(self) -> int:
+        """Inputs of a window."""
+        raise NotImplementedError
+
     def layers(self, weights: list[Weight]) -> Fitted:
         """One layer of single entries for each weight that fits."""
         layers, misfits = [], []
@@ -160,8 +165,10 @@ def mask_of_entries(granularity: Projected, view: View, matrix: Tensor) -> Tenso
 
 
 def _support(a_set: Any, planes: Tensor) -> Tensor:
-    """Where the projection keeps an entry; zeros of the projection count as dropped."""
-    return a_set.project(planes) != 0
+    """Where the projection keeps an entry, zeros among them."""
+    if bool((planes == 0).any()):
+        return a_set.support(planes)
+    return a_set.project(planes) != 0  # compiled
 
 
 @dataclass(frozen=True)
@@ -196,6 +203,11 @@ class NM(Projected):
     def support(self, planes: Tensor) -> Tensor:
         """By the projection."""
         return _support(NMSet(self.n, self.m, remainder="pad"), planes)
+
+    @property
+    def width(self) -> int:
+        """m."""
+        return self.m
 
 
 @dataclass(frozen=True)
@@ -232,6 +244,11 @@ class Pattern(Projected):
     def support(self, planes: Tensor) -> Tensor:
         """By the projection."""
         return _support(self.library, planes)
+
+    @property
+    def width(self) -> int:
+        """Inputs of a tile."""
+        return int(self.library.tile[1])
 
 
 @dataclass(frozen=True)

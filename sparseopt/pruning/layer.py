@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -60,6 +60,10 @@ class View:
         """Multiply the units by factors [n]."""
         self.change(partial(_scale, factors=self.grid(factors), cut=self.cut))
 
+    def mask(self, kept: Tensor, tensor: Tensor | None = None) -> None:
+        """Set the units without kept (bool [n]) to 0: of the parameter, or of a tensor like it."""
+        self.change(partial(_mask, kept=self.grid(kept), cut=self.cut), tensor)
+
     @property
     def entries(self) -> bool:
         """Whether the units are single entries, in the order of memory."""
@@ -93,12 +97,19 @@ class Layer:
         """Number of weights in all units."""
         return int(self.sizes.sum())
 
-    def norms(self) -> Tensor:
-        """Norms of the units [n], over all views."""
-        first, *others = (view.norms() for view in self.views)
+    def norms(self, tensors: Sequence[Tensor] | None = None) -> Tensor:
+        """Norms of the units [n], over all views: of the weights, or of a tensor like the weight for each view."""
+        given = [None] * len(self.views) if tensors is None else tensors
+        first, *others = (view.norms(tensor) for view, tensor in zip(self.views, given, strict=True))
         if not others:
             return first
         return torch.stack([first, *others]).norm(dim=0)
+
+    def gradient_norms(self) -> Tensor:
+        """Norms of the gradients of the units [n], 0 without a gradient."""
+        gradients = [view.weight.parameter.grad for view in self.views]
+        weights = [view.weight.parameter for view in self.views]
+        return self.norms([torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)])
 
     def products(self) -> Tensor:
         """|<w, gradient>| of the units [n], 0 without a gradient."""
@@ -113,8 +124,7 @@ class Layer:
     def mask(self, kept: Tensor, parameters: Mapping[str, Tensor] | None = None) -> None:
         """Set the units without kept (bool [n]) to 0: of the weights, or of parameters like them with these names."""
         for view in self.views:
-            tensor = None if parameters is None else parameters[view.weight.name]
-            view.change(partial(_mask, kept=view.grid(kept), cut=view.cut), tensor)
+            view.mask(kept, None if parameters is None else parameters[view.weight.name])
 
     def scale(self, factors: Tensor) -> None:
         """Multiply the units by factors [n]."""

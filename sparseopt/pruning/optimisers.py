@@ -81,6 +81,14 @@ class Optimisers:
             for p in [p for p in item.state if id(p) in gone]:
                 del item.state[p]
 
+    def forget(self, layer: Layer, units: Tensor) -> None:
+        """Set momenta and the like to 0 in some units (bool [n]) of a layer."""
+        for view in layer.views:
+            parameter = view.weight.parameter
+            for value in self.group_of(parameter)[0].state.get(parameter, {}).values():
+                if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                    view.mask(~units, value)
+
     def reset(self, parameters: Iterable[Tensor]) -> None:
         """Forget momenta and the like of some parameters."""
         for parameter in parameters:

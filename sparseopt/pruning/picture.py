@@ -23,7 +23,7 @@ LOGARITHMIC = ("temperature", "primal", "dual", "rho")
 def density(view: View) -> np.ndarray:
     """Share of non-zero weights in each cell of a matrix, [at most 256, at most 256]."""
     nonzero = (view.matrix() != 0).float()
-    cells = [min(CELLS, size) for size in nonzero.shape]
+    cells = (min(CELLS, nonzero.shape[0]), min(CELLS, nonzero.shape[1]))
     return adaptive_avg_pool2d(nonzero[None, None], cells)[0, 0].cpu().numpy()
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
+from .layer import Layer
 from .weights import Skipped
 
 if TYPE_CHECKING:
@@ -63,12 +67,17 @@ class Report:
         return "\n".join(lines)
 
 
-def report_of(sp: Sparsifier) -> Report:
-    """The report of a Sparsifier."""
+def rows_of(layers: Sequence[Layer], masks: Mapping[str, Tensor]) -> tuple[Row, ...]:
+    """A row for each layer."""
     rows = []
-    for layer in sp.layers:
-        mask = sp.masks.get(layer.name)
+    for layer in layers:
+        mask = masks.get(layer.name)
         kept = layer.units if mask is None else int(mask.sum())
         rows.append(Row(layer.name, layer.units, kept, layer.entries, layer.zeros()))
+    return tuple(rows)
+
+
+def report_of(sp: Sparsifier) -> Report:
+    """The report of a Sparsifier."""
     history = {name: list(values) for name, values in sp.history.items()}
-    return Report(tuple(rows), tuple(sp.skipped), sp.phase.kind, sp.step, sp.total_steps, history)
+    return Report(rows_of(sp.layers, sp.masks), tuple(sp.skipped), sp.phase.kind, sp.step, sp.total_steps, history)

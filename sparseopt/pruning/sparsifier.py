@@ -12,6 +12,7 @@ from torch import nn
 from ..sets.entries import checked_count
 from . import state as states
 from .allocation import Allocation, checked_sparsity
+from .inputs import Tap
 from .layer import Layer
 from .methods.base import Method
 from .methods.magnitude import Magnitude
@@ -68,7 +69,7 @@ class Sparsifier:
         if isinstance(self.method, type) or not isinstance(self.method, Method):
             raise ValueError(f"method is {method!r}: give an instance from sparseopt.pruning.methods, e.g. SMART()")
         self.total_steps = checked_count(total_steps, "total_steps", 1)
-        target = _target(granularity, sparsity)
+        target = target_of(granularity, sparsity)
         self.layers, self.skipped = layers_of(model, granularity, target, exclude, include, smallest)
         self.allocation = Allocation.of(self.layers, target, scope)
         self.optimisers = Optimisers(optimizer, self.layers)
@@ -85,6 +86,7 @@ class Sparsifier:
         self.memory: dict[str, Tensor] = {}
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.folded = False
+        self.taps: list[Tap] = []
         self.phase = self.timeline.at(0)
         self.opened = False
         with torch.no_grad():
@@ -106,9 +108,13 @@ class Sparsifier:
         return self.comparable([layer.norms() for layer in self.layers])
 
     def choose(self, scores: list[Tensor], ramp: float = 1.0) -> list[Tensor]:
-        """Masks [n] of the units to keep: the largest scores at the sparsity ramp * target, or those of the set."""
+        """Masks [n] of the units to keep: the largest scores [n] at the sparsity ramp * target.
+
+        Of sets: the entries that the projection of the scores keeps, or, without scores, that of the weights.
+        """
         if not self.counted:
-            return [layer.projected_mask() for layer in self.layers]
+            given: Sequence[Tensor | None] = scores or [None] * len(self.layers)
+            return [layer.projected_mask(score) for layer, score in zip(self.layers, given, strict=True)]
         return self.allocation.masks(scores, ramp)
 
     def prune(self, scores: list[Tensor], ramp: float = 1.0) -> None:
@@ -289,7 +295,7 @@ def _parameters(layer: Layer) -> Iterator[nn.Parameter]:
     return (view.weight.parameter for view in layer.views)
 
 
-def _target(granularity: Any, sparsity: Any) -> Any:
+def target_of(granularity: Any, sparsity: Any) -> Any:
     """The sparsity to reach: the one given, that of the granularity, or 0.9."""
     if isinstance(granularity, type) or not hasattr(granularity, "layers"):
         raise ValueError(f"granularity is {granularity!r}: give an instance, e.g. Block(16, 8) or NM(2, 4)")

@@ -66,6 +66,8 @@ METHODS = {
     "SMART": methods.SMART(),
     "SMART weight": methods.SMART("weight"),
     "SMART gradient": methods.SMART("gradient"),
+    "SMART activation": methods.SMART("activation"),
+    "RigL": methods.RigL(updates=4),
     "ADMM": methods.ADMM(updates=5),
     "ADMM balanced": methods.ADMM(rule="balanced", updates=5, pretrain=0.2),
     "SRSTE": methods.SRSTE(pull=1e-2),

@@ -6,6 +6,7 @@ from .base import Method
 from .group_lasso import GroupLasso
 from .magnitude import Magnitude
 from .powerpropagation import Powerpropagation
+from .rigl import RigL
 from .sequential_attention import SequentialAttention
 from .smart import SMART
 from .srste import SRSTE
@@ -19,5 +20,6 @@ __all__ = [
     "Magnitude",
     "Method",
     "Powerpropagation",
+    "RigL",
     "SequentialAttention",
 ]

@@ -11,16 +11,21 @@ from ... import kernels
 from ..._array import positive_scalar
 from ...soft_topk import ExponentialTemperature
 from ..allocation import kept_of
+from ..granularity import NM
+from ..inputs import Tap, mean_squares, squares, weighted
+from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
+from .behind import weights_of
 from .soft_masks import SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
-IMPORTANCES = ("learned", "weight", "gradient")
+IMPORTANCES = ("learned", "weight", "gradient", "activation")
 MEMORY = 0.9
-"""Share of the old gradient score that is kept at every step."""
+"""Share of the old gradients and activations that is kept at every step."""
+SEEN = "seen."
 
 
 @dataclass(frozen=True)
@@ -28,10 +33,12 @@ class SMART(SoftMasks):
     """min L(f_tau(m) w) over w and importances m of the units, f_tau the soft top-k at a temperature that falls.
 
     importance: "learned" (m starts at the norms of the units, divided by their mean, and is trained by the optimiser of
-    the weights), "weight" (m is these norms at every step) or "gradient" (a running mean of |<w_b, gradient_b>|).
+    the weights), "weight" (m is these norms at every step), "gradient" (a running mean of |<w_b, gradient_b>|) or
+    "activation" (norms of |w| |x|, |x| the running root mean square of the inputs of a weight in training mode).
     pretrain: dense fraction of the steps; search: fraction with soft masks, tau from `start` to `end` exponentially, in
     units of the mean importance; then the k units of largest importance are kept and trained.
-    scope "global" ranks the units of all layers together, in the search as in the end.
+    scope "global" ranks the units of all layers together, in the search as in the end.  N:M keeps n of every window of
+    m by a soft top-k of its own; patterns are refused.
     Source: SMART (arXiv 2403.19969); soft top-k: `sparseopt.SoftTopK`, ledger B1 to B4.
     """
 
@@ -40,7 +47,6 @@ class SMART(SoftMasks):
     search: float = 0.6
     start: float = 1.0
     end: float = 1e-4
-    needs_counted = True
     chooses = True
     soft_kind: ClassVar[tuple[str, ...]] = ("search",)
 
@@ -51,6 +57,16 @@ class SMART(SoftMasks):
             raise ValueError(f"pretrain + search is {self.pretrain + self.search:g}: at most 1 is allowed")
         positive_scalar(self.start, "start")
         positive_scalar(self.end, "end")
+
+    def check(self, sp: Sparsifier) -> None:
+        """Units that are counted, or windows that are not cut off."""
+        if sp.counted:
+            return
+        if not isinstance(sp.granularity, NM) or sp.granularity.indivisible == "pad":
+            raise ValueError(
+                f"SMART needs units that are counted, or NM(n, m) with whole windows, not {sp.granularity!r}: use "
+                'SRSTE, ADMM, ACDC or Magnitude, or NM(n, m, indivisible="skip")'
+            )
 
     def timeline(self, total_steps: int) -> Timeline:
         """Dense, search, sparse."""
@@ -65,8 +81,23 @@ class SMART(SoftMasks):
             scores = _per_layer(sp, logits_of(sp)) if logits_of(sp) else sp.norms()
             if logits_of(sp):
                 self.fold(sp)
-            sp.prune(scores)
+            for name in [name for name in sp.memory if name.startswith(SEEN)]:
+                del sp.memory[name]
+            sp.prune(scores if sp.counted else [score - score.min() + 1 for score in scores])  # sets rank magnitudes
         super().enter(sp, phase)
+
+    def attach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Look at the inputs of the layers."""
+        super().attach(sp, phase)
+        if phase.kind == "search" and self.importance == "activation":
+            sp.taps = [Tap(weight, squares, training=True) for weight in weights_of(sp)]
+
+    def detach(self, sp: Sparsifier, phase: Phase) -> None:
+        """Look away."""
+        super().detach(sp, phase)
+        for tap in sp.taps:
+            tap.handle.remove()
+        sp.taps = []
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Derivatives of the weights, and of the importances or their running mean."""
@@ -83,8 +114,9 @@ class SMART(SoftMasks):
         """Masks at the new temperature."""
         if phase.kind != "search":
             return
-        if self.importance == "weight":
-            for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, sp.norms())), strict=True):
+        if self.importance in ("weight", "activation"):
+            scores = sp.norms() if self.importance == "weight" else _seen(sp)
+            for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)
         self.set_values(sp, self._values(sp, logits_of(sp), phase))
         sp.record("temperature", self._temperature(sp, phase))
@@ -95,6 +127,8 @@ class SMART(SoftMasks):
     def _values(self, sp: Sparsifier, logits: list[Tensor], phase: Phase) -> list[Tensor]:
         """The soft top-k of every pool, cut into layers."""
         tau = self._temperature(sp, phase)
+        if not sp.counted:
+            return [_windowed(sp.granularity, layer, x, tau) for layer, x in zip(sp.layers, logits, strict=True)]
         targets = sp.allocation.targets
         values = [
             kernels.soft_topk(x, kept_of(len(x), target), tau) for x, target in zip(logits, targets, strict=False)
@@ -111,13 +145,46 @@ def _relative(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
     ]
 
 
+def _seen(sp: Sparsifier) -> list[Tensor]:
+    """Norms of |w| |x| of the units, after the running means took in what the taps saw."""
+    matrices = {}
+    for tap in sp.taps:
+        name, new = SEEN + tap.weight.name, tap.take()
+        if new is not None:
+            mean = mean_squares(new)
+            old = sp.memory.get(name, mean)
+            sp.memory[name] = old.lerp(mean, 1 - MEMORY)
+        if name in sp.memory:
+            matrices[tap.weight.name] = weighted(tap.weight, sp.memory[name])
+    if not matrices:
+        return sp.norms()
+    views = [[matrices.get(view.weight.name, view.weight.parameter) for view in layer.views] for layer in sp.layers]
+    return sp.comparable([layer.norms(given) for layer, given in zip(sp.layers, views, strict=True)])
+
+
+def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> Tensor:
+    """The soft top-k of every window of m inputs, of values of single entries [n] in the order of memory."""
+    weight = layer.views[0].weight
+    rows, channels = weight.shape
+    order = [0, 2, 1] if not weight.transposed else [1, 2, 0]  # the inputs last
+    planes = x.reshape(rows, channels, weight.taps).permute(*order)
+    values = kernels.soft_topk(planes.reshape(-1, granularity.m), granularity.n, tau).reshape(planes.shape)
+    back = [order.index(axis) for axis in range(3)]
+    return values.permute(*back).reshape(-1)
+
+
 def _pooled(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
     """One tensor for each budget."""
-    return [torch.cat(scores)] if sp.allocation.scope == "global" else scores
+    return [torch.cat(scores)] if _shared(sp) else scores
+
+
+def _shared(sp: Sparsifier) -> bool:
+    """Whether layers share one budget."""
+    return sp.counted and sp.allocation.scope == "global"
 
 
 def _per_layer(sp: Sparsifier, pools: list[Tensor]) -> list[Tensor]:
     """The pools cut into layers."""
-    if sp.allocation.scope == "layer":
+    if not _shared(sp):
         return pools
     return list(pools[0].split([layer.units for layer in sp.layers]))
