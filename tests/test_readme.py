@@ -137,7 +137,12 @@ def pruned(code):
     script = next(block for block in BLOCKS if "sparseopt.pruning" in block)
     names: dict = {}
     exec(script.replace("methods.SMART()", code).replace('scope="global", ', ""), names)
-    assert names["sp"].report().sparsity == pytest.approx(0.75, abs=0.01)
+    report = names["sp"].report()
+    assert sum(row.kept for row in report.rows) / sum(row.units for row in report.rows) == pytest.approx(0.25, abs=0.01)
+    if code == "methods.RigL()":  # weights behind dead outputs stay 0 where a unit has grown
+        assert report.sparsity > 0.74
+    else:
+        assert report.sparsity == pytest.approx(0.75, abs=0.01)
 
 
 @pytest.mark.slow  # imports transformers

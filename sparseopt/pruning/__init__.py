@@ -1,12 +1,8 @@
 """Pruning of torch models: a Sparsifier acts in hooks of the optimiser, and the user's loop stays as it is."""
 
 from ..kernels import soft_topk
-<<<<<<< HEAD
-from . import methods
-from .deploy import ExportReport, export
-=======
 from . import methods, one_shot
->>>>>>> f4565a5 (Pruning: RigL; Wanda and SparseGPT in one shot; SMART on N:M and by activations; zeros count among the entries that a set keeps)
+from .deploy import ExportReport, export
 from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
 from .report import Report
 from .sparsifier import Sparsifier

@@ -9,11 +9,12 @@ import torch
 from torch import nn
 
 from ..allocation import Allocation
-from ..inputs import Statistic, check_observable, measured
+from ..inputs import check_observable, measured
 from ..layer import Layer
 from ..report import Report, rows_of
 from ..sparsifier import target_of
 from ..targets import checked_model, layers_of
+from ..weights import Weight
 from .wanda import Wanda
 
 Tensor = torch.Tensor
@@ -22,7 +23,9 @@ Tensor = torch.Tensor
 class OneShot(Protocol):
     """What Wanda and SparseGPT are."""
 
-    statistic: Statistic
+    @staticmethod
+    def statistic(weight: Weight, x: Tensor) -> Tensor:
+        """What is summed over the inputs x of a weight's module."""
 
     def check(self, layers: list[Layer], granularity: Any) -> None:
         """ValueError where the method cannot do what is asked for."""
@@ -51,7 +54,9 @@ def prune_once(
     progress: called with the name of every layer.  To train on with these masks: a `Sparsifier`, whose
     masks_from_zeros() takes them over.  Raises ValueError, before a weight is changed, for arguments that do not fit.
     """
-    chosen: OneShot = method or Wanda()
+    chosen: OneShot = Wanda()
+    if method is not None:
+        chosen = method
     given = list(batches)
     if not given:
         raise ValueError(

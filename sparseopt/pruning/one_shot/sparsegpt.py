@@ -13,6 +13,7 @@ from ..allocation import kept_of, top
 from ..inputs import gram
 from ..layer import Layer, View
 from ..schedules import checked_steps
+from ..weights import Weight
 
 Tensor = torch.Tensor
 
@@ -35,7 +36,10 @@ class SparseGPT:
         positive_scalar(self.damping, "damping")
         checked_steps(self.panel, "panel")
 
-    statistic = staticmethod(gram)
+    @staticmethod
+    def statistic(weight: Weight, x: Tensor) -> Tensor:
+        """`inputs.gram`."""
+        return gram(weight, x)
 
     def check(self, layers: list[Layer], granularity: Any) -> None:
         """Units of one weight."""

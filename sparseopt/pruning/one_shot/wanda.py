@@ -10,6 +10,7 @@ import torch
 from ..allocation import kept_of, top
 from ..inputs import mean_squares, squares, weighted
 from ..layer import Layer
+from ..weights import Weight
 
 Tensor = torch.Tensor
 COMPARISONS = ("output", "layer")
@@ -30,7 +31,10 @@ class Wanda:
         if self.per not in COMPARISONS:
             raise ValueError(f"per is {self.per!r}: allowed are {', '.join(map(repr, COMPARISONS))}")
 
-    statistic = staticmethod(squares)
+    @staticmethod
+    def statistic(weight: Weight, x: Tensor) -> Tensor:
+        """`inputs.squares`."""
+        return squares(weight, x)
 
     def check(self, layers: list[Layer], granularity: Any) -> None:
         """Rows of several units."""
