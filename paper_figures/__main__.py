@@ -12,11 +12,12 @@ from pathlib import Path
 
 from experiments.runner import ROOT
 
+from .cards import verdict_text
 from .expected import accept
 from .figures import FIGURES
 from .real_data import problems
 from .recorded import MissingDataError, Recorded
-from .report import verdict_text, write_report
+from .report import write_report
 from .style import house_style, save
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (what a reader sees is set with typographic signs)
 """The Lambert penalty with its derivatives, and its growth."""
 
 from __future__ import annotations
@@ -23,13 +24,13 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     shape, growth = recorded.curve(NAME, "shape"), recorded.curve(NAME, "growth")
     lines = (
         ("q", "$q$", BLUE, "-"),
-        ("slope", "$q\\prime$", GREEN, "--"),
-        ("curvature", "$q\\prime\\prime$", VERMILLION, "-."),
+        ("slope", "$q$′", GREEN, "--"),
+        ("curvature", "$q$″", VERMILLION, "-."),
     )
     for column, label, colour, dashes in lines:
         left.plot(shape["a"], shape[column], dashes, color=colour, label=label)
     left.axhline(0, color=BLACK, linewidth=0.6)
-    left.axvline(INFLECTION, color=BLACK, linewidth=0.8, linestyle=":", label="inflection $\\sqrt{e/2}$")
+    left.axvline(INFLECTION, color=BLACK, linewidth=0.8, linestyle=":", label="inflection √(e/2)")
     left.set(xlabel="group norm $a$", ylabel="value", title="(a) the penalty and its derivatives")
     left.legend(loc="upper left", bbox_to_anchor=(0.27, 1.0))
     right.plot(growth["a"], growth["over_square"], color=BLUE, label="$q / a^2$")

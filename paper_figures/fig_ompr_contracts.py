@@ -1,3 +1,4 @@
+# ruff: noqa: RUF001 (what a reader sees is set with typographic signs)
 """Gaps of OMP with replacement, with enough groups and with too few."""
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     figure, (left, right) = plt.subplots(1, 2, figsize=(WIDTH, 2.8), layout="constrained")
     gaps, package = recorded.curve(NAME, "gaps"), recorded.curve(NAME, "package")
     left.plot(gaps["swap"], gaps["bound"], "--", color=BLACK, linewidth=0.9, label="bound")
-    left.plot(gaps["swap"], np.maximum(gaps["enough"], 0), "o-", color=BLUE, markersize=4, label="$k' = k + 1$")
+    left.plot(gaps["swap"], np.maximum(gaps["enough"], 0), "o-", color=BLUE, markersize=4, label="$k$′ = $k + 1$")
     left.plot(
-        gaps["swap"], np.maximum(gaps["equal"], 0), "^-.", color=VERMILLION, markersize=4, label="$k' = k$, as printed"
+        gaps["swap"], np.maximum(gaps["equal"], 0), "^-.", color=VERMILLION, markersize=4, label="$k$′ = $k$ (printed)"
     )
     left.set(xlabel="swaps", ylabel="gap, at least 0", title=r"(a) $\kappa = 1$, $k = 3$")
     for index, colour, mark in zip(range(4), (BLUE, GREEN, ORANGE, VERMILLION), MARKS, strict=False):

@@ -24,14 +24,12 @@ def draw(recorded: Recorded, plt: Any) -> Any:
     lines = (("inverse_sum", r"$q^{-1}(\Sigma q)$", BLUE, "o", 0.03), ("sum", r"$\Sigma q$", VERMILLION, "^", -0.03))
     for name, label, colour, mark, shift in lines:
         left.plot(path["lam"], path[name] + shift, mark, color=colour, markersize=3, label=label)
-    left.set(
-        xlabel=r"strength $\lambda$", ylabel="active groups", yticks=[0, 1, 2], title=r"(a) two groups, $q = \sqrt{t}$"
-    )
+    left.set(xlabel=r"strength $\lambda$", ylabel="active groups", yticks=[0, 1, 2], title="(a) two groups, $q$ = √$t$")
     left.legend(loc="center left")
     kinds = (
         ("lasso", r"$q^{-1}(\Sigma q)$: LASSO", BLACK, ":"),
         ("two_thirds", "$t^{2/3}$", GREEN, "--"),
-        ("half", r"$\sqrt{t}$", VERMILLION, "-"),
+        ("half", "√$t$", VERMILLION, "-"),
     )
     for name, label, colour, dashes in kinds:
         right.plot(reach["lam"], reach[name], dashes, color=colour, label=label)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from .style import WIDTH
 from .typeset import plain
 
 LANGUAGE = "en"
@@ -25,22 +26,35 @@ def page(title: str, header: str, sections: Iterable[str], footer: str) -> str:
 
 
 def badge(text: str, kind: str) -> str:
-    """A word on a coloured ground; kind: "good", "bad" or "note"."""
+    """A word on a coloured ground; kind: "good", "mend", "bad", "note" or "entry"."""
     return f'<span class="badge {kind}">{html.escape(text)}</span>'
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A table of HTML cells; a head that starts with "#" makes a column of numbers.  Narrow screens get cards."""
+def table(heads: Sequence[str], rows: Iterable[Sequence[str] | str], kind: str = "") -> str:
+    """A table of HTML cells; a head that starts with "#" makes a column of numbers.  Narrow screens get cards.
+
+    A row that is a string is a heading over the rows that follow.  kind: class of the table in the style sheet.
+    """
     labels = [html.escape(head.removeprefix("#")) for head in heads]
     kinds = [' class="count"' if head.startswith("#") else "" for head in heads]
     head = "".join(f'<th scope="col"{kind}>{label}</th>' for label, kind in zip(labels, kinds, strict=True))
-    body = "\n".join("<tr>" + "".join(_cells(row, labels, kinds)) + "</tr>" for row in rows)
-    return f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+    body = "\n".join(f"<tr>{_row(row, labels, kinds)}</tr>" for row in rows)
+    mark = f' class="{kind}"' if kind else ""
+    return f"<table{mark}>\n<thead><tr>{head}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
 
-def _cells(row: Sequence[str], labels: Sequence[str], kinds: Sequence[str]) -> Iterable[str]:
-    for cell, label, kind in zip(row, labels, kinds, strict=True):
-        yield f'<td{kind} data-label="{label}"><span>{cell}</span></td>'
+def _row(row: Sequence[str] | str, labels: Sequence[str], kinds: Sequence[str]) -> str:
+    if isinstance(row, str):
+        return f'<th class="part" scope="rowgroup" colspan="{len(labels)}">{row}</th>'
+    return "".join(
+        f'<td{kind} data-label="{label}"><span>{cell}</span></td>'
+        for cell, label, kind in zip(row, labels, kinds, strict=True)
+    )
+
+
+def folded(title: str, content: str, *, shown: bool = False) -> str:
+    """Content that is unfolded by a click on its title; it is open at first if `shown`."""
+    return f"<details{' open' if shown else ''}>\n<summary>{html.escape(title)}</summary>\n{content}\n</details>"
 
 
 def facts(pairs: Iterable[tuple[str, str]]) -> str:
@@ -62,8 +76,10 @@ def inline_figure(svg: Path, title: str, caption: str) -> str:
     text = re.sub(r'\bid="', f'id="{prefix}', text)
     text = re.sub(r"url\(#", f"url(#{prefix}", text)
     text = re.sub(r'href="#', f'href="#{prefix}', text)
-    text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" ', 1)
+    points = re.search(r'<svg [^>]*?width="([0-9.]+)pt"', text)
+    share = min(1.0, float(points[1]) / (72 * WIDTH)) if points else 1.0  # narrow figures keep the size of letters
+    text = text.replace("<svg ", f'<svg role="img" aria-label="{html.escape(title)}" style="--share: {share:.3f}" ', 1)
     return (
         f'<figure id="figure-{html.escape(svg.stem)}">\n<div class="plate" tabindex="0">\n{text}</div>\n'
-        f"<figcaption><b>{html.escape(title)}.</b> {plain(caption)}</figcaption>\n</figure>"
+        f"<figcaption><b>{plain(title)}.</b> {plain(caption)}</figcaption>\n</figure>"
     )

@@ -40,11 +40,12 @@ def summary(recorded: Recorded) -> tuple[str, ...]:
     proved = sum(row["verdict"] == "proved" for row in recorded.window_rows("certificate"))
     worst = min(covered, key=lambda row: row["margin"] + row["allowance"])
     return (
+        badge("A9", "entry"),
         '<a href="#real-data">One-group solutions of three real data sets are globally optimal</a>',
         "certified",
         f"{proved} certificates, {len(covered):,} competitors",
-        "–",
         f"{number(worst['margin'])} (tolerance {number(worst['allowance'])})",
+        badge("holds", "good"),
         _verdict(recorded),
     )
 

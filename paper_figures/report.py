@@ -1,21 +1,22 @@
-# ruff: noqa: RUF001 (what a reader sees is set with typographic signs)
 """out/report.html: one page that says what was claimed, how it was checked, and what came out."""
 
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from experiments.runner import revision
 
 from . import fig_branch_and_bound, fig_solver_cost, fig_two_groups
+from .cards import PRINTED, card, made_at, printed_badge, source_files, verdict_badge, worst
 from .page import badge, facts, inline_figure, page, table
 from .real_data import section as real_data_section
 from .real_data import summary as real_data_summary
 from .recorded import VERIFY, Recorded, prose
-from .typeset import number, plain, sentence
+from .typeset import plain
 
 TITLE = "What was claimed, and what was checked"
 
@@ -36,17 +37,17 @@ KINDS = {
     "sampled": "evaluated at sampled points; evidence, not proof",
 }
 
+PARTS = {
+    "sequential_attention": "SequentialAttention++",
+    "smart": "SMART",
+    "admm_patterns": "ADMM pattern pruning and SR-STE",
+    "solvers": "Guarantees of the solvers",
+    "open_questions": "Open questions",
+}
+"""Folder of theory -> title; a folder that is not listed is shown under its own name, without a text about it."""
 
 MEASURED = (fig_branch_and_bound.NAME, fig_solver_cost.NAME)
 """Figures of committed measurements."""
-
-PRINTED = {
-    "holds": "holds",
-    "holds with a repair": "<b>holds with a repair</b>, which the statement above contains",
-    "false as printed": "<b>false as printed</b>: the statement above says what is true instead",
-    "not printed": "not in the paper: the statement is ours",
-    "open": "open",
-}
 
 NO_FIGURE = "<p>There is no figure: its data are missing.</p>"
 
@@ -65,7 +66,7 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
     sections = [
         _summary(recorded),
         prose("terms.html") + _glossary(),
-        *(_theorem(row, inlined.get(row["name"], NO_FIGURE)) for row in recorded.verdicts),
+        *(_part(part, rows, inlined, path.parent) for part, rows in _parts(recorded.verdicts).items()),
         real_data_section(recorded),
         _solvers([inlined[name] for name in fig_two_groups.FIGURES if name in inlined]),
         _measured([inlined[name] for name in MEASURED if name in inlined]),
@@ -73,158 +74,95 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
     kicker = f'<p class="kicker">sparseopt · page made at revision {html.escape(revision())}</p>'
-    header = f"{kicker}\n<h1>{TITLE}</h1>\n{prose('lead.html')}"
+    header = f"{kicker}\n<h1>{TITLE}</h1>\n{prose('lead.html')}\n{_contents(recorded)}"
     path.write_text(page(f"sparseopt: {TITLE.lower()}", header, sections, _footer()), encoding="utf-8")
     return path
 
 
-def verdict_badge(row: Mapping[str, Any]) -> str:
-    """The verdict of a theorem, in green only when it is the one expected."""
-    kind = "good" if row["ok"] else "bad"
-    text = verdict_text(row) if row["ok"] else f"{verdict_text(row)}, expected {row['expected']}"
-    return badge(text, kind)
-
-
-def verdict_text(row: Mapping[str, Any]) -> str:
-    """The verdict of a theorem, with the checks that could not run."""
-    return row["verdict"] + (f", not run: {', '.join(row['not_run'])}" if row["not_run"] else "")
-
-
-def _summary(recorded: Recorded) -> str:
-    rows = [
-        (
-            f'<a href="#{html.escape(row["name"])}">{plain(row["title"])}</a>',
-            plain(row["kind"]),
-            f"{row['instances']:,}",
-            _separated(row),
-            _worst(row),
-            verdict_badge(row),
-        )
-        for row in recorded.verdicts
-    ]
-    heads = ("Claim", "Evidence", "#Instances", "#Hypotheses needed", "Worst margin (floating point)", "Verdict")
-    return '<h2 id="summary">Summary</h2>\n' + table(heads, [*rows, real_data_summary(recorded)])
-
-
-def _separated(row: Mapping[str, Any]) -> str:
-    """How many of the necessary hypotheses were shown to be needed."""
-    necessary = {h["name"] for h in row["hypotheses"] if h["necessary"]}
-    shown = {c["drops"] for c in row["counterexamples"] if c["separated"]}
-    return f"{len(necessary & shown)} of {len(necessary)}"
-
-
-def _worst(row: Mapping[str, Any]) -> str:
-    return f"{number(row['worst_margin'])} (tolerance {number(row['tolerance'])})"
-
-
-def _glossary() -> str:
-    words = [(badge(word, kind), html.escape(meaning)) for word, (kind, meaning) in VERDICTS.items()]
-    kinds = [(f"<b>{word}</b>", html.escape(meaning)) for word, meaning in KINDS.items()]
-    return table(("Verdict", "Meaning"), words) + table(("Evidence", "Meaning"), kinds)
-
-
-def _theorem(row: Mapping[str, Any], figure: str) -> str:
-    name = html.escape(row["name"])
-    parts = [
-        f'<h2 id="{name}">{plain(row["title"])} {verdict_badge(row)}</h2>',
-        f'<p class="kicker">{plain(row["source"])} · ledger {html.escape(row["ledger"])}</p>',
-        f'<p class="statement">{sentence(row["statement"])}</p>',
-        facts(_facts(row)),
-        "<h3>Hypotheses, and what happens without them</h3>",
-        table(("Hypothesis", "Without it", "Conclusion broken by", "Shown"), _hypotheses(row)),
-    ]
-    if row["fixed"]:
-        parts += [
-            "<h3>Special and real instances</h3>",
-            table(("Instance", "What is checked", "Worst margin", "Shown"), _fixed(row)),
-        ]
-    command = (
-        f"python -m theory verify {name} --level {html.escape(row['level'])} --n {row['n']} --seed {row['seed']} "
-        f"--json out/again/{name}.json --curves out/again/curves"
-    )
-    return "\n".join([*parts, figure, f"<h3>Run it again</h3>\n<pre>{command}</pre>"])
-
-
-def _facts(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    found = [
-        ("Evidence", f"{plain(row['kind'])}: {html.escape(KINDS.get(row['kind'], ''))}"),
-        (
-            "Instances",
-            f"{row['instances']:,} meet the hypotheses; drawn, but left out: {row['rejected']:,}",
-        ),
-        ("Worst margin", f"{_worst(row)}, at instance seed {row['worst_seed']}; a comparison in floating point"),
-    ]
-    if row.get("printed"):
-        found.insert(0, ("Sentence of the paper", PRINTED.get(row["printed"], plain(row["printed"]))))
-    if row.get("failure"):
-        found.insert(0, ("What is wrong", plain(row["failure"])))
-    if row.get("worst_claim"):
-        found.append(("Its claim", plain(row["worst_claim"])))
-    if row.get("certificates"):
-        certificates = row["certificates"]
-        found.append(("Certificates", f"{certificates['proved']:,} proved of {certificates['asked']:,} asked for"))
-    if row.get("attacks"):
-        attacks = row["attacks"]
-        found.append(
-            ("Attack", f"{attacks['tried']:,} competitors tried, {attacks['below']:,} below the claimed minimum")
-        )
-    found.append(("Run", f"seed {row['seed']}, level {plain(row['level'])}, {row['seconds']:.1f} s"))
-    found.append(("Revision", _made_at(row["revision"])))
+def _parts(rows: Sequence[Mapping[str, Any]]) -> dict[str, list[Mapping[str, Any]]]:
+    """Part -> its rows, in the order of the ledger: a part is a folder of theory."""
+    files = source_files()
+    found: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        part = files[row["name"]].parent.name if row["name"] in files else "others"
+        found.setdefault(part, []).append(row)
     return found
 
 
-def _made_at(recorded: str) -> str:
-    """A recorded revision, and the present one where it is another."""
-    now = revision()
-    return html.escape(recorded if recorded == now else f"{recorded} (the checkout is now at {now})")
+def _part_title(part: str) -> str:
+    return PARTS.get(part, part.replace("_", " ").capitalize())
+
+
+def _contents(recorded: Recorded) -> str:
+    """Links to the sections."""
+    links = [("summary", "Summary"), ("terms", "How to read this page")]
+    links += [(f"part-{part}", _part_title(part)) for part in _parts(recorded.verdicts)]
+    links += [("real-data", "Real data"), ("two-groups", "The constrained solvers in the plane")]
+    links += [("measured", "What solving and proving costs"), ("reproduce", "Reproduce")]
+    items = "\n".join(f'<li><a href="#{html.escape(target)}">{html.escape(text)}</a></li>' for target, text in links)
+    return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>'
+
+
+def _summary(recorded: Recorded) -> str:
+    """The counts, and a row for every statement, under the name of its part."""
+    heads = (
+        "Entry",
+        "Statement",
+        "Evidence",
+        "#Instances",
+        "#Worst margin",
+        "As printed",
+        "As stated here",
+    )
+    rows: list[Sequence[str] | str] = []
+    for part, own in _parts(recorded.verdicts).items():
+        rows.append(f'<a href="#part-{html.escape(part)}">{html.escape(_part_title(part))}</a>')
+        rows += [_summary_row(row) for row in own]
+    rows += ['<a href="#real-data">Real data</a>', real_data_summary(recorded)]
+    return f'<h2 id="summary">Summary</h2>\n{_counts(recorded.verdicts)}\n' + table(heads, rows, kind="summary")
+
+
+def _summary_row(row: Mapping[str, Any]) -> tuple[str, ...]:
+    return (
+        badge(row["ledger"], "entry"),
+        f'<a href="#{html.escape(row["name"])}">{plain(row["title"])}</a>',
+        plain(row["kind"]),
+        f"{row['instances']:,}",
+        worst(row),
+        printed_badge(row),
+        verdict_badge(row),
+    )
+
+
+def _counts(rows: Sequence[Mapping[str, Any]]) -> str:
+    """How many statements passed, and what became of the printed sentences."""
+    passed = sum(row["ok"] for row in rows)
+    counts = Counter(row["printed"] for row in rows)
+    found = [f"{counts[word]} {badge(PRINTED[word][0], PRINTED[word][1])}" for word in PRINTED if counts[word]]
+    return (
+        f"<p><b>{passed} of {len(rows)}</b> statements passed their check as they are stated here. "
+        f"As printed in the papers and textbooks: {', '.join(found)}.</p>\n{prose('summary.html')}"
+    )
+
+
+def _glossary() -> str:
+    """What the words of verdicts mean."""
+    printed = [(badge(word, kind), html.escape(meaning)) for word, kind, meaning in PRINTED.values()]
+    words = [(badge(word, kind), html.escape(meaning)) for word, (kind, meaning) in VERDICTS.items()]
+    kinds = [(f"<b>{word}</b>", html.escape(meaning)) for word, meaning in KINDS.items()]
+    pieces = (("As printed", printed), ("As stated here", words), ("Evidence", kinds))
+    return "\n".join(table((head, "Meaning"), rows, kind="words") for head, rows in pieces)
+
+
+def _part(part: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str], folder: Path) -> str:
+    """The heading of a part, what it is about, and its cards."""
+    title = f'<h2 id="part-{html.escape(part)}">{html.escape(_part_title(part))}</h2>'
+    about = prose(f"part_{part}.html") if part in PARTS else ""
+    return "\n".join([title, about, *(card(row, figures.get(row["name"], NO_FIGURE), folder) for row in rows)])
 
 
 def _listed(found: Mapping[str, str]) -> str:
     return html.escape(", ".join(f"{name} {version}" for name, version in found.items()))
-
-
-def _hypotheses(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    rows = []
-    for hypothesis in row["hypotheses"]:
-        what = f"<b>{plain(hypothesis['name'])}</b><br>{plain(hypothesis['statement'])}"
-        dropped = [c for c in row["counterexamples"] if c["drops"] == hypothesis["name"]]
-        for example in dropped:
-            without = f"{plain(example['title'])}: {plain(example['why'])}"
-            shown = badge("breaks", "good") if example["separated"] else badge("does not break", "bad")
-            rows.append((what, without, _separation(example), shown))
-            what = ""
-        if not dropped:
-            reason = plain(hypothesis["why"]) if hypothesis["why"] else "no counterexample"
-            mark = badge("open", "bad") if hypothesis["necessary"] else badge("not necessary", "note")
-            rows.append((what, reason, "–", mark))
-    return rows
-
-
-def _separation(example: Mapping[str, Any]) -> str:
-    """The size of the break, and how many tolerances that is."""
-    size, tolerance = example["separation"], example["tolerance"]
-    if size is None:
-        return "–"
-    if not tolerance:
-        return f"{number(size)}, exactly"
-    exact = ", rational bounds" if example["exact"] else ""
-    return f"{number(size)} = {number(size / tolerance)} tolerances{exact}"
-
-
-def _fixed(row: Mapping[str, Any]) -> list[tuple[str, str, str, str]]:
-    return [_fixed_row(case) for case in row["fixed"]]
-
-
-def _fixed_row(case: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """Name, what is checked, margin with its tolerance where one is recorded, and whether it passed."""
-    margin, tolerance = number(case["margin"]), case.get("tolerance")
-    if tolerance is not None:
-        margin += f" (tolerance {number(tolerance)})"
-    mark = {True: badge("passed", "good"), False: badge("failed", "bad"), None: badge("not run", "note")}
-    detail = plain(case["detail"])
-    if case["margin"] is None:
-        detail += f"; {plain(case['evidence'] or '')}"
-    return plain(case["name"].replace("_", " ")), detail, margin, mark[case["passed"]]
 
 
 def _solvers(figures: list[str]) -> str:
@@ -256,12 +194,12 @@ def _reproduce(recorded: Recorded) -> str:
         "# figures and this page\n"
         "python -m paper_figures"
     )
-    theorems = list(dict.fromkeys(_made_at(row["revision"]) for row in recorded.verdicts))
+    theorems = list(dict.fromkeys(made_at(row["revision"]) for row in recorded.verdicts))
     libraries = list(dict.fromkeys(_listed(row["versions"]) for row in recorded.verdicts))
     pairs = [
         ("Revision of the theorems", "; ".join(theorems)),
         ("Versions of the theorems", "; ".join(libraries)),
-        ("Revision of the study", _made_at(study["revision"])),
+        ("Revision of the study", made_at(study["revision"])),
         ("Versions of the study", _listed(study["versions"])),
         ("Device of the study", html.escape(study["device"])),
     ]

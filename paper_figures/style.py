@@ -71,7 +71,7 @@ def save(figure: Any, folder: Path, name: str) -> list[Path]:
     paths = [folder / f"{name}.svg", folder / f"{name}.png"]
     figure.savefig(paths[0], metadata={"Date": None, "Creator": None})
     figure.savefig(paths[1], metadata={"Software": None})
-    paths[0].write_text(_numbered_ids(paths[0].read_text(encoding="utf-8")), encoding="utf-8")
+    paths[0].write_text(_with_fallbacks(_numbered_ids(paths[0].read_text(encoding="utf-8"))), encoding="utf-8")
     for path in paths:
         if path.stat().st_size > LIMIT:
             raise ValueError(
@@ -91,6 +91,17 @@ def _numbered_ids(svg: str) -> str:
         return numbers.setdefault(match[0], f"{match[1]}{len(numbers) + 1}")
 
     return re.sub(r"(?<=[\"#])([a-zA-Z])[0-9a-f]{10}(?=[\")])", renamed, svg)
+
+
+def _with_fallbacks(svg: str) -> str:
+    """The text of an SVG whose formulas fall back on other fonts where DejaVu Sans is missing, as other text does.
+
+    Raises ValueError where a formula needs a font that readers do not have: roots and primes look broken then.
+    """
+    missing = sorted(set(re.findall(r"font-family: '([^']+)'", svg)) - {"DejaVu Sans"})
+    if missing:
+        raise ValueError(f"the figure needs the fonts {missing}, which readers lack: write √(x) instead of \\sqrt{{x}}")
+    return re.sub(r"font-family: 'DejaVu Sans'(?!,)", "font-family: 'DejaVu Sans', 'Verdana', sans-serif", svg)
 
 
 def light_grid(axes: Any, axis: str = "both") -> None:

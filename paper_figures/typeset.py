@@ -18,7 +18,10 @@ SYMBOLS = {
 }  # fmt: skip
 
 PLAIN = {
-    r"\blam\b": r"\\lambda", r"\btau\b": r"\\tau", r"\bmu\b": r"\\mu", r"\bsqrt\(": "√(", r"\bsqrt ": "√", r"<=": "≤",
+    r"\b(lambda|rho|kappa|gamma|delta|eta|alpha|beta|theta|tau|mu)(?![A-Za-z0-9])": r"\\\1",
+    r"\blam(?![A-Za-z0-9])": r"\\lambda", r"\bsum(?= ?\|| q\(|_)": r"\\sum",
+    r"\^\(([^()]*)\)": r"^{\1}", r"_\(([^()]*)\)": r"_{(\1)}", r"_(\d+[a-z]*)": r"_{\1}",
+    r"\bsqrt\(": "√(", r"\bsqrt ": "√", r"<=": "≤",
     r">=": "≥", r"->": "→", r"\+inf\b": "+∞", r" u (?=[({\\\.])": " ∪ ", r"\^(\d+)": r"^{\1}", r"\bceil t\b": "⌈t⌉",
 }  # fmt: skip
 """What stands for what in ordinary sentences."""
@@ -34,7 +37,8 @@ def sentence(text: str) -> str:
     """HTML of a sentence in which mathematics is written in light LaTeX, without marks where it begins and ends.
 
     Single letters are italic (but for the article "a"), _ and ^ make subscripts and superscripts of the next symbol or
-    of a group in braces, \\frac{a}{b} is a / b, \\sqrt{a} is √(a); unknown commands are shown by their name.
+    of a group in braces, \\frac{a}{b} is a / b, \\sqrt{a} is a root with a line above a, a ' after a symbol is a prime;
+    unknown commands are shown by their name.
     """
     tokens = [_Token(match) for match in TOKEN.finditer(text)]
     return _Typesetter(tokens).run()
@@ -50,11 +54,12 @@ def plain(text: str) -> str:
 
 
 def _name(name: str) -> str:
-    return "<i>λ</i><sub>max</sub>" if name == "lambda_max" else f"<code>{html.escape(name)}</code>"
+    extreme = name.removeprefix("lambda_")
+    return f"<i>λ</i><sub>{extreme}</sub>" if extreme in ("max", "min") else f"<code>{html.escape(name)}</code>"
 
 
 def _to_light(text: str) -> str:
-    text = re.sub(r"([{}])", r"\\\1", text)
+    text = re.sub(r"(?<![_^])\{([^{}]*)\}", r"\\{\1\\}", text)  # braces that make no script are to be seen
     for pattern, light in PLAIN.items():
         text = re.sub(pattern, light, text)
     return text
@@ -115,21 +120,27 @@ class _Typesetter:
             return self._command(token.text)
         if token.kind == "word":
             return self._word(token.text)
-        return {"-": "−" if self._is_minus() else "-"}.get(token.text, html.escape(token.text))
+        marks = {"-": "−" if self._is_minus() else "-", "'": "′" if self._is_prime() else "'"}
+        return marks.get(token.text, html.escape(token.text))
 
     def _argument(self) -> str:
+        """The symbol or group after a command or a script mark, and white space before it."""
+        if self.at < len(self.tokens) and self.tokens[self.at].kind == "space":
+            self.at += 1
         return self._next() if self.at < len(self.tokens) else ""
 
     def _command(self, name: str) -> str:
         if name == "frac":
             return f"{self._argument()} / {self._argument()}"
         if name == "sqrt":
-            return f"√({self._argument()})"
+            return f'√<span class="root">{self._argument()}</span>'
         symbol = html.escape(SYMBOLS.get(name, name))
         return f"<i>{symbol}</i>" if symbol.isalpha() and symbol.islower() and len(symbol) == 1 else symbol
 
     def _word(self, word: str) -> str:
-        upright = len(word) > 1 or self._is_article(word) or self._before == "'"
+        following = self.tokens[self.at].text if self.at < len(self.tokens) else ""
+        entry = word.isupper() and following.isdigit()  # A3 is a name
+        upright = entry or len(word) > 1 or self._is_article(word) or (word == "s" and self._before == "'")
         return word if upright else f"<i>{word}</i>"
 
     @property
@@ -137,20 +148,38 @@ class _Typesetter:
         """Text of the token before the one just read."""
         return self.tokens[self.at - 2].text if self.at >= 2 else ""
 
+    def _is_prime(self) -> bool:
+        """Whether the apostrophe just read follows a symbol, its subscript or another prime, and is no genitive."""
+        before = self.tokens[self.at - 2] if self.at >= 2 else None
+        after = self.tokens[self.at].text if self.at < len(self.tokens) else ""
+        symbol = before is not None and ((len(before.text) == 1 and before.kind != "space") or before.kind == "command")
+        return symbol and after != "s"
+
     def _is_article(self, word: str) -> bool:
-        """Whether an "a" stands between spaces and before a word."""
-        following = self.tokens[self.at : self.at + 2]
-        return (
-            word in "aA"
-            and len(following) == 2
-            and following[0].kind == "space"
-            and following[1].kind == "word"
-            and len(following[1].text) > 1
-        )
+        """Whether an "a" begins the text or follows a space, and stands before a word, or between a word and a name.
+
+        So in "a mask", "A k-sparse point" at the beginning, and "is a 2/3-quasinorm".
+        """
+        here, following = self.at - 1, self.tokens[self.at : self.at + 2]
+        if word not in "aA" or len(following) < 2 or following[0].kind != "space":
+            return False
+        if following[1].kind == "word" and (len(following[1].text) > 1 or here == 0):
+            return True
+        after_word = here >= 2 and self.tokens[here - 1].kind == "space" and self.tokens[here - 2].kind == "word"
+        return after_word and len(self.tokens[here - 2].text) > 1 and following[1].text.isalnum()
 
     def _is_minus(self) -> bool:
-        """Whether the hyphen just read joins no two words."""
+        """Whether the hyphen just read joins no two words, one of them longer than a letter."""
         before = self.tokens[self.at - 2] if self.at >= 2 else None
         after = self.tokens[self.at] if self.at < len(self.tokens) else None
-        joins = before is not None and after is not None and before.kind in ("word", "command") and after.kind == "word"
-        return not (joins and len(after.text) > 1)
+        if after is None or after.kind != "word" or before is None:
+            return True
+        word = before.kind == "word" and len(before.text) > 1  # top-k
+        named = before.kind in ("word", "command") or before.text.isdigit()
+        word = word or (named and len(after.text) > 1)  # mu-strongly, 10-fold
+        return not (word or self._is_compound())
+
+    def _is_compound(self) -> bool:
+        """Whether the letter after the hyphen is joined to a word by another one, as in 2/3-k-support."""
+        following = [token.text for token in self.tokens[self.at + 1 : self.at + 3]]
+        return len(following) == 2 and following[0] == "-" and following[1].isalpha() and len(following[1]) > 1

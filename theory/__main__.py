@@ -71,7 +71,7 @@ def _list(options: argparse.Namespace) -> int:
         rows = [{key: getattr(t, key) for key in keys} | {"verdict": t.expected} for t in THEOREMS]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
-    rows = [[t.name, t.ledger, t.kind, t.expected, t.printed or "-"] for t in THEOREMS]
+    rows = [[t.name, t.ledger, t.kind, t.expected, t.printed] for t in THEOREMS]
     _table(["name", "ledger", "kind", "expected", "as printed"], rows)
     for theorem in THEOREMS:
         print(f"\n{theorem.name}: {theorem.title}\n  {theorem.statement}\n  Source: {theorem.source}")

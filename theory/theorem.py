@@ -135,7 +135,7 @@ class Theorem:
     draw: rng -> instance, aimed at the hypotheses.  conclusion: instance -> evidence.  sizes: level -> instances.
     curves: seed -> figure data by curve name.  attack: instance -> Attack.  expected: the verdict it should get.
     printed: what is to be made of the sentence in the paper: "holds" | "holds with a repair" | "false as printed" |
-    "not printed" (the statement is ours) | "open"; "" where there is no such sentence.
+    "not printed" (the statement is ours) | "open".
     """
 
     name: str
@@ -153,4 +153,4 @@ class Theorem:
     sizes: Mapping[str, int] = field(default_factory=lambda: {"quick": 20, "standard": 200, "full": 2000})
     attack: Callable[[Any], Attack] | None = None
     expected: str = "holds"
-    printed: str = ""
+    printed: str = "not printed"

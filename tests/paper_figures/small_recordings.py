@@ -18,6 +18,7 @@ def verdict_row(name, **changes):
         "source": "A paper, Theorem 1.1",
         "kind": "certified",
         "statement": r"For \lambda > 0: L + \lambda \sum_g \|u_g\| \ge 0",
+        "printed": "holds",
         "verdict": "holds",
         "expected": "holds",
         "ok": True,

@@ -49,6 +49,18 @@ def test_a_figure_that_is_too_large_is_refused(recorded, tmp_path):
             save(figure, tmp_path, "large")
 
 
+def test_a_formula_in_a_font_that_readers_lack_is_refused(tmp_path):
+    with house_style() as plt:
+        figure, axes = plt.subplots()
+        axes.set_xlabel("$w_g$")
+        (svg, _) = save(figure, tmp_path, "plain")
+        families = set(re.findall(r"font-family: ([^;\"]+)", svg.read_text()))
+        assert families == {"'DejaVu Sans', 'Verdana', sans-serif"}
+        axes.set_ylabel(r"$\sqrt{e / 2}$")
+        with pytest.raises(ValueError, match="which readers lack"):
+            save(figure, tmp_path, "root")
+
+
 @pytest.mark.parametrize(
     ("missing", "command"),
     [

@@ -12,6 +12,7 @@ from small_recordings import study_rows, verdict_row, write_study
 import sparseopt as so
 from paper_figures import report as report_module
 from paper_figures.__main__ import FIGURES, main
+from paper_figures.cards import PRINTED
 from paper_figures.real_data import problems
 from paper_figures.recorded import Recorded, prose
 from paper_figures.report import write_report
@@ -27,14 +28,15 @@ class Structure(HTMLParser):
 
     def __init__(self):
         super().__init__()
-        self.open, self.ids, self.targets, self.loads, self.text = [], [], [], [], []
+        self.open, self.ids, self.targets, self.loads, self.links, self.text = [], [], [], [], [], []
 
     def handle_starttag(self, tag, attrs):
         values = dict(attrs)
         self.ids += [values["id"]] if "id" in values else []
         for key in ("src", "href", "xlink:href", "action", "data"):
             if key in values:
-                (self.targets if values[key].startswith("#") else self.loads).append(values[key])
+                elsewhere = self.links if tag == "a" else self.loads
+                (self.targets if values[key].startswith("#") else elsewhere).append(values[key])
         if tag not in VOID:
             self.open.append(tag)
 
@@ -104,6 +106,61 @@ def test_the_command_names_what_it_wrote_and_the_page_is_complete_in_itself(fold
     assert references <= set(structure.ids)
 
 
+def test_every_card_links_to_its_code_and_to_itself(folder, report):
+    structure = parsed(report)
+    files = [(folder / target).resolve() for target in structure.links]
+    assert all(file.is_file() for file in files)
+    assert {file.name for file in files} >= {f"{name}.py" for name in NAMES} | {f"fig_{name}.py" for name in NAMES}
+    assert [name for name in structure.ids if name in NAMES] == _cards_in_order(report)
+    assert set(NAMES) <= {target.removeprefix("#") for target in structure.targets}
+
+
+def _cards_in_order(report):
+    return re.findall(r'<article class="card" id="(\w+)">', report)
+
+
+def test_cards_and_summary_are_grouped_by_paper(report):
+    """A part is a folder of theory; within it the order is that of the verdicts."""
+    parts = re.findall(r'id="part-(\w+)"', report)
+    assert parts == ["sequential_attention", "smart", "admm_patterns", "solvers", "open_questions"]
+    files = report_module.source_files()
+    folders = [files[name].parent.name for name in _cards_in_order(report)]
+    assert folders == sorted(folders, key=parts.index)
+    assert sorted(_cards_in_order(report)) == sorted(NAMES)
+    summary = report[report.index('id="summary"') : report.index('id="terms"')]
+    assert re.findall(r'href="#part-(\w+)"', summary) == parts
+    assert re.findall(r'href="#(\w+)">Title', summary) == _cards_in_order(report)
+
+
+@pytest.mark.parametrize("word", PRINTED)
+def test_what_became_of_the_printed_sentence_is_in_summary_and_card(word, folder):
+    rows = [verdict_row(name, printed=word if name == "lambda_window" else "holds") for name in NAMES]
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    text = write(folder)
+    short, kind, meaning = PRINTED[word]
+    shown = f'<span class="badge {kind}">{short}</span>'
+    row = text[text.index('<a href="#lambda_window">') :]
+    assert shown in row[: row.index("</tr>")]
+    card = text[text.index('id="lambda_window"') :]
+    assert f"{shown} {meaning}" in card[: card.index("</article>")]
+
+
+def test_a_theorem_from_a_new_folder_has_its_own_part(folder, monkeypatch):
+    files = report_module.source_files()
+    new = files | {"lambda_window": files["lambda_window"].parent.parent / "a_new_paper" / "lambda_window.py"}
+    monkeypatch.setattr(report_module, "source_files", lambda: new)
+    assert '<h2 id="part-a_new_paper">A new paper</h2>' in write(folder)
+
+
+def test_special_instances_are_folded_away_only_where_all_passed(folder):
+    passed = [case | {"passed": True} for case in verdict_row("x")["fixed"]]
+    rows = [verdict_row(name, **({"fixed": passed} if name == "lambda_window" else {})) for name in NAMES]
+    (folder / "theory" / "verdicts.json").write_text(json.dumps(rows))
+    text = write(folder)
+    assert text.count("<details>\n<summary>Special and real instances: 2 of 2 passed") == 1
+    assert text.count("<details open>\n<summary>Special and real instances: 1 of 2 passed") == len(NAMES) - 1
+
+
 def test_it_says_what_was_claimed_and_what_came_out(report):
     text = words(report)
     for name in FIGURES:
@@ -128,7 +185,7 @@ def test_it_says_what_was_claimed_and_what_came_out(report):
 
 
 def test_recorded_revisions_are_shown_and_the_present_one_where_it_differs(folder, monkeypatch):
-    monkeypatch.setattr(report_module, "revision", lambda: "0123456789ab")
+    monkeypatch.setattr("paper_figures.cards.revision", lambda: "0123456789ab")
     text = words(write(folder))
     assert "ba9876543210 (the checkout is now at 0123456789ab)" in text
     assert "0123456789ab (the checkout" not in text
@@ -158,8 +215,13 @@ def test_a_contradiction_gives_exit_status_1_and_a_new_report(where, folder, few
 
 
 def test_narrow_screens_cut_nothing_off(report):
+    """Lines wrap; a figure keeps a readable size, scrolls by itself, and says so."""
     assert "white-space: pre-wrap" in report
-    assert not re.search(r"\.plate[^}]*(min-width|overflow-x)", report)
+    narrow = report[report.index("@media (max-width") : report.index("@media print")]
+    assert re.search(r"\.plate \{[^}]*overflow-x: auto", narrow)
+    assert "swipe sideways" in narrow
+    wide = report[: report.index("@media (max-width")]
+    assert not re.search(r"\.plate[^}]*(min-width|overflow-x)", wide)
 
 
 def test_the_text_on_the_ten_digits_is_true():

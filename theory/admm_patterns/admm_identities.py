@@ -207,4 +207,5 @@ THEOREM = Theorem(
     fixed=(Fixed("any dual start", "one sweep repairs the dual, in rational numbers", _fixed_any_dual),),
     curves=curves,
     sizes={"quick": 40, "standard": 300, "full": 20_000},
+    printed="not printed",
 )

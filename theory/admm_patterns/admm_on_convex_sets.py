@@ -266,4 +266,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 40, "standard": 300, "full": 20_000},
+    printed="holds",
 )

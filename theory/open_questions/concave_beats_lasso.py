@@ -236,4 +236,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 12, "standard": 40, "full": 3000},
+    printed="open",
 )

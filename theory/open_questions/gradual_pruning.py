@@ -192,4 +192,5 @@ THEOREM = Theorem(
     fixed=(Fixed("intervals", "99 % intervals of 60 paired differences are positive", _fixed_intervals),),
     curves=curves,
     sizes={"quick": 2, "standard": 10, "full": 500},
+    printed="open",
 )

@@ -216,4 +216,5 @@ THEOREM = Theorem(
     fixed=(),
     curves=curves,
     sizes={"quick": 10, "standard": 50, "full": 2000},
+    printed="open",
 )

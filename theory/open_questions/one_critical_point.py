@@ -153,4 +153,5 @@ THEOREM = Theorem(
     fixed=(Fixed("branch and bound", "the lowest critical point of six nonconvex problems", _fixed_branch_and_bound),),
     curves=curves,
     sizes={"quick": 12, "standard": 40, "full": 3000},
+    printed="open",
 )

@@ -232,4 +232,5 @@ THEOREM = Theorem(
     fixed=(Fixed("shares", "of 40 trajectories, with Wilson intervals", _fixed_shares),),
     curves=curves,
     sizes={"quick": 8, "standard": 60, "full": 3000},
+    printed="open",
 )

@@ -349,4 +349,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 20, "standard": 200, "full": 10_000},
+    printed="not printed",
 )

@@ -279,4 +279,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 60, "standard": 500, "full": 30_000},
     attack=attack,
+    printed="not printed",
 )

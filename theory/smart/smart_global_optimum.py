@@ -368,4 +368,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 20, "standard": 200, "full": 5000},
     attack=attack,
+    printed="not printed",
 )

@@ -228,4 +228,5 @@ THEOREM = Theorem(
     curves=curves,
     sizes={"quick": 60, "standard": 500, "full": 20_000},
     attack=attack,
+    printed="not printed",
 )

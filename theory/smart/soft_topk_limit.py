@@ -196,4 +196,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 1500, "full": 30_000},
+    printed="not printed",
 )

@@ -308,4 +308,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 1000, "full": 30_000},
+    printed="not printed",
 )

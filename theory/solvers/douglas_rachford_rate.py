@@ -208,4 +208,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 12, "standard": 40, "full": 5000},
+    printed="holds",
 )

@@ -204,4 +204,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 20, "standard": 100, "full": 10_000},
+    printed="holds with a repair",
 )

@@ -182,4 +182,5 @@ THEOREM = Theorem(
     fixed=tuple(Fixed(name, "orthonormal blocks of real data", lambda n=name: _fixed_real(n)) for name in REAL_DATA),
     curves=curves,
     sizes={"quick": 30, "standard": 200, "full": 20_000},
+    printed="holds",
 )

@@ -175,4 +175,5 @@ THEOREM = Theorem(
     fixed=(Fixed("golden ratio", "the expansion of the hard threshold is at most the golden ratio", _fixed_golden),),
     curves=curves,
     sizes={"quick": 30, "standard": 150, "full": 20_000},
+    printed="holds",
 )

@@ -229,4 +229,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 100, "standard": 1000, "full": 100_000},
+    printed="holds",
 )

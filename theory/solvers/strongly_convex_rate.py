@@ -166,4 +166,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 30, "standard": 80, "full": 20_000},
+    printed="holds",
 )

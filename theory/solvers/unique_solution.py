@@ -198,4 +198,5 @@ THEOREM = Theorem(
     ),
     curves=curves,
     sizes={"quick": 15, "standard": 60, "full": 5000},
+    printed="not printed",
 )
