@@ -5,7 +5,8 @@ Those, and Hypothesis, are imported when a battery runs, so that `import sparseo
 All of them draw `examples` examples of each property from `seed` (0 lists the properties), and return a record of each.
 They raise BatteryFailed, with the smallest failing input and the violated inequality, where a property fails or fewer
 than `minimum` properties apply, unless raises=False; `only` chooses properties by name, and then nothing is counted.
-They raise ValueError for what is no object of the kind.
+They raise ValueError for what is no object of the kind.  Sets and penalties are tried with arrays of torch and of the
+strict array API too, unless they declare numpy_only = True.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ def check_datafit(
 ) -> list[Record]:
     """Look for counterexamples to what is true of every convex, differentiable loss.
 
-    datafit: an object with n_samples, n_outputs, value(z), gradient(z), smoothness_bound, and what it has of hessian,
-    curvature, hessian_weights, conjugate, dual, intercept and fit_intercept.
+    datafit: an object with n_samples, n_outputs (None where z is [n], T where it is [n, T]), value(z), gradient(z),
+    smoothness_bound, and what it has of hessian, curvature, hessian_weights, conjugate, dual, intercept and
+    fit_intercept.
     """
     from .battery import fixed, require, run_battery
     from .datafit import PROPERTIES

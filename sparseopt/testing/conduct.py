@@ -81,6 +81,8 @@ def libraries() -> list[tuple[str, Any]]:
 
 def no_library(subject: Any) -> str:
     """Why nothing can be compared, or ""."""
+    if getattr(subject, "numpy_only", False):
+        return "it declares numpy_only"
     return "" if libraries() else f"none of {', '.join(LIBRARIES)} is installed"
 
 

@@ -271,11 +271,10 @@ def support_function_is_a_maximum(s: Any, case: Case) -> None:
 def arrays_are_left_alone(s: Any, case: Case) -> None:
     """No argument is modified, results are fresh, `out` is filled, float32 stays float32."""
     v = draw_array(s, case)
-    calls = [("project", s.project), ("distance", s.distance), ("contains", s.contains), ("support", s.support)]
-    for name, call in calls:
+    for name in ("project", "distance", "contains", "support"):
         if hasattr(s, name):
-            conduct.untouched(call, v, name)
-            conduct.read_only(call, v, name)
+            conduct.untouched(getattr(s, name), v, name)
+            conduct.read_only(getattr(s, name), v, name)
     conduct.fills_out(lambda a, out=None: s.project(a, out=out), v, "project")
     conduct.keeps_dtype(s.project, np.where(np.abs(v) < 1e-30, 0.0, v), "project")
 
