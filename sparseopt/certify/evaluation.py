@@ -226,14 +226,18 @@ def block_eigenvalue(block: Ball) -> float:
 
 
 def spectral_norm(block: Ball) -> float:
-    """An upper bound of the spectral norm of a matrix enclosed by a ball [m, k]."""
+    """An upper bound of the spectral norm of a matrix enclosed by a ball [m, k], at any scale."""
+    if not np.isfinite(block.mid).all():
+        return float("inf")
     m, k = block.mid.shape
-    gram = block.mid.T @ block.mid if m >= k else block.mid @ block.mid.T
-    total = length(block.mid) ** 2
+    unit = float(power_of_two(np.abs(block.mid).max(initial=0.0)))
+    mid = block.mid / unit
+    gram = mid.T @ mid if m >= k else mid @ mid.T
+    total = length(mid) ** 2
     error = 2 * gamma(m + k + 4) * total
     bound = float(np.linalg.eigvalsh(gram)[-1]) + error + 16 * gamma(len(gram) + 4) * len(gram) * total
     shown = smallest_eigenvalue(bound * np.eye(len(gram)) - (gram + gram.T) / 2) > 0
-    return (np.sqrt(bound + error if shown else total) + length(block.rad)) * INFLATION
+    return (float(np.sqrt(bound + error if shown else total)) * unit + length(block.rad)) * INFLATION
 
 
 def _dense(matrix: Any) -> np.ndarray:

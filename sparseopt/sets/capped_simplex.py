@@ -41,7 +41,9 @@ class CappedSimplex(ConvexSet):
         x = double(v)
         # the threshold is in [-1, 0] relative to this entry, so that nothing near it is rounded
         pivot = xp.sort(x, axis=-1, descending=True)[..., math.ceil(self.k) - 1 : math.ceil(self.k)]
-        _, y = capped_threshold(xp.clip(x - pivot, min=-2.0, max=2.0), self.k)
+        with np.errstate(over="ignore"):
+            relative = xp.clip(x - pivot, min=-2.0, max=2.0)
+        _, y = capped_threshold(relative, self.k)
         return write(xp.astype(y, v.dtype), out)
 
     def excess(self, v: Any) -> float:
@@ -50,8 +52,10 @@ class CappedSimplex(ConvexSet):
         self._check_fit(v.shape[-1])
         x = double(v)
         xp = namespace(x)
-        sums = number(xp.max(xp.abs(xp.sum(x, axis=-1) - self.k))) / self.scale
-        return max(sums, -number(xp.min(x)), number(xp.max(x)) - 1.0)
+        beyond = max(-number(xp.min(x)), number(xp.max(x)) - 1.0)
+        if beyond > 1.0:  # sums might overflow
+            return beyond
+        return max(beyond, number(xp.max(xp.abs(xp.sum(x, axis=-1) - self.k))) / self.scale)
 
     def support_function(self, y: Any) -> float:
         """max of <w, y> over the set: the floor(k) largest entries of each row, and the next one in part."""

@@ -98,7 +98,7 @@ def _masked(set: Any, box: Box, v: Array) -> Array:
     xp = namespace(v)
     clipped = box.project(v)
     x, c = double(v), double(clipped)
-    gain = xp.sqrt(xp.abs(c)) * xp.sqrt(xp.abs(2 * (x / 2 + (x - c) / 2)))  # sqrt(c (2v - c)), without overflow
+    gain = 2 * xp.sqrt(xp.abs(c)) * xp.sqrt(xp.abs(x / 4 + (x - c) / 4))  # sqrt(c (2v - c)), without overflow
     gain = xp.where(c == x, xp.abs(x), gain)
     return xp.where(set.support(gain), clipped, xp.zeros_like(clipped))
 

@@ -33,9 +33,20 @@ def checked_tau(tau: Any) -> float:
     return number
 
 
+def checked_as_array(x: Any, name: str) -> np.ndarray:
+    """x as a NumPy array; ValueError for ragged lists, and for tensors that NumPy does not take."""
+    try:
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(
+            f"{name} cannot be made a NumPy array ({error}): give numbers of one shape; sparseopt.kernels.soft_topk "
+            "takes tensors of torch and differentiates them"
+        ) from None
+
+
 def checked_rows(x: Any, k: int, name: str = "x") -> np.ndarray:
     """x as a float array [..., n] with n >= k, n >= 1: integers and booleans become float64, half stays half."""
-    array = np.asarray(x)
+    array = checked_as_array(x, name)
     if isinstance(x, np.ma.MaskedArray):
         raise ValueError(f"{name} is a masked array: set what is masked to -inf, {name}.filled(-np.inf)")
     if array.dtype.kind in "iub":
@@ -55,7 +66,7 @@ def checked_rows(x: Any, k: int, name: str = "x") -> np.ndarray:
 
 def checked_like(g: Any, shape: tuple[int, ...], dtype: np.dtype, name: str) -> np.ndarray:
     """g as an array of this shape and dtype; integers and other floats are converted."""
-    array = np.asarray(g)
+    array = checked_as_array(g, name)
     if array.shape != shape or array.dtype.kind not in "iubf":
         raise ValueError(f"{name} is {array.dtype} {array.shape}: give real numbers of the shape of x, {shape}")
     return array.astype(dtype, copy=False)

@@ -119,8 +119,9 @@ class SoftTopK:
         return self.vjp(d, out)
 
     def derivative_k(self) -> np.ndarray:
-        """df/dk = v / sum v [..., n], for real k; zero where all v vanish."""
+        """df/dk = v / sum v [..., n], for real k; zero where all v vanish.  Raises ValueError as `vjp` does."""
         x = self._last_x()
+        self.vjp(np.zeros_like(x))  # notices changes
         pivots, shifts, _ = self._thresholds()
         v = self._between(x, pivots, shifts)
         total = v.sum(axis=-1, keepdims=True)

@@ -138,6 +138,8 @@ def _normalised(problem: Problem, state: SteppedState, gradient: np.ndarray) -> 
 
 def _exact_step(problem: Problem, z: np.ndarray, d: np.ndarray, flat: float) -> float:
     """|d|^2 / d' H d with the Hessian H at z; `flat` where the loss is flat along d."""
+    largest = float(np.abs(d).max())
+    d = d / largest if 0 < largest < np.inf else d  # no square under- or overflows that need not
     z_d = problem.X @ d
     curvature = float(np.vdot(z_d, problem.datafit.hessian(z, z_d)))
     return float(np.vdot(d, d)) / curvature if curvature > 0 else flat

@@ -160,12 +160,16 @@ def test_semidefiniteness_of_singular_matrices_is_exact():
 def test_spectral_norms_are_upper_bounds(seed):
     """c^2 I - A'A is positive definite in rational numbers."""
     rng = np.random.default_rng(seed)
-    A = rng.standard_normal((4, 3)) * 10.0 ** rng.integers(-100, 100)
+    A = rng.standard_normal((4, 3)) * 10.0 ** rng.integers(-290, 290)
     bound = spectral_norm(Ball.exact(A))
     columns = exact_matrix(A.T)
     difference = [[Fraction(bound) ** 2 * (i == j) - dot(columns[i], columns[j]) for j in range(3)] for i in range(3)]
     assert leading_minors_positive(difference)
     assert bound <= 1.001 * np.linalg.norm(A, 2)
+
+
+def test_the_spectral_norm_of_what_is_not_finite_is_infinite():
+    assert spectral_norm(Ball(np.array([[np.inf, 1.0]]), np.zeros((1, 2)))) == np.inf
 
 
 @SEEDS

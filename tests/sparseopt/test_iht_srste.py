@@ -67,6 +67,15 @@ def test_the_loss_never_rises(solver):
         assert (np.diff(values) <= 1e-13 * (1 + np.abs(values[:-1]))).all()
 
 
+@pytest.mark.parametrize("solver", [IHT(normalised=True), IHT(normalised=True, debias=True)])
+@pytest.mark.parametrize("scale", [2.0**-500, 2.0**500])
+def test_normalised_steps_at_every_scale(solver, scale):
+    X = np.random.default_rng(0).standard_normal((20, 8))
+    y = X[:, :4] @ np.ones(4)
+    found = [so.solve(so.Problem(X * c, so.LeastSquares(y), sets.NM(2, 4)), solver).w * c for c in (1.0, scale)]
+    np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-12)
+
+
 def test_debiased_iterates_are_least_squares_on_their_mask():
     rng = np.random.default_rng(3)
     X = rng.standard_normal((30, 8))

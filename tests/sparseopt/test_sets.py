@@ -195,6 +195,12 @@ def test_mask_sets_in_a_box_keep_the_mask_with_the_largest_gain(lower, upper):
     assert done >= 400
 
 
+@pytest.mark.filterwarnings("error")
+def test_mask_sets_in_a_box_take_the_largest_numbers():
+    p = Intersection(NM(1, 2), Box(-1, np.inf)).project(np.array([-1.7e308, 1.7e308, 2.0, -1.7e308]))
+    np.testing.assert_array_equal(p, [0, 1.7e308, 0, -1])
+
+
 def test_products_are_projected_group_by_group():
     parts = [NM(1, 2), Box(-1, 1), L1Ball(1.0), TopGroups(1, so.Groups.uniform(2, 1))]
     done = 0

@@ -88,6 +88,15 @@ def test_the_capped_simplex_keeps_its_sum_for_huge_entries():
     np.testing.assert_allclose(y, [0.625, 0.875, 0], rtol=1e-15)
 
 
+@pytest.mark.filterwarnings("error")
+def test_the_capped_simplex_takes_differences_that_overflow():
+    v, s = np.array([-1.7e308, 1e307, 1.7e308, 1.7e308]), CappedSimplex(2.5)
+    np.testing.assert_array_equal(s.project(v), [0, 0.5, 1, 1])
+    assert s.contains(s.project(v))
+    assert not s.contains(v)
+    assert not s.contains(np.full(4, -1.7e308))
+
+
 @pytest.mark.parametrize("size", [1e15, 1e30, -1e15, -1e30])
 def test_the_capped_simplex_in_a_box_keeps_its_sum_for_huge_entries(size):
     joint = Intersection(CappedSimplex(1.5), Box(0.0, 0.8))

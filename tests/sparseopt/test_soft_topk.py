@@ -275,8 +275,9 @@ def test_changes_before_the_backward_pass_are_noticed(changed):
         op = so.SoftTopK(25, 1.0)
         op(arrays["x"])
     arrays[changed] *= 1.5
-    with pytest.raises(ValueError, match="changed"):
-        op.vjp(np.ones(50))
+    for derivative in (lambda: op.vjp(np.ones(50)), op.derivative_k, op.derivative_tau):
+        with pytest.raises(ValueError, match="changed"):
+            derivative()
 
 
 @pytest.mark.parametrize("k", [-1, 4, 1.5, 1.0, True, None, "1", np.nan])
@@ -301,6 +302,16 @@ def test_bad_arrays(kind, x):
     op = kind(0) if kind is so.StraightThroughTopK else kind(0, 1.0)
     with pytest.raises(ValueError, match="x "):
         op(x)
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "requires_grad"])
+def test_tensors_that_numpy_does_not_take(kind):
+    torch = pytest.importorskip("torch")
+    x = torch.ones(3, dtype=torch.bfloat16) if kind == "bfloat16" else torch.ones(3, requires_grad=True)
+    with pytest.raises(ValueError, match=r"sparseopt\.kernels\.soft_topk"):
+        so.soft_topk(x, 1, 1.0)
+    with pytest.raises(ValueError, match="one shape"):
+        so.soft_topk([[1.0, 2.0], [3.0]], 1, 1.0)
 
 
 def test_bad_out_and_bad_gradients():
