@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parent.parent
 OLDEST_PYTHON = (3, 11)
 TORCH = "2.13.0"
 TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-EXTRAS = "cli,sklearn,certify,testing,figures,dask,pep,test,lint"
+EXTRAS = "cli,sklearn,certify,testing,figures,dask,slurm,pep,test,lint"
 TORCH_EXTRAS = "torch,hf,lightning,channels,onnx"  # what the tests of pruning use; torch is installed before them
 STAGES = ("interpreter", "packages", "native")
 

@@ -1,8 +1,13 @@
-"""Command line: `python -m experiments list`, `python -m experiments run NAME [--out FILE] [--SETTING VALUE ...]`."""
+"""Command line: `python -m experiments list`, `python -m experiments run NAME [--full] [--out FILE] [--SETTING VALUE]`.
+
+A run is spread over the cores of the machine, or over a Dask cluster (--backend dask [--address HOST:PORT]) or jobs of
+SLURM (--backend slurm [--partition NAME] [--minutes M] [--per-job PARTS]).
+"""
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from difflib import get_close_matches
@@ -10,21 +15,26 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+from theory.extras import MissingExtra
+
+from . import backends
+from .backends import Backend
 from .runner import ROOT, Run
 
-STUDIES = ("one_group_window", "two_groups", "branch_and_bound")
+STUDIES = (
+    "one_group_window",
+    "two_groups",
+    "branch_and_bound",
+    "phase_transition",
+    "critical_points",
+    "pruning_schedules",
+    "smart_hypotheses",
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command; 0 on success, 2 for a command that cannot be understood."""
-    parser = argparse.ArgumentParser(
-        prog="python -m experiments", description="Studies on data, recorded as JSON lines."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("list", help="name the studies")
-    run = commands.add_parser("run", help="run a study, or continue it; NAME --help lists its settings", add_help=False)
-    run.add_argument("name")
-    run.add_argument("--out", type=Path, help="file the rows are appended to (default out/experiments/NAME.jsonl)")
+    """Run the command; 0 on success, 2 for a command that cannot be understood, 130 when interrupted."""
+    parser = _parser()
     known, settings = parser.parse_known_args(arguments)
     if known.command == "list":
         if settings:
@@ -33,20 +43,71 @@ def main(arguments: list[str] | None = None) -> int:
         return 0
     if known.name not in STUDIES:
         return _unknown(known.name)
-    return _run(known.name, known.out, settings)
+    try:
+        return _run(known, settings)
+    except (MissingExtra, ValueError, OSError) as error:
+        print(f"experiments: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("experiments: interrupted; finished parts are kept: run it again", file=sys.stderr)
+        return 130
 
 
-def _run(name: str, out: Path | None, settings: list[str]) -> int:
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments", description="Studies on data, recorded as JSON lines."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("list", help="name the studies")
+    run = commands.add_parser(
+        "run", help="run a study, or continue it; NAME --help lists its settings", add_help=False, allow_abbrev=False
+    )
+    run.add_argument("name")
+    run.add_argument("--out", type=Path, help="file the rows are appended to (default out/experiments/NAME.jsonl)")
+    run.add_argument("--full", action="store_true", help="start from the settings of a long run")
+    run.add_argument("--backend", choices=backends.NAMES, default="joblib")
+    run.add_argument("--workers", type=_positive, help="processes or jobs at a time (default: cores; 1 for times)")
+    run.add_argument("--address", default="", help="of a Dask scheduler")
+    run.add_argument("--partition", default="", help="of SLURM")
+    run.add_argument("--minutes", type=_positive, default=60, help="limit of a SLURM job")
+    run.add_argument("--per-job", type=_positive, default=8, help="parts of the study in a SLURM job")
+    return parser
+
+
+def _run(known: argparse.Namespace, settings: list[str]) -> int:
     import tyro
 
-    study = _study(name)
-    config = tyro.cli(study.Config, prog=f"python -m experiments run {name}", args=settings)
-    path = out or ROOT / "out" / "experiments" / f"{name}.jsonl"
+    name, study = known.name, _study(known.name)
+    start_from = _full(study) if known.full else study.Config()
+    config = tyro.cli(study.Config, prog=f"python -m experiments run {name}", args=settings, default=start_from)
+    path = known.out or ROOT / "out" / "experiments" / f"{name}.jsonl"
     start = time.perf_counter()
-    written = Run(study, config, path).execute()
+    written = Run(study, config, path, _backend(known, study)).execute()
     done = f"{written} new rows" if written else "nothing new, all rows were there"
     print(f"wrote {path} ({done}, {time.perf_counter() - start:.1f} s)")
     return 0
+
+
+def _backend(known: argparse.Namespace, study: ModuleType) -> Backend:
+    workers = known.workers or (1 if getattr(study, "TIMED", False) else os.cpu_count() or 1)
+    if known.backend == "dask":
+        return backends.Dask(workers, known.address)
+    if known.backend == "slurm":
+        folder = ROOT / "out" / "slurm"
+        return backends.Slurm(folder, workers, known.per_job, known.minutes, known.partition)
+    return backends.Joblib(workers)
+
+
+def _full(study: ModuleType) -> object:
+    if not hasattr(study, "FULL"):
+        raise ValueError(f"{study.__name__.rpartition('.')[2]} has one size only: run it without --full")
+    return study.FULL
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer, e.g. 4")
+    return int(text)
 
 
 def _unknown(name: str) -> int:

@@ -15,6 +15,9 @@ from .runner import Part
 
 PENALTIES = ("l0", "mcp", "scad")
 
+TIMED = True
+"""Rows are times: parts are computed one after another."""
+
 
 @dataclass(frozen=True)
 class Config:

@@ -1,9 +1,13 @@
 """Runs a study and records its rows, one JSON object a line; an interrupted run continues where it stopped.
 
 A study is a module with a frozen dataclass `Config` and `main(config)`, which yields `Part`s: named pieces of work
-whose rows are computed only when asked for.  The file is append-only.  The key of a row starts with a digest of the
-config, the sources and the library versions, so a run whose sources changed starts anew in the same file and never
-mixes with the old rows; every finished run is closed by a row of type "run", and `read_rows` returns the last one.
+whose rows are computed only when asked for, on the backend of the run.  Each part is recorded when it is finished, so
+a kill loses only the parts under way, and `read_rows` gives them in the order of the study, the same rows for any
+number of workers.  It may have FULL, the config of a long run, and TIMED = True where its rows are times.
+
+The file is append-only.  The key of a row starts with a digest of the config, the sources and the library versions, so
+a run whose sources changed starts anew in the same file and never mixes with the old rows; every finished run is closed
+by a row of type "run", and `read_rows` returns the last one.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import platform
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
@@ -23,6 +27,8 @@ from typing import Any
 
 from sparseopt import provenance
 from sparseopt.provenance import versions
+
+from .backends import Backend, Joblib
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -37,11 +43,12 @@ class Part:
 
 @dataclass(frozen=True)
 class Run:
-    """One study with one config, recorded in `path`."""
+    """One study with one config, recorded in `path`.  backend: what computes its parts."""
 
     study: ModuleType
     config: Any
     path: Path
+    backend: Backend = field(default_factory=Joblib)
 
     @property
     def name(self) -> str:
@@ -75,31 +82,41 @@ class Run:
         counts = Counter(row["key"].rpartition("/")[0] for row in known)
         sizes = {row["key"].rpartition("/")[0]: row["rows_in_part"] for row in known}
         parts = list(self.study.main(self.config))
-        missing = [part for part in parts if counts[self._key(part)] < sizes.get(self._key(part), 1)]
-        keys = {row["key"] for row in known}
+        missing = [i for i, part in enumerate(parts) if counts[self._key(part)] < sizes.get(self._key(part), 1)]
+        keys, written = {row["key"] for row in known}, 0
+        results = self.backend.results([_Rows(parts[i].compute) for i in missing])
         with self.path.open("a", encoding="utf-8") as file:
-            written = sum(self._record(part, keys, file) for part in tqdm(missing, desc=self.name, unit=" parts"))
+            for k, rows in tqdm(results, desc=self.name, unit=" parts", total=len(missing)):
+                written += self._record(missing[k], parts[missing[k]], rows, keys, file)
             closed = bool(known) and not missing and known[-1]["key"] == f"{self.digest}/run/0"
             if not closed:
                 ending = {"type": "run", "parts": len(parts), "seconds": round(time.perf_counter() - start, 3)}
-                self._write(file, f"{self.digest}/run/0", 1, ending)
+                self._write(file, f"{self.digest}/run/0", {"rows_in_part": 1} | ending)
         return written
 
     def _key(self, part: Part) -> str:
         return f"{self.digest}/{part.name}"
 
-    def _record(self, part: Part, keys: set[str], file: Any) -> int:
-        rows = list(part.compute())
+    def _record(self, number: int, part: Part, rows: list[dict[str, Any]], keys: set[str], file: Any) -> int:
         named = {f"{self._key(part)}/{i}": row for i, row in enumerate(rows)}
         new = {key: row for key, row in named.items() if key not in keys}
         for key, row in new.items():
-            self._write(file, key, len(rows), row)
+            self._write(file, key, {"part": number, "rows_in_part": len(rows)} | row)
         return len(new)
 
-    def _write(self, file: Any, key: str, rows_in_part: int, row: dict[str, Any]) -> None:
-        line = json.dumps(self.header | {"key": key, "rows_in_part": rows_in_part} | row, allow_nan=False)
-        file.write(line + "\n")
+    def _write(self, file: Any, key: str, row: dict[str, Any]) -> None:
+        file.write(json.dumps(self.header | {"key": key} | row, allow_nan=False) + "\n")
         file.flush()
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a part as a list, which can be sent from a worker."""
+
+    compute: Callable[[], Iterable[dict[str, Any]]]
+
+    def __call__(self) -> list[dict[str, Any]]:
+        return list(self.compute())
 
 
 def repair(path: Path) -> list[dict[str, Any]]:
@@ -131,7 +148,8 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     if not closing:
         raise ValueError(f"{path} holds no finished run: {advice} again, it continues where it stopped")
     digest = closing[-1]["key"].partition("/")[0]
-    return [row for row in rows if row["key"].startswith(f"{digest}/") and row.get("type") != "run"]
+    found = [row for row in rows if row["key"].startswith(f"{digest}/") and row.get("type") != "run"]
+    return sorted(found, key=lambda row: row.get("part", 0))  # stable; older files have no numbers and are in order
 
 
 def _parse(path: Path, data: bytes) -> Iterator[dict[str, Any]]:
@@ -145,9 +163,9 @@ def _parse(path: Path, data: bytes) -> Iterator[dict[str, Any]]:
 
 
 def source_digest(study: ModuleType) -> str:
-    """Hash of the sources of sparseopt, Python and compiled, of the experiments and of the study, wherever it lies."""
+    """Hash of the sources of sparseopt, Python and compiled, of theory and experiments, and of the study."""
     return provenance.source_digest(
-        ROOT / "sparseopt", *(ROOT / "experiments").glob("*.py"), Path(str(study.__file__)).resolve()
+        ROOT / "sparseopt", ROOT / "theory", *(ROOT / "experiments").glob("*.py"), Path(str(study.__file__)).resolve()
     )
 
 

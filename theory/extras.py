@@ -12,6 +12,8 @@ EXTRAS = {
     "joblib": ("joblib", "cli"),
     "tqdm": ("tqdm", "cli"),
     "threadpoolctl": ("threadpoolctl", "cli"),
+    "distributed": ("distributed", "dask"),
+    "submitit": ("submitit", "slurm"),
 }
 """Module -> its distribution, and the extra of sparseopt that installs it."""
 

@@ -49,12 +49,12 @@ def _results(calls: Sequence[Callable[[], Any]], workers: int) -> Iterable[Timed
 
 def _timed(call: Callable[[], Any]) -> Timed:
     start = time.perf_counter()
-    with _one_thread():
+    with one_thread():
         value = call()
     return Timed(value, time.perf_counter() - start)
 
 
-def _one_thread() -> AbstractContextManager[object]:
+def one_thread() -> AbstractContextManager[object]:
     """BLAS on one thread: the order of its sums, and so the last bit, may depend on the number of threads."""
     try:
         return import_module("threadpoolctl").threadpool_limits(1)

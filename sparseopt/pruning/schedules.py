@@ -1,13 +1,15 @@
-"""When what happens: phases of a run, and how the sparsity grows within one."""
+"""When what happens: phases of a run.  How the sparsity grows within one is in `sparseopt.growth`."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import positive_scalar, real_number
+from .._array import real_number
+from ..growth import Cubic, Exponential, Linear
 from ..sets.entries import checked_count
+
+__all__ = ["Cubic", "Exponential", "Linear", "Phase", "Timeline", "checked_fraction", "checked_steps"]
 
 
 def checked_fraction(value: Any, name: str) -> float:
@@ -56,38 +58,6 @@ class Timeline:
                 return phase
         end = self.phases[-1].stop if self.phases else 0
         return Phase("sparse", end, max(step, end) + 1)
-
-
-@dataclass(frozen=True)
-class Cubic:
-    """1 - (1 - t)^3: gradual magnitude pruning (Zhu and Gupta, 2017)."""
-
-    def __call__(self, t: float) -> float:
-        """Fraction of the final sparsity at progress t."""
-        return 1 - (1 - t) ** 3
-
-
-@dataclass(frozen=True)
-class Linear:
-    """t."""
-
-    def __call__(self, t: float) -> float:
-        """Fraction of the final sparsity at progress t."""
-        return t
-
-
-@dataclass(frozen=True)
-class Exponential:
-    """(1 - e^(-c t)) / (1 - e^-c): SequentialAttention++, c = 4 there."""
-
-    c: float = 4.0
-
-    def __post_init__(self) -> None:
-        positive_scalar(self.c, "c")
-
-    def __call__(self, t: float) -> float:
-        """Fraction of the final sparsity at progress t."""
-        return math.expm1(-self.c * t) / math.expm1(-self.c)
 
 
 def checked_steps(value: Any, name: str) -> int:

@@ -172,6 +172,7 @@ def test_an_unknown_study_suggests_the_nearest(capsys):
 def test_a_killed_run_leaves_a_file_that_can_be_continued(tmp_path):
     path = tmp_path / "killed.jsonl"
     command = [sys.executable, "-m", "experiments", "run", "two_groups", "--out", str(path), "--grid", "13"]
+    command += ["--workers", "1"]
     with subprocess.Popen(command, cwd=runner.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         while process.poll() is None and not (path.exists() and path.stat().st_size):
             time.sleep(0.01)

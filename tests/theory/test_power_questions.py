@@ -86,8 +86,8 @@ def test_branch_and_bound_that_stops_too_early(monkeypatch):
 
 
 def test_a_schedule_turned_round(monkeypatch):
-    shown = gradual_pruning.removed_share
-    monkeypatch.setattr(gradual_pruning, "removed_share", lambda t, c: shown(t, -c))
+    shown = gradual_pruning.Exponential
+    monkeypatch.setattr(gradual_pruning, "Exponential", lambda c: shown(-c))
     assert verdict(gradual_pruning.THEOREM, n=1) == "fails"
 
 
@@ -101,10 +101,3 @@ def test_gradual_pruning_without_refits(monkeypatch):
 def test_a_temperature_that_stays_hot(monkeypatch):
     monkeypatch.setattr(smart_trajectories.ExponentialTemperature, "__call__", lambda self, step: self.start)
     assert verdict(smart_trajectories.THEOREM) == "fails"
-
-
-def test_the_shape_of_the_schedule_is_that_of_pruning():
-    schedules = pytest.importorskip("sparseopt.pruning.schedules", reason="needs torch", exc_type=ImportError)
-    for t in (0.1, 0.5, 1.0):
-        for c in (1.0, 4.0, 8.0):
-            assert gradual_pruning.removed_share(t, c) == schedules.Exponential(c)(t)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
 import sparseopt as so
+from sparseopt.growth import Exponential
 
+from ..intervals import paired_interval
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 
 BLOCKS, KEPT, SIZE = 40, 10, 2
@@ -23,25 +24,24 @@ LEAST = 0.002
 ONE_SHOT, LATE, LINEAR, EARLY = "one shot", -4.0, 0.0, 4.0
 
 
-def removed_share(t: float, c: float) -> float:
-    """(1 - e^(-c t)) / (1 - e^(-c)), the part of the blocks that is gone at time t in [0, 1]; c = 0: t (ledger A14).
-
-    As sparseopt.pruning.schedules.Exponential, which needs torch; a test pins the two.
-    """
-    return t if c == 0 else math.expm1(-c * t) / math.expm1(-c)
-
-
 @dataclass(frozen=True)
 class Quadratic:
-    """u'Hu/2 - b'u with BLOCKS blocks of SIZE."""
+    """u'Hu/2 - b'u, to be pruned to `kept` blocks of `size` coordinates each."""
 
     H: np.ndarray
     b: np.ndarray
+    size: int = SIZE
+    kept: int = KEPT
 
     @property
     def groups(self) -> so.Groups:
         """The blocks."""
-        return so.Groups.uniform(len(self.b) // SIZE, SIZE)
+        return so.Groups.uniform(len(self.b) // self.size, self.size)
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """The minimiser [p]."""
+        return self.fit(np.ones(len(self.b), dtype=bool))
 
     def fit(self, kept: np.ndarray) -> np.ndarray:
         """The minimiser [p] over the coordinates kept [p], bool."""
@@ -51,17 +51,16 @@ class Quadratic:
 
     def share(self, u: np.ndarray) -> float:
         """Part of the dense loss reduction that u keeps."""
-        dense = self.fit(np.ones(len(self.b), dtype=bool))
+        dense = self.dense
         return float((u @ self.H @ u / 2 - self.b @ u) / (dense @ self.H @ dense / 2 - self.b @ dense))
 
     def pruned(self, schedule: str | float, refit: bool, steps: int = STEPS) -> float:
         """The share that is kept when blocks go by magnitude; refit: whether the loss is minimised after every step."""
-        groups, u = self.groups, self.fit(np.ones(len(self.b), dtype=bool))
-        if schedule == ONE_SHOT:
-            counts = [KEPT]
-        else:
-            times = [removed_share((t + 1) / steps, float(schedule)) for t in range(steps)]
-            counts = [round(BLOCKS - (BLOCKS - KEPT) * time) for time in times]
+        groups, u = self.groups, self.dense
+        gone, counts = groups.n_groups - self.kept, [self.kept]
+        if schedule != ONE_SHOT:
+            growth = Exponential(float(schedule))
+            counts = [round(groups.n_groups - gone * growth((t + 1) / steps)) for t in range(steps)]
         for k in counts:
             u = so.sets.TopGroups(k, groups).project(u)
             u = self.fit(u != 0) if refit else u
@@ -143,19 +142,13 @@ COUNTEREXAMPLES = (
 )
 
 
-def interval(differences: np.ndarray, z: float = 2.576) -> tuple[float, float, float]:
-    """Mean, and the ends of its 99 % interval (normal, paired)."""
-    mean, error = float(differences.mean()), float(differences.std(ddof=1) / math.sqrt(len(differences)))
-    return mean, mean - z * error, mean + z * error
-
-
 def _fixed_intervals() -> tuple[Evidence, ...]:
     rng = np.random.default_rng(1)
     batch = Batch(tuple(random_problem(rng) for _ in range(60)))
     early = batch.shares(EARLY)
     found = []
     for name, schedule in (("one shot", ONE_SHOT), ("c = -4", LATE), ("linear", LINEAR)):
-        lower = interval(early - batch.shares(schedule))[1]
+        lower = paired_interval(early - batch.shares(schedule))[1]
         found.append(Evidence(f"99 % interval of c = 4 less {name}", 0.0, lower))
     return tuple(found)
 
@@ -168,7 +161,7 @@ def curves(seed: int) -> dict[str, Columns]:
     shapes = [-6.0, -4.0, -2.0, 0.0, 2.0, 4.0, 6.0, 8.0]
     columns: dict[str, list[float]] = {"c": shapes}
     for steps in (4, 16):
-        rows = [interval(batch.shares(c, steps) - once) for c in shapes]
+        rows = [paired_interval(batch.shares(c, steps) - once) for c in shapes]
         for name, values in zip(("mean", "lower", "upper"), zip(*rows, strict=True), strict=True):
             columns[f"{name}_{steps}"] = list(values)
     return {"shapes": columns}

@@ -9,8 +9,13 @@ from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from ..exact_lasso import ExactLasso
 from ..exact_linear import Vector, block, pivots, rank, solve
+
+SLACK, SINGULAR = 1e-6, 1e-8
+"""Of the screening in floats: p eps / SINGULAR, the relative error of a solution, is below SLACK / 10 for p < 40."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,51 @@ class Piecewise:
             for point in self._of(pattern):
                 found.setdefault(point.u, point)
         return sorted(found.values(), key=lambda point: point.objective)
+
+    @cached_property
+    def screened(self) -> list[Critical]:
+        """The same list for more variables: floats rule out most patterns, Fractions decide on the others.
+
+        A pattern is ruled out where an inequality fails by SLACK of the size of its solution and its matrix is not
+        within SINGULAR of a singular one; then the error of the solution is below a tenth of that slack.
+        """
+        found: dict[tuple[Fraction, ...], Critical] = {}
+        for pattern in self._possible():
+            for point in self._of(pattern):
+                found.setdefault(point.u, point)
+        return sorted(found.values(), key=lambda point: point.objective)
+
+    def _possible(self) -> Iterator[tuple[Any, ...]]:
+        """The patterns that floats do not rule out.  Matrices are shared by patterns that differ in signs alone."""
+        H, b = np.array(self.loss.H, dtype=float), np.array([float(v) for v in self.loss.b])
+        constant, linear, low, high = (np.array([float(v) for v in values]) for values in self._bounds())
+        kinds = np.array(list(itertools.product(range(len(self.pieces) + 1), repeat=len(b))))
+        active = kinds > 0
+        M = (
+            np.where(active[:, :, None] & active[:, None, :], H, 0.0)
+            + np.eye(len(b)) * np.where(active, linear[kinds], 1.0)[:, None, :]
+        )
+        sizes = np.linalg.svd(M, compute_uv=False)
+        singular = sizes[:, -1] <= SINGULAR * sizes[:, 0]
+        inverses = np.linalg.inv(np.where(singular[:, None, None], np.eye(len(b)), M))
+        for signs in itertools.product((1, -1), repeat=len(b)):
+            sign = np.array(signs)
+            shown = (active | (sign > 0)).all(axis=1)  # the sign of a zero does not matter: it is taken once
+            right = np.where(active, b - sign * constant[kinds], 0.0)
+            x = np.einsum("kij,kj->ki", inverses, right)
+            slack = SLACK * (1 + np.abs(x).max(axis=1, keepdims=True))
+            size = sign * x
+            inside = (size >= low[kinds] - slack) & (size <= high[kinds] + slack)
+            still = np.abs(x @ H - b) <= constant[1] + slack * (1 + np.abs(H).sum())
+            kept = shown & (singular | np.where(active, inside, still).all(axis=1))
+            for kind in kinds[kept]:
+                yield tuple((s, self.pieces[j - 1]) if j else None for s, j in zip(signs, kind.tolist(), strict=True))
+
+    def _bounds(self) -> tuple[list[Any], ...]:
+        """Constants, slopes and both ends of the pieces, after those of zero."""
+        ends = [np.inf if piece.high is None else piece.high for piece in self.pieces]
+        columns = ("constant", "linear", "low")
+        return (*([0, *(getattr(piece, name) for piece in self.pieces)] for name in columns), [0, *ends])
 
     def _of(self, pattern: tuple[Any, ...]) -> Iterator[Critical]:
         """The critical point of one pattern, if there is one."""

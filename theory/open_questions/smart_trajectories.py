@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ import sparseopt as so
 from sparseopt.soft_topk import ExponentialTemperature
 
 from ..instances import EPS
+from ..intervals import wilson
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 
 N, K = 6, 2
@@ -25,7 +27,8 @@ GAP = 10 * COLD
 class Trajectory:
     """Gradient descent on (w, m) of L(w f_tau(m)), L = u'Hu/2 - b'u, tau falling exponentially in `steps` steps.
 
-    H: [N, N], eigenvalues in [mu, 1].  start: w [N]; scores start at 0 plus `scores` [N].
+    H: [p, p], eigenvalues in [mu, 1].  start: w [p].  scores: [G], of the first step.  k: groups to keep.
+    sizes: of the groups, one coefficient each by default; a mask f_g stands for all coefficients of its group.
     """
 
     H: np.ndarray
@@ -33,19 +36,28 @@ class Trajectory:
     start: np.ndarray
     scores: np.ndarray
     steps: int
+    k: int = K
+    sizes: tuple[int, ...] = ()
+
+    @cached_property
+    def groups(self) -> so.Groups:
+        """The groups."""
+        return so.Groups.from_sizes(self.sizes or (1,) * len(self.b))
 
     @cached_property
     def run(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Weights w, scores m and masks f, [steps + 1, N]."""
+        """Weights w [steps + 1, p], scores m and masks f [steps + 1, G]."""
+        first = np.cumsum([0, *self.groups.sizes[:-1]])
         w, m = self.start.copy(), self.scores.copy()
         tau = ExponentialTemperature(HOT, COLD, self.steps)
         rows = []
         for t in range(self.steps + 1):
-            operator = so.SoftTopK(K, tau(t))
+            operator = so.SoftTopK(self.k, tau(t))
             f = operator(m)
             rows.append((w.copy(), m.copy(), f))
-            slope = self.H @ (f * w) - self.b
-            w, m = w - f * slope, m - operator.vjp(w * slope)
+            spread = self.groups.spread(f)
+            slope = self.H @ (spread * w) - self.b
+            w, m = w - spread * slope, m - operator.vjp(np.add.reduceat(w * slope, first))
         return tuple(np.array(column) for column in zip(*rows, strict=True))  # type: ignore[return-value]
 
     @property
@@ -56,34 +68,38 @@ class Trajectory:
     @cached_property
     def changes(self) -> int:
         """How often the set of the K largest scores changes in the last half."""
-        tops = np.sort(np.argsort(-self.run[1][self.last_half], axis=1, kind="stable")[:, :K], axis=1)
+        tops = np.sort(np.argsort(-self.run[1][self.last_half], axis=1, kind="stable")[:, : self.k], axis=1)
         return int((np.diff(tops, axis=0) != 0).any(axis=1).sum())
 
     @cached_property
     def smallest_gap(self) -> float:
         """min over the last half of the k-th largest score less the next."""
         ordered = -np.sort(-self.run[1][self.last_half], axis=1)
-        return float((ordered[:, K - 1] - ordered[:, K]).min())
+        return float((ordered[:, self.k - 1] - ordered[:, self.k]).min())
 
     @property
     def kept(self) -> np.ndarray:
-        """The K largest scores in the end, bool [N]."""
-        return np.isin(np.arange(N), np.argsort(-self.run[1][-1], kind="stable")[:K])
+        """The coefficients of the k largest scores in the end, bool [p]."""
+        return self.members(np.argsort(-self.run[1][-1], kind="stable")[: self.k])
+
+    def members(self, chosen: Any) -> np.ndarray:
+        """The coefficients of some groups, bool [p]."""
+        return np.isin(self.groups.labels, chosen)
 
     def value(self, u: np.ndarray) -> float:
         """L at u."""
         return float(u @ self.H @ u / 2 - self.b @ u)
 
     def fit(self, kept: np.ndarray) -> np.ndarray:
-        """The minimiser of L over a set [N]."""
-        u = np.zeros(N)
+        """The minimiser of L over a set of coefficients, bool [p]."""
+        u = np.zeros(len(self.b))
         u[kept] = np.linalg.solve(self.H[np.ix_(kept, kept)], self.b[kept])
         return u
 
     @property
     def best_value(self) -> float:
-        """min of L over all sets of K."""
-        sets = (np.isin(np.arange(N), S) for S in itertools.combinations(range(N), K))
+        """min of L over all sets of k groups."""
+        sets = (self.members(S) for S in itertools.combinations(range(self.groups.n_groups), self.k))
         return min(self.value(self.fit(S)) for S in sets)
 
     @property
@@ -165,13 +181,6 @@ COUNTEREXAMPLES = (
     Counterexample("gap", "tied scores", "equal entries keep equal scores: no mask closes", tied_instance),
     Counterexample("slow", "twelve steps", "the masks close before the weights arrive", fast_instance),
 )
-
-
-def wilson(wins: int, n: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % Wilson interval of a share."""
-    share = wins / n
-    centre, half = share + z * z / (2 * n), z * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return (centre - half) / (1 + z * z / n), (centre + half) / (1 + z * z / n)
 
 
 def shares(seed: int, steps: int, runs: int) -> dict[str, int]:
