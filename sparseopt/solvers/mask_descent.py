@@ -18,6 +18,9 @@ ARMIJO = 0.25
 GROW = 2.0
 MAX_HALVINGS = 80
 
+SHORTEST = float(np.finfo(float).tiny)
+"""Steps are not halved below this, so that one can still divide by them where the gradient is huge."""
+
 SAME = 1e-10
 """Relative difference to which a penalty and the one that is equivalent to the mask must agree at test points."""
 
@@ -100,7 +103,7 @@ class MaskDescent:
             limit = smooth + slope + (1 - ARMIJO) * moves / step + allowance
             if self.step_size is not None or _smooth(problem, mask, lam, v, m, z_new) <= limit:
                 break
-            step /= 2
+            step = max(step / 2, SHORTEST)
         return _state(problem, v, m, self.mask.at(later), lam, step, later, state.passes + 3)
 
     def violation(self, problem: Problem, state: MaskState, gradient: np.ndarray) -> float:

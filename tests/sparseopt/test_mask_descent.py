@@ -107,6 +107,14 @@ def test_the_line_search_stays_stable_where_the_objective_no_longer_tells():
     assert result.status is so.Status.CONVERGED
 
 
+def test_steps_never_vanish_where_the_gradient_is_huge():
+    groups = so.Groups.uniform(4, 3)
+    X = np.random.default_rng(0).standard_normal((30, 12))
+    problem = so.Problem(X, so.LeastSquares(X[:, 0]), SoftmaxMask().equivalent(0.1, groups))
+    states = itertools.islice(so.iterate(problem, MaskDescent(SoftmaxMask()), np.full(12, 1e100)), 30)
+    assert all(np.isfinite(state.w).all() and state.step_size > 0 for state in states)
+
+
 def test_the_exp_mask_reaches_the_one_minimum_and_stays_dense():
     """A1, A3: for lam below 10.5 mu the regularised problem is strictly convex, and no group is 0 at any strength."""
     problem = quadratic(2, ExponentialMask().equivalent(0.1, GROUPS), kappa=4.0)
