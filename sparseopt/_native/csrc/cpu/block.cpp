@@ -15,13 +15,18 @@
 #endif
 
 namespace {
+const so_isa& isa();
+}
+template <> const so_row_kernels<float>& so_rows<float>() { return isa().f32; }
+template <> const so_row_kernels<double>& so_rows<double>() { return isa().f64; }
+
+namespace {
 
 const int64_t tile_bytes = 64 << 10;       // four tiles fit into the L2 cache
 const int64_t row_bytes = 2 << 10;         // of a tile, at most: 4 KiB on, a load looks like the store before it and waits
 const int64_t tiles_ahead = 2;             // how far ahead a tile is fetched
 const int64_t bytes_ahead = 2 << 10;       // the same where nothing is written: rows are read as they lie
 const int64_t tile_blocks = 256;           // accumulators on the stack
-const int64_t stream_bytes = 4 << 20;      // a larger `out` is written past the cache
 const int64_t parallel_elements = 1 << 15; // below this a second thread costs more than it saves
 
 #ifdef SO_MULTI_ISA
@@ -34,10 +39,6 @@ const so_isa& isa() {
   static const so_isa& chosen = choose();
   return chosen;
 }
-
-template <class T> const so_row_kernels<T>& kernels();
-template <> const so_row_kernels<float>& kernels<float>() { return isa().f32; }
-template <> const so_row_kernels<double>& kernels<double>() { return isa().f64; }
 
 // Sums of squares in this range lost nothing to overflow or underflow.
 bool safe(float sum) { return sum >= 1e-30f && sum <= FLT_MAX; }
@@ -101,7 +102,7 @@ struct tiling {
 
 template <class T> void norms_of(const T* lanes, const T* w, const so_blocks& b, int64_t nb, double* norms) {
   T sums[tile_blocks];
-  kernels<T>().fold(lanes, nb, sums);
+  so_rows<T>().fold(lanes, nb, sums);
   for (int64_t k = 0; k < nb; ++k) norms[k] = sqrt((double)sums[k]);  // a loop of its own: in vectors
   for (int64_t k = 0; k < nb; ++k)
     if (!safe(sums[k])) norms[k] = careful_norm(w + k * b.bc, b);
@@ -134,7 +135,7 @@ template <class T> struct pass {
 
   pass(const T* w, T* out, T* norms, const so_blocks& b, const so_prox* prox)
       : w(w), out(out), norms(norms), b(b), prox(prox), tiles(b, sizeof(T), prox != nullptr),
-        stream(w != out && b.rows * b.cols * (int64_t)sizeof(T) >= stream_bytes) {}
+        stream(w != out && b.rows * b.cols * (int64_t)sizeof(T) >= so_stream_bytes) {}
 
   const T* start(const tile& t) const { return w + t.block_row * b.br * b.ld + t.first * b.bc; }
 
@@ -148,7 +149,7 @@ template <class T> struct pass {
       const T* fetched = prox ? start(ahead) : start(t) + bytes_ahead / (int64_t)sizeof(T);
       const so_reading<T> reading = {start(t), b.ld, t.nb, lanes, fetched};
       memset(lanes, 0, t.nb * SO_LANES * sizeof(T));
-      kernels<T>().sweep(reading, writing, b.br, b.bc);
+      so_rows<T>().sweep(reading, writing, b.br, b.bc);
       const int64_t block = t.block_row * tiles.block_cols + t.first;
       norms_of(lanes, reading.w, b, t.nb, v);
       for (int64_t k = 0; norms && k < t.nb; ++k) norms[block + k] = (T)v[k];
@@ -157,7 +158,7 @@ template <class T> struct pass {
       T* target = out + t.block_row * b.br * b.ld_out + t.first * b.bc;
       writing = {reading.w, target, b.ld, b.ld_out, t.nb, scale, stream};
     }
-    kernels<T>().sweep({}, writing, b.br, b.bc);
+    so_rows<T>().sweep({}, writing, b.br, b.bc);
   }
 
   // Every thread has a pipeline of its own, over neighbouring tiles.

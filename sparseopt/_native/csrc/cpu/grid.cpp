@@ -6,6 +6,7 @@
 #include "../block.h"
 #include "grid_table.h"
 #include "isa.h"
+#include "rows.h"
 
 #include <math.h>
 
@@ -15,7 +16,7 @@
 namespace {
 
 const int64_t chunk_columns = 4096;         // of a task, or one block: a row of sums and one of scales stay in the cache
-const int64_t rows_between_folds = 64;      // sums over more rows in single precision would lose digits
+const int64_t terms_between_folds = 64;     // sums of more terms in single precision would lose digits
 const int64_t parallel_entries = 1 << 15;   // below this a second thread costs more than it saves
 
 const so_grid_kernels& table() {
@@ -29,6 +30,8 @@ const so_grid_kernels& table() {
 template <class T> const so_grid_rows<T>& leaves();
 template <> const so_grid_rows<float>& leaves<float>() { return table().f32; }
 template <> const so_grid_rows<double>& leaves<double>() { return table().f64; }
+
+template <class T> constexpr int64_t line_of() { return SO_GRID_LINE / sizeof(T); }
 
 // Sum in double precision, in 8 lanes.
 template <class T> double sum_of(const T* x, int64_t n) {
@@ -46,30 +49,32 @@ template <class T> double sum_of(const T* x, int64_t n) {
 struct task {
   const so_grid& g;
   int64_t block_row, first, count, start, columns, rows;  // start: offset of the first entry; columns, rows: its size
+  // of a block, where the leaf kernels take whole blocks, else 0
+  template <class T> int64_t whole() const { return g.taps == 1 && g.bc % line_of<T>() == 0 && g.channels % g.bc == 0 ? g.bc : 0; }
   int64_t width(int64_t b) const { return std::min(g.bc, g.channels - (first + b) * g.bc); }
   int64_t cells() const { return (block_row * ((g.channels + g.bc - 1) / g.bc) + first) * g.taps; }
 
-  // columns [n] <- one number for each block and tap
-  template <class S, class T> void spread(const S* values, T* to) const {
+  // to <- one number for each block and tap, or for each of their columns: what the leaf kernels take
+  template <class S, class T> so_per_block<T> spread(const S* values, T* to) const {
+    const so_per_block<T> found = {to, whole<T>()};
     values += cells();
-    if (g.bc == 1) {
-      for (int64_t j = 0; j < columns; ++j) to[j] = (T)values[j];
-      return;
-    }
-    if (g.taps == 1) {
+    if (found.width) {
+      for (int64_t b = 0; b < count; ++b) to[b] = (T)values[b];
+    } else if (g.taps == 1 && g.bc > 1) {
       for (int64_t b = 0; b < count; to += width(b++)) std::fill_n(to, width(b), (T)values[b]);
-      return;
+    } else {
+      for (int64_t b = 0; b < count; ++b, values += g.taps)
+        for (int64_t i = 0, n = width(b); i < n; ++i, to += g.taps)
+          for (int64_t t = 0; t < g.taps; ++t) to[t] = (T)values[t];
     }
-    for (int64_t b = 0; b < count; ++b, values += g.taps)
-      for (int64_t i = 0, n = width(b); i < n; ++i, to += g.taps)
-        for (int64_t t = 0; t < g.taps; ++t) to[t] = (T)values[t];
+    return found;
   }
 
   // sums [count, taps] += columns, which become 0
   template <class T> void fold(T* from, double* sums) const {
     if (g.taps == 1 && g.bc > 1) {
       for (int64_t b = 0; b < count; ++b) {
-        const int64_t n = width(b);
+        const int64_t n = whole<T>() ? line_of<T>() : width(b);
         sums[b] += sum_of(from, n);
         std::fill(from, from + n, T(0));
         from += n;
@@ -117,12 +122,14 @@ template <class T, class Body> void for_tasks(const so_grid& g, int buffers, int
   }
 }
 
-// row(offset, sums, columns) for the rows of a task; store(sums of the blocks)
+// row(offset, width of whole blocks, sums, columns) for the rows of a task; store(sums of the blocks)
 template <class T, class Row, class Store> void reduce(const task& t, T* columns, Row row, Store store) {
   std::vector<double> sums(t.count * t.g.taps, 0.0);
+  const int64_t width = t.whole<T>(), terms = std::max<int64_t>(1, width / line_of<T>());
+  const int64_t rows = std::max<int64_t>(1, terms_between_folds / terms);
   for (int64_t i = 0; i < t.rows; ++i) {
-    row(t.start + i * t.g.ld, columns, t.columns);
-    if ((i + 1) % rows_between_folds == 0 || i + 1 == t.rows) t.fold(columns, sums.data());
+    row(t.start + i * t.g.ld, width, columns, t.columns);
+    if ((i + 1) % rows == 0 || i + 1 == t.rows) t.fold(columns, sums.data());
   }
   for (size_t k = 0; k < sums.size(); ++k) store(t.cells() + (int64_t)k, sums[k]);
 }
@@ -154,7 +161,8 @@ bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
 
 template <class T> void so_grid_dots(const T* a, const T* b, T* dots, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* columns, int64_t) {
-    reduce(t, columns, [&](int64_t at, T* sums, int64_t n) { leaves<T>().add_products(a + at, b + at, sums, n); },
+    reduce(t, columns,
+           [&](int64_t at, int64_t width, T* sums, int64_t n) { leaves<T>().add_products(a + at, b + at, width, sums, n); },
            [&](int64_t cell, double sum) { dots[cell] = (T)sum; });
   });
 }
@@ -163,35 +171,43 @@ template <class T> void so_grid_sum_norms(const T* a, const T* b, T* norms, cons
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* columns, int64_t) {
     reduce(
         t, columns,
-        [&](int64_t at, T* sums, int64_t n) {
-          if (b) leaves<T>().add_sum_squares(a + at, b + at, sums, n);
-          else leaves<T>().add_products(a + at, a + at, sums, n);
+        [&](int64_t at, int64_t width, T* sums, int64_t n) {
+          if (b) leaves<T>().add_sum_squares(a + at, b + at, width, sums, n);
+          else leaves<T>().add_products(a + at, a + at, width, sums, n);
         },
         [&](int64_t cell, double sum) { norms[cell] = (T)(safe(T(0), sum) ? sqrt(sum) : careful_norm(a, b, grid, cell)); });
   });
 }
 
-template <class T> void so_grid_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads) {
+// out = w times one number for each block; past the cache where out is large and not w.
+template <class T, class S> void scaled(const T* w, const S* values, T* out, bool only_kept, const so_grid& grid, int threads) {
+  const bool stream = w != out && grid.rows * grid.channels * (int64_t)sizeof(T) >= so_stream_bytes;
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
-    t.spread(scale, row);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().scale(w + at, row, out + at, t.columns);
+    const so_per_block<T> factors = t.spread(values, row);
+    if (stream && factors.width) {
+      const so_writing<T> all = {w + t.start, out + t.start, grid.ld, grid.ld, t.count, factors.values, true};
+      return so_rows<T>().sweep({}, all, t.rows, grid.bc);
+    }
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld)
+      if (only_kept && w == out) leaves<T>().mask(out + at, factors, t.columns);
+      else leaves<T>().scale(w + at, factors, out + at, t.columns);
   });
 }
 
+template <class T> void so_grid_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads) {
+  scaled(w, scale, out, false, grid, threads);
+}
+
 template <class T> void so_grid_mask(const T* w, const uint8_t* kept, T* out, const so_grid& grid, int threads) {
-  for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
-    t.spread(kept, row);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().scale(w + at, row, out + at, t.columns);
-  });
+  scaled(w, kept, out, true, grid, threads);
 }
 
 template <class T>
 void so_grid_scale_vjp(const T* w, const T* g, const T* scale, T* dw, T* dscale, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 2, threads, [&](const task& t, int64_t, T* scratch, int64_t width) {
-    T* row = scratch + width;
-    t.spread(scale, row);
+    const so_per_block<T> factors = t.spread(scale, scratch + width);
     reduce(t, scratch,
-           [&](int64_t at, T* sums, int64_t n) { leaves<T>().scale_vjp(w + at, g + at, row, dw + at, sums, n); },
+           [&](int64_t at, int64_t, T* sums, int64_t n) { leaves<T>().scale_vjp(w + at, g + at, factors, dw + at, sums, n); },
            [&](int64_t cell, double sum) { dscale[cell] = (T)sum; });
   });
 }
@@ -200,15 +216,16 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
   std::vector<double> partial(2 * tasks(grid).count());
   for_tasks<T>(grid, 3, threads, [&](const task& t, int64_t index, T* scratch, int64_t width) {
     T *primal = scratch + width, *dual = primal + width;
-    t.spread(triple.kept, scratch);
+    const so_per_block<T> kept = t.spread(triple.kept, scratch);
+    const int64_t sums = kept.width ? line_of<T>() : t.columns;
+    const int64_t rows = std::max<int64_t>(1, terms_between_folds * sums / t.columns);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) {
-      leaves<T>().triple(triple.w + at, triple.z + at, triple.u + at, scratch, primal, dual, t.columns);
-      if ((i + 1) % rows_between_folds && i + 1 < t.rows) continue;
-      for (int64_t j = 0; j < t.columns; ++j) {
-        partial[2 * index] += (double)primal[j];
-        partial[2 * index + 1] += (double)dual[j];
-        primal[j] = dual[j] = T(0);
-      }
+      leaves<T>().triple(triple.w + at, triple.z + at, triple.u + at, kept, primal, dual, t.columns);
+      if ((i + 1) % rows && i + 1 < t.rows) continue;
+      partial[2 * index] += sum_of(primal, sums);
+      partial[2 * index + 1] += sum_of(dual, sums);
+      std::fill_n(primal, sums, T(0));
+      std::fill_n(dual, sums, T(0));
     }
   });
   residuals[0] = residuals[1] = 0;
@@ -224,17 +241,17 @@ template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double
 
 template <class T> void so_grid_add_scaled(const T* w, const T* scale, T* g, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
-    t.spread(scale, row);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, row, g + at, t.columns);
+    const so_per_block<T> factors = t.spread(scale, row);
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, factors, g + at, t.columns);
   });
 }
 
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
-    t.spread(kept, row);
-    for (int64_t j = 0; j < t.columns; ++j) row[j] = (T)pull * (T(1) - row[j]);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, row, g + at, t.columns);
+    const so_per_block<T> factors = t.spread(kept, row);
+    for (int64_t j = 0; j < (factors.width ? t.count : t.columns); ++j) row[j] = (T)pull * (T(1) - row[j]);
+    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, factors, g + at, t.columns);
   });
 }
 

@@ -2,14 +2,24 @@
 #pragma once
 #include <stdint.h>
 
+#define SO_GRID_LINE 64  // bytes of a cache line
+
+// What belongs to the columns of a row of blocks. width 0: values has one entry per column, and so have sums. Else one entry per
+// block of `width` columns, whole lines of them, and a line of sums, each of every so many columns.
+template <class T> struct so_per_block {
+  const T* values;
+  int64_t width;
+};
+
 template <class T> struct so_grid_rows {
-  void (*add_products)(const T* a, const T* b, T* sums, int64_t n);     // sums += a b
-  void (*add_sum_squares)(const T* a, const T* b, T* sums, int64_t n);  // sums += (a + b)^2
-  void (*scale)(const T* w, const T* s, T* out, int64_t n);             // out = s w, 0 where s is 0
-  void (*scale_vjp)(const T* w, const T* g, const T* s, T* dw, T* sums, int64_t n);
-  void (*triple)(const T* w, T* z, T* u, const T* kept, T* primal, T* dual, int64_t n);
-  void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, int64_t n);  // g += rho (w - z + u)
-  void (*add_scaled)(const T* w, const T* s, T* g, int64_t n);  // g += s w where s is not 0
+  void (*add_products)(const T* a, const T* b, int64_t width, T* sums, int64_t n);     // sums += a b
+  void (*add_sum_squares)(const T* a, const T* b, int64_t width, T* sums, int64_t n);  // sums += (a + b)^2
+  void (*scale)(const T* w, so_per_block<T> s, T* out, int64_t n);                     // out = s w, 0 where s is 0
+  void (*mask)(T* w, so_per_block<T> kept, int64_t n);                                 // w = 0 where not kept
+  void (*scale_vjp)(const T* w, const T* g, so_per_block<T> s, T* dw, T* sums, int64_t n);
+  void (*triple)(const T* w, T* z, T* u, so_per_block<T> kept, T* primal, T* dual, int64_t n);
+  void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, int64_t n);                  // g += rho (w - z + u)
+  void (*add_scaled)(const T* w, so_per_block<T> s, T* g, int64_t n);                           // g += s w where s is not 0
 };
 
 struct so_grid_kernels {

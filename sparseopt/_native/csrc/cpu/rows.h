@@ -41,3 +41,7 @@ extern const so_isa so_isa_baseline;
 #ifdef SO_MULTI_ISA
 extern const so_isa so_isa_v3, so_isa_v4;
 #endif
+
+template <class T> const so_row_kernels<T>& so_rows();  // those of this machine
+
+const int64_t so_stream_bytes = 4 << 20;  // a larger `out` is written past the cache
