@@ -12,10 +12,10 @@ import numpy as np
 import sparseopt as so
 
 from ..exact_linear import dot, solve
-from ..instances import integer_quadratic
+from ..instances import REAL_DATA, integer_quadratic
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Number, Theorem
 from .exact import ONE_OF_TWO, SIGNS, ExactRun, fractions, minus, periodic_orbit, square
-from .runs import Run, draw_run
+from .runs import Run, draw_run, real_run
 
 SWEEPS = 30
 
@@ -275,6 +275,10 @@ def _fixed_package() -> tuple[Evidence, ...]:
     return tuple(found)
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    return tuple(e for ratio in (1.01, 2.5) for e in conclusion(real_run(name, SWEEPS, ratio)))
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """moves: |x+ - x| over the sweeps.  settled: share of runs whose support rests.  orbit: x and z on it."""
     return {"moves": _moves(), "settled": _settled(seed), "orbit": _orbit()}
@@ -333,6 +337,10 @@ THEOREM = Theorem(
     fixed=(
         Fixed("orbits", "the linear systems of the orbits of period 2, solved in rational numbers", _fixed_orbits),
         Fixed("package", "the same two settings as the package runs them", _fixed_package),
+        *(
+            Fixed(name, "real data with at most 3 groups, rho = 1.01 L and 2.5 L", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 40, "standard": 300, "full": 20_000},

@@ -13,10 +13,10 @@ import numpy as np
 import sparseopt as so
 from sparseopt.solvers.loss_prox import LossProx
 
-from ..instances import integer_quadratic
+from ..instances import REAL_DATA, integer_quadratic
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .exact import ONE_OF_TWO, ExactRun, fractions, minus, plus, square
-from .runs import Run, draw_run
+from .runs import Run, draw_run, real_run
 
 SWEEPS = 20
 
@@ -154,6 +154,11 @@ def _fixed_any_dual() -> tuple[Evidence, ...]:
     return (Evidence("rho u = -gradient(x) after a sweep from any u", max(errors), Fraction(0)),)
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """Both orders."""
+    return tuple(e for z_first in (True, False) for e in conclusion(real_run(name, SWEEPS, 1.2, z_first)))
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """identities: errors of the identities along a run in each order, with a right and a wrong start of the dual."""
     rng = np.random.default_rng(seed)
@@ -204,7 +209,13 @@ THEOREM = Theorem(
     draw=draw,
     conclusion=conclusion,
     counterexamples=COUNTEREXAMPLES,
-    fixed=(Fixed("any dual start", "one sweep repairs the dual, in rational numbers", _fixed_any_dual),),
+    fixed=(
+        Fixed("any dual start", "one sweep repairs the dual, in rational numbers", _fixed_any_dual),
+        *(
+            Fixed(name, "real data with at most 3 groups, both orders", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
+    ),
     curves=curves,
     sizes={"quick": 40, "standard": 300, "full": 20_000},
     printed="not printed",

@@ -11,7 +11,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import EPS, conditioned_quadratic
+from ..instances import EPS, conditioned_quadratic, real_data
 
 PATTERNS = np.array([[[1, 1], [0, 0]], [[0, 0], [1, 1]], [[1, 0], [0, 1]], [[0, 1], [1, 0]]], dtype=bool)
 """Four patterns of two in a tile of 2 x 2."""
@@ -98,3 +98,12 @@ def draw_run(rng: np.random.Generator, sweeps: int, ratio: float, z_first: bool 
     problem, bound, mu = random_set_problem(rng)
     solver = so.solvers.ADMM(rho=ratio * float(problem.smoothness), z_first=z_first)
     return Run(problem, solver, rng.standard_normal(problem.w_shape), sweeps, bound, mu)
+
+
+def real_run(name: str, sweeps: int, ratio: float, z_first: bool = True) -> Run:
+    """A run on a bundled data set with at most 3 groups, from 0, with rho = ratio L; the intercept is minimised out."""
+    loss = real_data(name)
+    problem = so.Problem.quadratic(loss.H, loss.b, so.sets.TopGroups(3, loss.groups))
+    least = float(loss.b @ np.linalg.lstsq(loss.H, loss.b)[0]) / 2
+    solver = so.solvers.ADMM(rho=ratio * float(problem.smoothness), z_first=z_first)
+    return Run(problem, solver, np.zeros(len(loss.b)), sweeps, -least * (1 + 1e-6), loss.mu)

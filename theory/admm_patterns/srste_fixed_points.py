@@ -14,7 +14,7 @@ import numpy as np
 import sparseopt as so
 
 from ..exact_linear import Matrix, Vector, block, solve
-from ..instances import EPS, conditioned_quadratic, integer_quadratic
+from ..instances import EPS, REAL_DATA, conditioned_quadratic, integer_quadratic, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .exact import ONE_OF_TWO, Coordinates, ExactRun, State, fractions, minus, square
 
@@ -301,6 +301,19 @@ def _end(problem: so.Problem, solver: Any, start: np.ndarray) -> Any:
     return next(itertools.islice(so.iterate(problem, solver, start), 400, None))
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """The largest entries of the gradient at 0, and of the least-squares fit, at five strengths."""
+    loss, found = real_data(name), list[Evidence]()
+    p = len(loss.b)
+    chosen = so.sets.TopGroups(5, so.Groups.uniform(p, 1))
+    problem = so.Problem.quadratic(loss.H, loss.b, chosen)
+    for point in (loss.b, np.linalg.lstsq(loss.H, loss.b)[0]):
+        mask = np.asarray(chosen.support(point))
+        for ratio in (0.01, 0.1, 0.5, 2.0, 10.0):
+            found += conclusion(Candidate(problem, mask, ratio * float(problem.smoothness), [range(p)]))
+    return tuple(found)
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """flips: share of runs of SR-STE whose masks still change, and the share that rests on the best mask, over lam / L.
 
@@ -343,6 +356,10 @@ THEOREM = Theorem(
     fixed=(
         Fixed("thresholds", "the target (1, 4/5), in rational numbers", _fixed_thresholds),
         Fixed("package", "oscillation, a frozen mask, and a mask that is found", _fixed_package),
+        *(
+            Fixed(name, "real data with 5 entries at five strengths", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 1000, "full": 30_000},

@@ -9,7 +9,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import EPS, random_groups
+from ..instances import EPS, REAL_DATA, random_groups, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .factors import descent_evidence, random_coefficients
 from .scalar_functions import SLACK
@@ -134,6 +134,15 @@ def _fixed_zero() -> tuple[Evidence, ...]:
     )
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """At the solutions of the group LASSO, which have groups that are 0."""
+    loss, found = real_data(name), list[Evidence]()
+    for ratio in (0.5, 0.05):
+        w = so.solve(loss.problem.with_lam(ratio * float(loss.tau.max()))).w
+        found += conclusion(Powered(loss.groups, w))
+    return tuple(found)
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """map: |u| and the decay of beta over |beta|, for the powers 1, 2, 3.  Nothing is random."""
     length = np.linspace(0, 2, 81)[1:]
@@ -158,6 +167,10 @@ THEOREM = Theorem(
     fixed=(
         Fixed("descent", "gradient descent on beta for a quadratic", _fixed_descent),
         Fixed("zero groups", "a group at zero stays there", _fixed_zero),
+        *(
+            Fixed(name, "group LASSO solutions of real data at .5 and .05 of lambda_max", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 150, "standard": 3000, "full": 100_000},

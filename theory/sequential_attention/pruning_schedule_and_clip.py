@@ -9,6 +9,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..enclosure import Interval, exp
+from ..instances import REAL_DATA, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .scalar_functions import SLACK
 
@@ -166,6 +167,16 @@ def _fixed_numbers() -> tuple[Evidence, ...]:
     )
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """Masks that add to n, proportional to the gradient norms at 0, as the rational numbers that floats are."""
+    norms = [Fraction(float(norm)) for norm in real_data(name).tau]
+    masks = tuple(len(norms) * norm / sum(norms) for norm in norms)
+    found: list[Evidence] = []
+    for k in (1, len(norms) // 2, len(norms) - 1):
+        found += conclusion(statement_instance(Fraction(2, 3), 8, masks, k))
+    return tuple(found)
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """schedule: s(t) / s for five rates.  clip: entries that each clip changes over the largest logit.  Not random."""
     t = np.linspace(0, 1, 51)
@@ -199,6 +210,7 @@ THEOREM = Theorem(
     fixed=(
         Fixed("as printed", "the clip [n d, n / d] for n = 1000, d = 1/10", _fixed_printed),
         Fixed("numbers of c = 4", "slopes, their ratio, and half of the target, enclosed", _fixed_numbers),
+        *(Fixed(name, "masks from the gradients of real data", lambda n=name: _fixed_real(n)) for name in REAL_DATA),
     ),
     curves=curves,
     sizes={"quick": 200, "standard": 5000, "full": 100_000},

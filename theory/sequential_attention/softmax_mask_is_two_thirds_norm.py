@@ -9,7 +9,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import conditioned_quadratic
+from ..instances import REAL_DATA, conditioned_quadratic, real_data
 from ..theorem import Attack, Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .factors import RELATIVE, Factors, descent_evidence, draw_factors
 from .scalar_functions import SLACK
@@ -207,6 +207,13 @@ def _fixed_descent() -> tuple[Evidence, ...]:
     return tuple(descent_evidence(so.solvers.masks.SoftmaxMask(), 0.3, seed=5))
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """The norms are those of the gradient at 0, all nonzero; the attack is tried on them too."""
+    loss = real_data(name)
+    instance = Factors(so.solvers.masks.SoftmaxMask(), best, loss.groups, loss.b, 0)
+    return (*conclusion(instance), attack(instance).evidence)
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """levels: where three penalties in the plane are 1/4.  slopes: in a at (1, 1, a).  Nothing is random."""
     angle = np.linspace(0, 2 * np.pi, 181)
@@ -251,6 +258,7 @@ THEOREM = Theorem(
         Fixed("logit decay", "the slope of the penalty in a small group, with and without it", _fixed_logit_decay),
         Fixed("Theorem 1.1", "global minima for lam > L |b| / (tau_1 - tau_2)", _fixed_theorem),
         Fixed("descent", "gradient descent on the factors of a quadratic", _fixed_descent),
+        *(Fixed(name, "gradients of real data at 0", lambda n=name: _fixed_real(n)) for name in REAL_DATA),
     ),
     curves=curves,
     sizes={"quick": 100, "standard": 2000, "full": 50_000},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import EPS, random_groups
+from ..instances import EPS, REAL_DATA, random_groups, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .factors import random_coefficients
 
@@ -197,6 +198,18 @@ def _fixed_grid() -> tuple[Evidence, ...]:
     )
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """Between group LASSO solutions at three strengths, both ways, for three q."""
+    loss = real_data(name)
+    top = float(loss.tau.max())
+    w = [so.solve(loss.problem.with_lam(ratio * top)).w for ratio in (0.7, 0.3, 0.05)]
+    functions = (so.penalties.Power(0.5), so.penalties.Power(2 / 3), so.penalties.Log(1.0))
+    pairs = itertools.permutations(w, 2)
+    return tuple(
+        e for (u, v), q in itertools.product(pairs, functions) for e in Points(q, loss.groups, u, v).evidence()
+    )
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """path: active groups over lam.  reach: minimisers in one variable over lam.  Nothing is random."""
     lam = np.linspace(0.01, 1.1, 110)
@@ -227,6 +240,10 @@ THEOREM = Theorem(
         Fixed("path of the sum", "sparsities 0 and 2 alone, in rational numbers", _fixed_path),
         Fixed("path on a grid", "the same instance, by brute force", _fixed_grid),
         Fixed("jump", "one variable: values that no lam reaches", _fixed_jump),
+        *(
+            Fixed(name, "between group LASSO solutions of real data", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 150, "standard": 3000, "full": 100_000},

@@ -9,7 +9,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import EPS, random_groups
+from ..instances import EPS, REAL_DATA, random_groups, real_data
 from ..sequential_attention.scalar_functions import SLACK
 from ..theorem import Attack, Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 
@@ -209,6 +209,16 @@ def _fixed_cubes() -> tuple[Evidence, ...]:
     return tuple(found)
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """At group LASSO solutions of real data."""
+    loss, found = real_data(name), list[Evidence]()
+    for ratio in (0.5, 0.05):
+        w = so.solve(loss.problem.with_lam(ratio * float(loss.tau.max()))).w
+        for k in (1, loss.groups.n_groups // 2):
+            found += conclusion(Decay(loss.groups, w, k))
+    return tuple(found)
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """balls: radius at which the penalties are 1 over the angle, two groups, k = 1.
 
@@ -275,6 +285,10 @@ THEOREM = Theorem(
     fixed=(
         Fixed("not convex", "the middle of two points of value 1 has the value 2", _fixed_midpoint),
         Fixed("cubes", "norms whose powers 2/3 are rational", _fixed_cubes),
+        *(
+            Fixed(name, "group LASSO solutions of real data at .5 and .05 of lambda_max", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 500, "full": 30_000},

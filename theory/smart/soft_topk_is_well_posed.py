@@ -11,7 +11,7 @@ import numpy as np
 import sparseopt as so
 
 from ..enclosure import Interval, exp
-from ..instances import EPS
+from ..instances import EPS, REAL_DATA, real_data
 from ..theorem import Attack, Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .masks import ExactMask, SoftMask, random_exact_mask, random_scores
 
@@ -156,6 +156,14 @@ def _fixed_tight() -> tuple[Evidence, ...]:
     return tuple(found)
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    """Scores are the gradient norms of the groups at 0, by which pruning selects."""
+    loss = real_data(name)
+    scores = loss.tau / loss.tau.max()
+    n = len(scores)
+    return tuple(e for k in (1, n // 2, n - 1) for tau in (1.0, 0.01) for e in conclusion(SoftMask(scores, k, tau)))
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """masks: f over x at four temperatures.  slopes: 4 tau |J| over the temperature."""
     x = np.sort(np.random.default_rng(seed).standard_normal(16))
@@ -224,6 +232,7 @@ THEOREM = Theorem(
     fixed=(
         Fixed("threshold", "rational enclosures of sum f on both sides of the computed threshold", _fixed_enclosed),
         Fixed("tight", "1 / (4 tau) is attained; k = 0 and k = n give constant masks", _fixed_tight),
+        *(Fixed(name, "gradient norms of real data as scores", lambda n=name: _fixed_real(n)) for name in REAL_DATA),
     ),
     curves=curves,
     sizes={"quick": 60, "standard": 500, "full": 20_000},

@@ -12,7 +12,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..instances import EPS, conditioned_quadratic, random_groups
+from ..instances import EPS, conditioned_quadratic, random_groups, real_data
 from ..theorem import Evidence
 from .at_point import SLACK
 
@@ -83,6 +83,13 @@ def random_run(rng: np.random.Generator, solver: Any) -> Run:
     loss = conditioned_quadratic(rng, groups, float(10 ** rng.uniform(0, 3)), "sqrt" if rng.random() < 0.3 else "none")
     problem = loss.problem.with_lam(float(rng.uniform(0.02, 0.9)) * float(loss.tau.max()))
     return Run(problem, solver, float(10 ** rng.uniform(-1, 1)) * rng.standard_normal(groups.n_features), loss.mu)
+
+
+def real_run(name: str, solver: Any) -> Run:
+    """The group LASSO on a bundled data set at .1 lambda_max, from 0; the intercept is minimised out."""
+    loss = real_data(name, "sqrt")
+    lasso = loss.problem.penalty.with_lam(0.1 * float(loss.tau.max()))
+    return Run(so.Problem.quadratic(loss.H, loss.b, lasso), solver, np.zeros(len(loss.b)), loss.mu)
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,19 @@ import numpy as np
 
 import sparseopt as so
 
+from ..instances import REAL_DATA
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
-from .composite_run import ExactRun, Run, attained, convex_margin, exact_run, random_run, slope_problem, step_margin
+from .composite_run import (
+    ExactRun,
+    Run,
+    attained,
+    convex_margin,
+    exact_run,
+    random_run,
+    real_run,
+    slope_problem,
+    step_margin,
+)
 from .rate_curves import composite_curves
 from .tight_rates import STEPS, certificate, composite_rate, library_momenta, nesterov_momenta
 
@@ -114,6 +125,10 @@ def _fixed_attained() -> tuple[Evidence, ...]:
     return attained(SOLVER, rate, (1, 2, 3, 5, 10, 50))
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    return conclusion(real_run(name, SOLVER))
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """rates: textbook, tight, PEPit's and the proved rate over k, the largest of 12 runs, and the worst instance's."""
     return composite_curves(seed, "fista", draw, textbook, rate, SOLVER)
@@ -138,6 +153,10 @@ THEOREM = Theorem(
         Fixed("exact certificates", "rational multipliers, forms in balls from 3 steps on", _fixed_certificates),
         Fixed("momenta", "those of so.solvers.FISTA, against the formula", _fixed_momenta),
         Fixed("attained", "the library's own run on c|x| reaches the rate", _fixed_attained),
+        *(
+            Fixed(name, "the group LASSO on real data at .1 lambda_max", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 30, "standard": 80, "full": 20_000},

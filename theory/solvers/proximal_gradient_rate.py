@@ -8,8 +8,19 @@ import numpy as np
 
 import sparseopt as so
 
+from ..instances import REAL_DATA
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
-from .composite_run import ExactRun, Run, attained, convex_margin, exact_run, random_run, square_run, step_margin
+from .composite_run import (
+    ExactRun,
+    Run,
+    attained,
+    convex_margin,
+    exact_run,
+    random_run,
+    real_run,
+    square_run,
+    step_margin,
+)
 from .rate_curves import composite_curves
 from .tight_rates import STEPS, certificate, composite_rate, no_momenta
 
@@ -90,6 +101,10 @@ def _fixed_attained() -> tuple[Evidence, ...]:
     return attained(SOLVER, rate, (1, 2, 3, 5, 10, 50))
 
 
+def _fixed_real(name: str) -> tuple[Evidence, ...]:
+    return conclusion(real_run(name, SOLVER))
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """rates: textbook, tight, PEPit's and the proved rate over k, the largest of 12 runs, and the worst instance's."""
     return composite_curves(seed, "proximal_gradient", draw, textbook, rate, SOLVER)
@@ -112,6 +127,10 @@ THEOREM = Theorem(
     fixed=(
         Fixed("exact certificates", "rational multipliers prove the rate of 1 to 10 steps", _fixed_certificates),
         Fixed("attained", "the library's own run on c|x| reaches the rate", _fixed_attained),
+        *(
+            Fixed(name, "the group LASSO on real data at .1 lambda_max", lambda n=name: _fixed_real(n))
+            for name in REAL_DATA
+        ),
     ),
     curves=curves,
     sizes={"quick": 30, "standard": 80, "full": 20_000},
