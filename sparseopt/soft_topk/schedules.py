@@ -35,7 +35,8 @@ class ExponentialTemperature(_FromTo):
 
     def __call__(self, step: float) -> float:
         """Temperature at a step >= 0."""
-        return self.start * (self.end / self.start) ** self.fraction(step)
+        fraction = self.fraction(step)
+        return self.start ** (1.0 - fraction) * self.end**fraction
 
 
 class LinearTemperature(_FromTo):

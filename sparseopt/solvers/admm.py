@@ -67,7 +67,8 @@ class ADMM:
     z = prox(z - gradient(z) / rho); for rho <= L it may cycle.  In order X the augmented Lagrangian may rise at any
     rho.  Stationarity is measured as |z - prox(z - gradient / rho)| rho, so that a larger rho admits more points.
     balancing: whether rho is doubled or halved, and u rescaled with it (u = y / rho), where one residual is ten times
-    the other; 50 times at most, and not below the certified rho where the penalty is not convex.
+    the other; 50 times at most, and not below the certified rho where the penalty is not convex.  The primal residual
+    is multiplied by L (if finite), so that both have the units of a gradient and X may have any scale.
     Sources: Boyd, Parikh, Chu, Peleato and Eckstein (2011), section 3.4.1; descent: ledger C2.
     """
 
@@ -139,6 +140,7 @@ class ADMM:
     def _factor(self, problem: Problem, primal: float, dual: float, rho: float) -> float:
         if not self.balancing:
             return 1.0
+        primal *= problem.smoothness if problem.smooth else 1.0
         if primal > BALANCE * dual:
             return 2.0
         lowest = 0.0 if problem.convex else self.certified_rho(problem)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .._array import checked_flag
+from .._array import checked_flag, positive_scalar
 from ..problem import Problem
 from ..sets import Indicator
 from ..unpenalised import refit
@@ -44,6 +44,8 @@ class IHT:
         checked_flag(self.debias, "debias")
         if self.normalised and self.step_size is not None:
             raise ValueError(f"step_size is {self.step_size!r} and normalised is True: give one of the two")
+        if self.step_size is not None:
+            positive_scalar(self.step_size, "step_size")
 
     def init(self, problem: Problem, w0: np.ndarray) -> SteppedState:
         """State at w0 [p] or [p, T]; ValueError for problems whose penalty is no (mask) set."""

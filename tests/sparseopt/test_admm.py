@@ -214,6 +214,18 @@ def test_balancing_rescales_the_multiplier():
     assert balanced.gap < fixed.gap
 
 
+@pytest.mark.parametrize("size", [2.0**-300, 2.0**200])
+def test_balancing_does_not_depend_on_the_scale_of_the_data(size):
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((20, 8)), rng.standard_normal(20)
+    runs = []
+    for scale in (1.0, size):
+        problem = so.Problem(scale * X, so.LeastSquares(y), so.GroupLasso(0.05 * scale, GROUPS))
+        solver = ADMM(rho=1e3 * problem.smoothness, balancing=True)
+        runs.append([state.rho / problem.smoothness for state in states(problem, solver, 30)])
+    np.testing.assert_allclose(runs[1], runs[0], rtol=1e-6)
+
+
 def test_balancing_never_leaves_the_certified_range_on_nonconvex_sets():
     problem = quadratic(1, SETS["2:4"])
     path = states(problem, ADMM(rho=50.0, balancing=True), 300)

@@ -205,7 +205,7 @@ def test_the_default_solvers_treat_sets():
     [
         (lambda: IHT(normalised=True, step_size=1.0), "give one of the two"),
         (lambda: IHT(debias=1), "debias is 1"),
-        (lambda: so.solve(quadratic(0, SETS["2:4"]), IHT(step_size=-1.0)), "step_size is -1.0"),
+        (lambda: IHT(step_size=-1.0), "step_size is -1.0"),
         (lambda: so.solve(quadratic(0, so.GroupLasso(0.1, GROUPS)), IHT()), "IHT needs a set"),
         (lambda: so.solve(quadratic(0, sets.GroupBall(1.0, GROUPS)), IHT(debias=True)), "set of masks"),
         (lambda: so.solve(quadratic(0, sets.GroupBall(1.0, GROUPS)), SRSTE()), "set of masks"),

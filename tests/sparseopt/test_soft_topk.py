@@ -376,6 +376,7 @@ def test_schedules(kind):
     assert schedule(50) == pytest.approx(middle[kind.__name__])
     values = [schedule(step) for step in range(101)]
     assert (np.diff(values) < 0).all()
+    assert kind(1e-300, 1e300, 100)(50) == pytest.approx({1.0: 1.0, 1.25: 5e299, 0.8: 2e-300}[middle[kind.__name__]])
     with pytest.raises(ValueError, match="step"):
         schedule(-1)
     for bad in ((0.0, 1.0, 10), (1.0, -1.0, 10), (1.0, 0.5, 0)):
