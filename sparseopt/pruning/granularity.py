@@ -139,6 +139,11 @@ class Projected:
         """Inputs of a window."""
         raise NotImplementedError
 
+    @property
+    def height(self) -> int:
+        """Outputs of a window."""
+        return 1
+
     def layers(self, weights: list[Weight]) -> Fitted:
         """One layer of single entries for each weight that fits."""
         layers, misfits = [], []
@@ -147,7 +152,7 @@ class Projected:
             reason = self.reason(rows, columns)
             if reason is None:
                 view = View(weight, Cut(1, 1, weight.taps))
-                layers.append(Layer(weight.name, (view,), partial(mask_of_entries, self)))
+                layers.append(Layer(weight.name, (view,), partial(mask_of_entries, self), height=self.height))
             else:
                 misfits.append((weight, reason))
         return layers, misfits
@@ -155,9 +160,9 @@ class Projected:
 
 def mask_of_entries(granularity: Projected, view: View, matrix: Tensor) -> Tensor:
     """Mask of a matrix like the weight, in the order of its memory, bool [rows * channels * taps]."""
-    rows, channels = view.weight.shape
+    channels = view.weight.shape[1]
     w = working(matrix)
-    planes = w.reshape(rows, channels, -1).permute(2, 0, 1)
+    planes = w.reshape(-1, channels, view.weight.taps).permute(2, 0, 1)
     planes = planes.transpose(1, 2) if view.weight.transposed else planes
     kept = granularity.support(planes.contiguous())
     kept = kept.transpose(1, 2) if view.weight.transposed else kept
@@ -244,6 +249,11 @@ class Pattern(Projected):
     def support(self, planes: Tensor) -> Tensor:
         """By the projection."""
         return _support(self.library, planes)
+
+    @property
+    def height(self) -> int:
+        """Outputs of a tile."""
+        return int(self.library.tile[0])
 
     @property
     def width(self) -> int:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.nn import functional
 
-from .weights import Weight
+from .weights import Weight, local
 
 Tensor = torch.Tensor
 Statistic = Callable[[Weight, Tensor], Tensor]
@@ -57,7 +58,7 @@ def mean_squares(sums: Tensor) -> Tensor:
 
 def weighted(weight: Weight, means: Tensor) -> Tensor:
     """|w| times the root of the mean squares [inputs * taps] of the input that it meets, a matrix like w."""
-    matrix = weight.parameter.detach().flatten(1)
+    matrix = local(weight.parameter).detach().flatten(1)
     scale = means.sqrt().to(matrix)
     return matrix.abs() * (scale[:, None] if weight.transposed else scale)
 
@@ -91,9 +92,11 @@ class Tap:
             value = self.statistic(self.weight, inputs[0])
             self.total = value if self.total is None else self.total + value
 
-    def take(self) -> Tensor | None:
-        """The sum since the last call, None where nothing came."""
+    def take(self, group: Any = None) -> Tensor | None:
+        """The sum since the last call, over the processes of a group, None where nothing came."""
         total, self.total = self.total, None
+        if group is not None and total is not None:
+            dist.all_reduce(total, group=group)
         return total
 
     def __reduce__(self) -> tuple[Any, ...]:

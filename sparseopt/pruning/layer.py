@@ -11,19 +11,23 @@ import torch
 
 from .. import kernels
 from ..kernels import Cut
-from .weights import Weight
+from .weights import Weight, local
 
 Tensor = torch.Tensor
 
 
 @dataclass(frozen=True)
 class View:
-    """Rows first, ..., stop - 1 (all of them where stop is None) of a weight, cut into blocks: one for each unit."""
+    """Rows first, ..., stop - 1 (all of them where stop is None) of a weight, cut into blocks: one for each unit.
+
+    Rows count from the first one that this process holds.  at: the units that the blocks are (parts of); None: all.
+    """
 
     weight: Weight
     cut: Cut
     first: int = 0
     stop: int | None = None
+    at: slice | None = None
 
     @property
     def name(self) -> str:
@@ -35,16 +39,23 @@ class View:
 
         It is a copy where the memory is in another order (channels last).
         """
-        tensor = self.weight.parameter if tensor is None else tensor
+        tensor = local(self.weight.parameter if tensor is None else tensor)
         return tensor.detach().flatten(1)[self.first : self.stop]
+
+    @property
+    def frame(self) -> Tensor:
+        """A matrix of the shape of the whole one, whoever holds it, without entries."""
+        rows, channels = self.weight.shape
+        count = len(range(rows)[self.first : self.stop])
+        return torch.empty(count, channels * self.weight.taps, device="meta")
 
     def grid(self, values: Tensor) -> Tensor:
         """Values of the units [n] as the kernels want them, [grid]."""
-        return values.reshape(self.cut.grid(self.matrix()))
+        return (values if self.at is None else values[self.at]).reshape(self.cut.grid(self.matrix()))
 
     def change(self, operation: Callable[[Tensor], Any], tensor: Tensor | None = None) -> Any:
         """Let an operation change the matrix in place, also where it is a copy."""
-        tensor = self.weight.parameter.detach() if tensor is None else tensor.detach()
+        tensor = local(self.weight.parameter if tensor is None else tensor).detach()
         matrix = self.matrix(tensor)
         result = operation(matrix)
         if matrix.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
@@ -75,17 +86,25 @@ class Layer:
     """Units 0, ..., n - 1 of one or several views: unit i is block i of each of them.
 
     chosen_by: of a granularity whose masks are those of a set, the function (view, matrix) -> mask; None
-    where units are counted.
+    where units are counted.  weights: those of the views, and in a process without rows of them too.
+    sizes: entries of each unit [n].  height: rows of a window of the set.  group: the processes that
+    hold the weights, each its rows; None: this one.
     """
 
     name: str
     views: tuple[View, ...]
     chosen_by: Callable[[View, Tensor], Tensor] | None = None
-    sizes: Tensor = field(init=False, repr=False, compare=False)
+    weights: tuple[Weight, ...] = ()
+    sizes: Tensor = field(default_factory=partial(torch.empty, 0), repr=False, compare=False)
+    height: int = 1
+    group: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        sizes = sum(view.cut.sizes(view.matrix()).flatten() for view in self.views)
-        object.__setattr__(self, "sizes", sizes)
+        if not self.weights:
+            weights = {view.weight.name: view.weight for view in self.views}
+            sizes = sum(view.cut.sizes(view.frame).flatten() for view in self.views)
+            object.__setattr__(self, "weights", tuple(weights.values()))
+            object.__setattr__(self, "sizes", sizes)
 
     @property
     def units(self) -> int:
@@ -98,28 +117,38 @@ class Layer:
         return int(self.sizes.sum())
 
     def norms(self, tensors: Sequence[Tensor] | None = None) -> Tensor:
-        """Norms of the units [n], over all views: of the weights, or of a tensor like the weight for each view."""
-        given = [None] * len(self.views) if tensors is None else tensors
-        first, *others = (view.norms(tensor) for view, tensor in zip(self.views, given, strict=True))
-        if not others:
-            return first
-        return torch.stack([first, *others]).norm(dim=0)
+        """Norms of the units [n], over all views: of the weights, or of a tensor like the weight for each view.
 
-    def gradient_norms(self) -> Tensor:
-        """Norms of the gradients of the units [n], 0 without a gradient."""
-        gradients = [view.weight.parameter.grad for view in self.views]
-        weights = [view.weight.parameter for view in self.views]
-        return self.norms([torch.zeros_like(w) if g is None else g for w, g in zip(weights, gradients, strict=True)])
+        Of the entries that this process holds: see `sharding.norms_of`.
+        """
+        given = [None] * len(self.views) if tensors is None else tensors
+        parts = [view.norms(tensor) for view, tensor in zip(self.views, given, strict=True)]
+        return parts[0] if len(parts) == 1 and self.group is None else self.total(parts, squares=True)
+
+    def total(self, parts: Sequence[Tensor], *, squares: bool = False) -> Tensor:
+        """Sum [n] of values of the blocks of each view, or the root of that of their squares; 0 where there is none."""
+        parameter = self.weights[0].parameter
+        dtype = torch.promote_types(parameter.dtype, torch.float32)
+        result = torch.zeros(self.units, dtype=dtype, device=parameter.device)
+        for view, part in zip(self.views, parts, strict=True):
+            at = slice(None) if view.at is None else view.at
+            part = part.flatten().to(dtype)
+            result[at] = torch.hypot(result[at], part) if squares else result[at] + part
+        return result.to(parameter.dtype)
+
+    def gradients(self) -> list[Tensor]:
+        """That of the weight of each view, 0 where there is none."""
+        parameters = [view.weight.parameter for view in self.views]
+        return [torch.zeros_like(local(p)) if p.grad is None else p.grad for p in parameters]
 
     def products(self) -> Tensor:
-        """|<w, gradient>| of the units [n], 0 without a gradient."""
-        total = torch.zeros(())
-        for view in self.views:
-            gradient = view.weight.parameter.grad
-            if gradient is not None:
-                w = view.matrix().contiguous()
-                total = total + kernels.block_dots(w, view.matrix(gradient).contiguous(), view.cut).flatten()
-        return total.abs().expand(self.units)
+        """<w, gradient> of the units [n], of the entries that this process holds; 0 without a gradient."""
+        return self.total(
+            [
+                kernels.block_dots(view.matrix().contiguous(), view.matrix(gradient).contiguous(), view.cut)
+                for view, gradient in zip(self.views, self.gradients(), strict=True)
+            ]
+        )
 
     def mask(self, kept: Tensor, parameters: Mapping[str, Tensor] | None = None) -> None:
         """Set the units without kept (bool [n]) to 0: of the weights, or of parameters like them with these names."""
@@ -131,16 +160,18 @@ class Layer:
         for view in self.views:
             view.scale(factors)
 
-    def projected_mask(self, matrix: Tensor | None = None) -> Tensor:
-        """Mask of the units [n] by the set of the granularity, of the weight or another matrix like it.
+    def projected_mask(self, matrices: Sequence[Tensor] | None = None) -> Tensor:
+        """Mask of the units [n] by the set of the granularity, of the weight or a matrix like that of each view.
 
-        Only where units are not counted.
+        Only where units are not counted.  Of the units that this process holds.
         """
         assert self.chosen_by is not None
-        return self.chosen_by(self.views[0], self.views[0].matrix() if matrix is None else matrix)
+        given = [view.matrix() for view in self.views] if matrices is None else matrices
+        parts = [self.chosen_by(view, matrix) for view, matrix in zip(self.views, given, strict=True)]
+        return parts[0] if self.group is None else self.total(parts) > 0
 
     def zeros(self) -> int:
-        """Number of weights that are exactly 0."""
+        """Number of weights that are exactly 0, of those that this process holds."""
         return sum(int((view.matrix() == 0).sum()) for view in self.views)
 
 

@@ -34,7 +34,7 @@ class Optimisers:
 
     def _check_owned(self, layers: Sequence[Layer]) -> None:
         owned = {id(p) for item in self.all for group in item.param_groups for p in group["params"]}
-        names = [view.weight.name for layer in layers for view in layer.views if id(view.weight.parameter) not in owned]
+        names = [weight.name for layer in layers for weight in layer.weights if id(weight.parameter) not in owned]
         if names:
             raise ValueError(
                 f"the optimiser does not own {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}: build it "
@@ -69,8 +69,14 @@ class Optimisers:
         return float(self.group_of(parameter)[1]["lr"])
 
     def adopt(self, leaves: Iterable[Tensor], beside: Tensor) -> None:
-        """Train leaves in the group that owns a parameter: gradient scalers and schedulers treat them like it."""
-        self.group_of(beside)[1]["params"].extend(leaves)
+        """Train leaves in the group that owns a parameter: gradient scalers and schedulers treat them like it.
+
+        Leaves beside weights that processes share are stepped one by one: lists of both kinds are refused by torch.
+        """
+        group = self.group_of(beside)[1]
+        group["params"].extend(leaves)
+        if hasattr(beside, "placements") and group.get("foreach", False) is None:
+            group["foreach"] = False
 
     def release(self, leaves: Iterable[Tensor]) -> None:
         """Forget leaves that were adopted."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor
 
 from .layer import Layer
+from .sharding import zeros_of
 from .weights import Skipped
 
 if TYPE_CHECKING:
@@ -70,10 +71,10 @@ class Report:
 def rows_of(layers: Sequence[Layer], masks: Mapping[str, Tensor]) -> tuple[Row, ...]:
     """A row for each layer."""
     rows = []
-    for layer in layers:
+    for layer, zeros in zip(layers, zeros_of(layers), strict=True):
         mask = masks.get(layer.name)
         kept = layer.units if mask is None else int(mask.sum())
-        rows.append(Row(layer.name, layer.units, kept, layer.entries, layer.zeros()))
+        rows.append(Row(layer.name, layer.units, kept, layer.entries, zeros))
     return tuple(rows)
 
 

@@ -21,7 +21,9 @@ from .picture import plot
 from .progress import Progress
 from .report import Report, report_of
 from .schedules import Phase
+from .sharding import check_arrived, check_wrapping, data_group, masks_of, norms_of, spread, zeros_of
 from .targets import checked_model, layers_of
+from .weights import Weight
 
 Tensor = torch.Tensor
 SAME_SPARSITY = 1e-6
@@ -64,13 +66,16 @@ class Sparsifier:
         progress: bool | None = None,
     ) -> None:
         self.model = checked_model(model)
+        check_wrapping(model)
         self.granularity = granularity
         self.method = Magnitude() if method is None else method
         if isinstance(self.method, type) or not isinstance(self.method, Method):
             raise ValueError(f"method is {method!r}: give an instance from sparseopt.pruning.methods, e.g. SMART()")
         self.total_steps = checked_count(total_steps, "total_steps", 1)
         target = target_of(granularity, sparsity)
-        self.layers, self.skipped = layers_of(model, granularity, target, exclude, include, smallest)
+        layers, self.skipped = layers_of(model, granularity, target, exclude, include, smallest)
+        self.layers = [spread(layer) for layer in layers]
+        self.group = data_group(model, self.layers)
         self.allocation = Allocation.of(self.layers, target, scope)
         self.optimisers = Optimisers(optimizer, self.layers)
         self.timeline = self.method.timeline(self.total_steps)
@@ -105,7 +110,7 @@ class Sparsifier:
 
     def norms(self) -> list[Tensor]:
         """Norms of the units [n] of every layer, `comparable`."""
-        return self.comparable([layer.norms() for layer in self.layers])
+        return self.comparable(norms_of(self.layers))
 
     def choose(self, scores: list[Tensor], ramp: float = 1.0) -> list[Tensor]:
         """Masks [n] of the units to keep: the largest scores [n] at the sparsity ramp * target.
@@ -113,8 +118,10 @@ class Sparsifier:
         Of sets: the entries that the projection of the scores keeps, or, without scores, that of the weights.
         """
         if not self.counted:
-            given: Sequence[Tensor | None] = scores or [None] * len(self.layers)
-            return [layer.projected_mask(score) for layer, score in zip(self.layers, given, strict=True)]
+            given = (
+                [_of_views(layer, score) for layer, score in zip(self.layers, scores, strict=True)] if scores else None
+            )
+            return masks_of(self.layers, given)
         return self.allocation.masks(scores, ramp)
 
     def prune(self, scores: list[Tensor], ramp: float = 1.0) -> None:
@@ -138,7 +145,12 @@ class Sparsifier:
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The pruned weights, each once."""
-        return iter({id(p): p for layer in self.layers for p in _parameters(layer)}.values())
+        return iter({id(weight.parameter): weight.parameter for weight in self.weights}.values())
+
+    @property
+    def weights(self) -> tuple[Weight, ...]:
+        """The pruned weights, each once."""
+        return tuple({weight.name: weight for layer in self.layers for weight in layer.weights}.values())
 
     def record(self, name: str, value: float) -> None:
         """Keep a number of this step for the report."""
@@ -161,6 +173,7 @@ class Sparsifier:
     # The hooks
 
     def _before_step(self) -> None:
+        check_arrived(self.layers)
         with torch.no_grad():
             self._warn_of_zeros()
             self.method.open(self, self.phase)
@@ -191,7 +204,7 @@ class Sparsifier:
     @property
     def sparsity(self) -> float:
         """Fraction of the weights of the pruned layers that are 0."""
-        return sum(layer.zeros() for layer in self.layers) / sum(layer.entries for layer in self.layers)
+        return sum(zeros_of(self.layers)) / sum(layer.entries for layer in self.layers)
 
     @property
     def finished(self) -> bool:
@@ -209,7 +222,8 @@ class Sparsifier:
         TensorBoard: for name, value in sp.scalars().items(): writer.add_scalar(name, value, sp.step)
         """
         result = {"sparsity": self.sparsity}
-        result |= {f"sparsity/{layer.name}": layer.zeros() / layer.entries for layer in self.layers}
+        counts = zip(self.layers, zeros_of(self.layers), strict=True)
+        result |= {f"sparsity/{layer.name}": zeros / layer.entries for layer, zeros in counts}
         return result | {name: value for name, value in self.latest.items() if name != "sparsity"}
 
     def plot(self, layers: Sequence[str] | None = None) -> Any:
@@ -250,7 +264,7 @@ class Sparsifier:
 
         Raises ValueError where no unit is 0.
         """
-        masks = {layer.name: layer.norms() != 0 for layer in self.layers}
+        masks = {layer.name: norms != 0 for layer, norms in zip(self.layers, norms_of(self.layers), strict=True)}
         if all(bool(mask.all()) for mask in masks.values()):
             raise ValueError("no unit is 0: load the weights of a pruned model first, or just train")
         self.method.detach(self, self.phase)
@@ -262,9 +276,7 @@ class Sparsifier:
     def apply_to(self, model: nn.Module) -> nn.Module:
         """Apply the masks to a model of the same parameter names, such as a moving average of this one; returns it."""
         parameters = dict(model.named_parameters())
-        missing = [
-            view.weight.name for layer in self.layers for view in layer.views if view.weight.name not in parameters
-        ]
+        missing = [weight.name for weight in self.weights if weight.name not in parameters]
         if missing:
             raise ValueError(f"the model has no parameter {missing[0]}: give a copy of the pruned model")
         for layer in self.layers:
@@ -291,8 +303,9 @@ class Sparsifier:
         )
 
 
-def _parameters(layer: Layer) -> Iterator[nn.Parameter]:
-    return (view.weight.parameter for view in layer.views)
+def _of_views(layer: Layer, score: Tensor) -> list[Tensor]:
+    """Values of the units [n] for each view."""
+    return [score if view.at is None else score[view.at] for view in layer.views]
 
 
 def target_of(granularity: Any, sparsity: Any) -> Any:

@@ -45,7 +45,7 @@ def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     """Re-enter the phase that the state was taken in, with its masks and memory."""
     _check(sp, state)
     sp.method.detach(sp, sp.phase)
-    devices = {layer.name: next(iter(layer.views)).weight.parameter.device for layer in sp.layers}
+    devices = {layer.name: layer.weights[0].parameter.device for layer in sp.layers}
     units = {layer.name: layer.units for layer in sp.layers}
     sp.step = int(state["step"])
     sp.masks = {name: unpacked(bits, units[name]).to(devices[name]) for name, bits in _under(state, "mask.").items()}

@@ -12,7 +12,7 @@ from ..kernels.layout import DTYPES, HALF
 from ..sets.entries import checked_count
 from .allocation import Allocation, checked_sparsity
 from .layer import Layer
-from .weights import Skipped, Weight, choose_weights
+from .weights import Skipped, Weight, choose_weights, local
 
 FLOATS = (*DTYPES, *HALF)
 
@@ -75,6 +75,6 @@ def checked_weight(weight: Weight) -> Weight:
         )
     if parameter.dtype not in FLOATS or parameter.is_quantized or parameter.is_sparse:
         raise ValueError(f"{name} is {parameter.dtype} ({parameter.layout}): dense floating weights can be pruned")
-    if not bool(torch.isfinite(parameter.detach()).all()):
+    if not bool(torch.isfinite(local(parameter.detach())).all()):
         raise ValueError(f"{name} has NaN or infinite entries: repair the model first")
     return weight

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import nn
 
 STEM_CHANNELS = 4
@@ -28,17 +31,29 @@ class Weight:
     taps: int = 1
     transposed: bool = False
     parent: nn.Module | None = None
+    held: nn.Parameter | None = None
 
     @property
     def parameter(self) -> nn.Parameter:
-        """The parameter itself."""
-        return getattr(self.module, self.attribute)
+        """The parameter itself: that of the module, unless the module shows another one in its forward pass (held)."""
+        return getattr(self.module, self.attribute) if self.held is None else self.held
+
+    @property
+    def spread(self) -> bool:
+        """Whether processes share it."""
+        return hasattr(self.parameter, "placements")
 
     @property
     def shape(self) -> tuple[int, int]:
         """(rows, channels) of the matrix as it lies in memory."""
         w = self.parameter
-        return w.shape[0], w[0].numel() // self.taps
+        return w.shape[0], w.numel() // (w.shape[0] * self.taps)
+
+
+def local(tensor: torch.Tensor) -> torch.Tensor:
+    """What this process holds of a tensor, of the same memory."""
+    shared: Any = tensor
+    return shared.to_local() if hasattr(tensor, "placements") else tensor
 
 
 def weights_of(model: nn.Module) -> Iterator[Weight]:
@@ -58,7 +73,7 @@ def _described(module: nn.Module) -> tuple[str, str, int, bool] | None:
     if isinstance(module, nn.Linear):
         return "weight", "linear", 1, False
     if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d):
-        return "weight", "conv", module.weight[0, 0].numel(), False
+        return "weight", "conv", math.prod(module.kernel_size), False
     if isinstance(module, nn.Embedding):
         return "weight", "embedding", 1, False
     if isinstance(module, nn.MultiheadAttention) and module.in_proj_weight is not None:

@@ -12,6 +12,7 @@ from ... import kernels
 from ..._array import positive_scalar
 from ..layer import Layer, View
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
+from ..sharding import masks_of, rooted, summed
 from .base import Method
 
 if TYPE_CHECKING:
@@ -89,11 +90,8 @@ class ADMM(Method):
 
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])
-        residuals = torch.zeros(2, dtype=torch.float64)
-        for layer, kept in zip(sp.layers, _projections(sp), strict=True):
-            for view in layer.views:
-                z, u = sp.memory["z." + view.name], sp.memory["u." + view.name]
-                residuals += kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut)
+        squares = [_updated(sp, layer, kept) for layer, kept in zip(sp.layers, _projections(sp), strict=True)]
+        residuals = torch.stack(summed(sp.layers, squares)).sum(0)
         primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
         for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
             sp.record(name, value)
@@ -115,11 +113,20 @@ def _views(sp: Sparsifier) -> list[View]:
     return [view for layer in sp.layers for view in layer.views]
 
 
+def _updated(sp: Sparsifier, layer: Layer, kept: Tensor) -> Tensor:
+    """Change z and u of a layer; the squares [2] of its residuals."""
+    squares = torch.zeros(2, dtype=torch.float64)
+    for view in layer.views:
+        z, u = sp.memory["z." + view.name], sp.memory["u." + view.name]
+        squares += kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut)
+    return squares
+
+
 def _projections(sp: Sparsifier) -> list[Tensor]:
     """Masks of P(w + u) for every layer."""
     if sp.counted:
-        return sp.choose(sp.comparable([_norms(sp, layer) for layer in sp.layers]))
-    return [layer.projected_mask(_sum(sp, layer.views[0])) for layer in sp.layers]
+        return sp.choose(sp.comparable(rooted(sp.layers, [_norms(sp, layer) for layer in sp.layers])))
+    return masks_of(sp.layers, [[_sum(sp, view) for view in layer.views] for layer in sp.layers])
 
 
 def _norms(sp: Sparsifier, layer: Layer) -> Tensor:
@@ -127,7 +134,7 @@ def _norms(sp: Sparsifier, layer: Layer) -> Tensor:
         kernels.sum_norms(view.matrix().contiguous(), sp.memory["u." + view.name], view.cut).flatten()
         for view in layer.views
     ]
-    return parts[0] if len(parts) == 1 else torch.stack(parts).norm(dim=0)
+    return parts[0] if len(parts) == 1 and layer.group is None else layer.total(parts, squares=True)
 
 
 def _sum(sp: Sparsifier, view: View) -> Tensor:

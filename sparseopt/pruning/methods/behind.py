@@ -7,14 +7,13 @@ optimiser the two change places, and the gradient is pulled back from one to the
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from ..layer import View
 from ..schedules import Phase
-from ..weights import Weight
+from ..weights import local
 from .base import Method
 
 if TYPE_CHECKING:
@@ -33,16 +32,20 @@ class Behind(Method):
     soft_kind: ClassVar[tuple[str, ...]] = ()
     """Kinds of the soft phases."""
 
-    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
-        """What layer `index` computes with, of the matrix w that is trained, into the matrix out."""
+    def values(self, sp: Sparsifier) -> list[Tensor]:
+        """For each layer what `write` needs of its units, [n]."""
+        raise NotImplementedError
+
+    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
+        """What a view of a layer computes with, of the matrix w that is trained, into the matrix out."""
         raise NotImplementedError
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Memory for what is trained, or no more."""
         if phase.kind in self.soft_kind:
-            for weight in weights_of(sp):
+            for weight in sp.weights:
                 if PREFIX + weight.name not in sp.memory:
-                    sp.memory[PREFIX + weight.name] = weight.parameter.detach().clone()
+                    sp.memory[PREFIX + weight.name] = local(weight.parameter).detach().clone()
             sp.opened = True
             return
         for name in [name for name in sp.memory if name.startswith(PREFIX)]:
@@ -61,22 +64,22 @@ class Behind(Method):
             sp.opened = False
             super().settle(sp, phase)
             return
-        for index, layer in enumerate(sp.layers):
+        for layer, values in zip(sp.layers, self.values(sp), strict=True):
             for view in layer.views:
-                self._write(sp, index, view, sp.memory[PREFIX + view.weight.name])
+                self._write(view, values, sp.memory[PREFIX + view.weight.name])
         _exchange(sp)
         sp.opened = False
 
-    def _write(self, sp: Sparsifier, index: int, view: View, target: Tensor) -> None:
-        view.change(lambda out: self.write(sp, index, view, view.matrix(), out), target)
-
-
-def weights_of(sp: Sparsifier) -> Iterator[Weight]:
-    """The pruned weights, each once."""
-    return iter({view.weight.name: view.weight for layer in sp.layers for view in layer.views}.values())
+    def _write(self, view: View, values: Tensor, target: Tensor) -> None:
+        view.change(lambda out: self.write(view, values, view.matrix(), out), target)
 
 
 def _exchange(sp: Sparsifier) -> None:
-    for weight in weights_of(sp):
+    for weight in sp.weights:
         parameter, name = weight.parameter, PREFIX + weight.name
-        sp.memory[name], parameter.data = parameter.data, sp.memory[name]
+        if weight.spread:  # other objects know this memory
+            held, behind = local(parameter.detach()), sp.memory[name]
+            sp.memory[name] = held.clone()
+            held.copy_(behind)
+        else:
+            sp.memory[name], parameter.data = parameter.data, sp.memory[name]

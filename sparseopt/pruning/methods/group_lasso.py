@@ -13,6 +13,7 @@ from ...penalties import Linear
 from ...penalties.scalar import checked_rho
 from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
+from ..sharding import norms_of
 from .base import Method
 
 if TYPE_CHECKING:
@@ -49,7 +50,8 @@ class GroupLasso(Method):
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Measure the weights for a step of the prox of its own."""
         if phase.kind == "penalised" and self.lam is None:
-            ratios = [layer.norms().double() / layer.sizes.to(layer.norms().device).sqrt() for layer in sp.layers]
+            norms = norms_of(sp.layers)
+            ratios = [x.double() / layer.sizes.to(x.device).sqrt() for layer, x in zip(sp.layers, norms, strict=True)]
             sp.memory["step"] = torch.cat(ratios).median() / (phase.stop - phase.start)
         super().enter(sp, phase)
 
@@ -58,7 +60,7 @@ class GroupLasso(Method):
         if phase.kind != "penalised":
             return
         for layer in sp.layers:
-            weight = layer.views[0].weight.parameter
+            weight = layer.weights[0].parameter
             step = float(sp.memory["step"]) if self.lam is None else self.lam * sp.optimisers.learning_rate(weight)
             self._prox(layer, step * layer.sizes.double().sqrt())
 
@@ -67,12 +69,12 @@ class GroupLasso(Method):
         sp.memory.pop("step", None)
 
     def _prox(self, layer: Layer, steps: Tensor) -> None:
-        if len(layer.views) == 1:
+        if len(layer.views) == 1 and layer.group is None:
             view = layer.views[0]
             equal = bool((steps == steps[0]).all())
             given = float(steps[0]) if equal else view.grid(steps).to(view.weight.parameter.device)
             view.change(lambda w: kernels.block_prox_(w, self.rho, given, view.cut))
             return
-        norms = layer.norms()
+        norms = norms_of([layer])[0]
         shrunk = self.rho.prox(norms, steps.to(norms))
         layer.scale(torch.where(norms > 0, shrunk / torch.where(norms > 0, norms, torch.ones_like(norms)), norms))

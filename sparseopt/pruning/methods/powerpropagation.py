@@ -11,7 +11,9 @@ import torch
 from ... import kernels
 from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction
+from ..sharding import norms_of
 from .behind import Behind
+from .soft_masks import pulled
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -24,8 +26,7 @@ class Powerpropagation(Behind):
     """min over v of L(w), w_b = |v_b| v_b for each unit: the rich get richer; weight decay of v is a group LASSO of w.
 
     until: fraction of the steps in which v is trained, starting from w / sqrt|w_b|; then w is trained again, the
-    units of largest norm are kept, and training goes on.  Where a unit lies in several
-    weights (heads), each part has its own norm.
+    units of largest norm are kept, and training goes on.
     Source: Schwarz et al. (2021); for groups SequentialAttention++ (arXiv 2402.17902), Lemma 2.3.
     """
 
@@ -49,27 +50,30 @@ class Powerpropagation(Behind):
             sp.optimisers.reset(sp.parameters())
         super().enter(sp, phase)
 
-    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+    def values(self, sp: Sparsifier) -> list[Tensor]:
+        """|v|."""
+        return norms_of(sp.layers)
+
+    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
         """|v_b| v_b."""
-        kernels.scale_blocks_into_(out, w, view.grid(view.norms()), view.cut)
+        kernels.scale_blocks_into_(out, w, view.grid(values), view.cut)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """dv_b = |v_b| dw_b + <v_b, dw_b> v_b / |v_b|."""
         if phase.kind != "powered":
             return
-        for view in (view for layer in sp.layers for view in layer.views):
-            gradient = view.weight.parameter.grad
-            if gradient is None:
+        norms = norms_of(sp.layers)
+        for layer, norm, inner in zip(sp.layers, norms, pulled(sp.layers, norms), strict=True):
+            if inner is None:
                 continue
-            v, norms = view.matrix(), view.grid(view.norms())
-            inner = view.change(partial(kernels.scale_blocks_vjp_, w=v, scale=norms, cut=view.cut), gradient)
-            along = torch.where(norms > 0, inner / torch.where(norms > 0, norms, torch.ones_like(norms)), norms)
-            view.change(partial(kernels.add_scaled_blocks_, w=v, scale=along, cut=view.cut), gradient)
+            along = torch.where(norm > 0, inner / torch.where(norm > 0, norm, torch.ones_like(norm)), norm)
+            for view in layer.views:
+                gradient = view.weight.parameter.grad
+                if gradient is not None:
+                    add = partial(kernels.add_scaled_blocks_, w=view.matrix(), scale=view.grid(along), cut=view.cut)
+                    view.change(add, gradient)
 
     def _scale(self, sp: Sparsifier, power: float) -> None:
-        """Multiply every block of every view by its norm to a power; zero blocks stay."""
-        for layer in sp.layers:
-            for view in layer.views:
-                norms = view.norms()
-                factors = torch.where(norms > 0, norms, torch.ones_like(norms)) ** power
-                view.scale(factors)
+        """Multiply every unit by its norm to a power; zero units stay."""
+        for layer, norms in zip(sp.layers, norms_of(sp.layers), strict=True):
+            layer.scale(torch.where(norms > 0, norms, torch.ones_like(norms)) ** power)

@@ -11,6 +11,7 @@ import torch
 from ..._array import real_number
 from ..allocation import top
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
+from ..sharding import norms_of
 from .base import Method
 
 if TYPE_CHECKING:
@@ -56,8 +57,8 @@ class RigL(Method):
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Remember the gradients of the step that masks are exchanged after."""
         if self._due(phase, sp.step + 1):
-            for i, layer in enumerate(sp.layers):
-                sp.memory[f"{GRADIENT}{i}"] = layer.gradient_norms()
+            for i, norms in enumerate(norms_of(sp.layers, [layer.gradients() for layer in sp.layers])):
+                sp.memory[f"{GRADIENT}{i}"] = norms
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Exchange units."""

@@ -15,7 +15,7 @@ from ..granularity import NM
 from ..inputs import Tap, mean_squares, squares, weighted
 from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
-from .behind import weights_of
+from ..sharding import check_parallel, norms_of, summed
 from .soft_masks import SoftMasks, logits_of
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class SMART(SoftMasks):
 
     def check(self, sp: Sparsifier) -> None:
         """Units that are counted, or windows that are not cut off."""
+        if self.importance == "activation":
+            check_parallel(sp.group)
         if sp.counted:
             return
         if not isinstance(sp.granularity, NM) or sp.granularity.indivisible == "pad":
@@ -90,7 +92,7 @@ class SMART(SoftMasks):
         """Look at the inputs of the layers."""
         super().attach(sp, phase)
         if phase.kind == "search" and self.importance == "activation":
-            sp.taps = [Tap(weight, squares, training=True) for weight in weights_of(sp)]
+            sp.taps = [Tap(weight, squares, training=True) for weight in sp.weights]
 
     def detach(self, sp: Sparsifier, phase: Phase) -> None:
         """Look away."""
@@ -106,7 +108,7 @@ class SMART(SoftMasks):
         learned = self.importance == "learned"
         self.pull_back(sp, (lambda logits: self._values(sp, logits, phase)) if learned else None)
         if self.importance == "gradient":
-            new = _pooled(sp, _relative(sp, sp.comparable([layer.products() for layer in sp.layers])))
+            new = _pooled(sp, _relative(sp, sp.comparable(_products(sp))))
             for old, score in zip(logits_of(sp), new, strict=True):
                 old.lerp_(score.to(old), 1 - MEMORY)
 
@@ -149,7 +151,7 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
     """Norms of |w| |x| of the units, after the running means took in what the taps saw."""
     matrices = {}
     for tap in sp.taps:
-        name, new = SEEN + tap.weight.name, tap.take()
+        name, new = SEEN + tap.weight.name, tap.take(sp.group)
         if new is not None:
             mean = mean_squares(new)
             old = sp.memory.get(name, mean)
@@ -159,12 +161,17 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
     if not matrices:
         return sp.norms()
     views = [[matrices.get(view.weight.name, view.weight.parameter) for view in layer.views] for layer in sp.layers]
-    return sp.comparable([layer.norms(given) for layer, given in zip(sp.layers, views, strict=True)])
+    return sp.comparable(norms_of(sp.layers, views))
+
+
+def _products(sp: Sparsifier) -> list[Tensor]:
+    """|<w_b, gradient_b>| of the units."""
+    return [total.abs() for total in summed(sp.layers, [layer.products() for layer in sp.layers])]
 
 
 def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> Tensor:
     """The soft top-k of every window of m inputs, of values of single entries [n] in the order of memory."""
-    weight = layer.views[0].weight
+    weight = layer.weights[0]
     rows, channels = weight.shape
     order = [0, 2, 1] if not weight.transposed else [1, 2, 0]  # the inputs last
     planes = x.reshape(rows, channels, weight.taps).permute(*order)

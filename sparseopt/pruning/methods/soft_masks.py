@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ import torch
 from ... import kernels
 from ..layer import Layer, View
 from ..schedules import Phase
+from ..sharding import summed
 from .behind import Behind
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ class SoftMasks(Behind):
     them too.  Their gradients are set ahead of the step, after a gradient scaler has unscaled those of the weights.
     """
 
-    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+    def values(self, sp: Sparsifier) -> list[Tensor]:
+        """s."""
+        return [sp.memory[f"soft.{i}"] for i in range(len(sp.layers))]
+
+    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
         """s_b w_b."""
-        kernels.scale_blocks_into_(out, w, view.grid(sp.memory[f"soft.{index}"]), view.cut)
+        kernels.scale_blocks_into_(out, w, view.grid(values), view.cut)
 
     def attach(self, sp: Sparsifier, phase: Phase) -> None:
         """Train the logits."""
@@ -59,7 +64,7 @@ class SoftMasks(Behind):
 
     def pull_back(self, sp: Sparsifier, values: Values | None) -> None:
         """From gradients of what layers compute with to those of the weights and, unless values is None, the logits."""
-        products = [_pulled(layer, sp.memory[f"soft.{i}"]) for i, layer in enumerate(sp.layers)]
+        products = pulled(sp.layers, self.values(sp))
         if values is None or all(product is None for product in products):
             return
         logits = logits_of(sp)
@@ -79,16 +84,26 @@ class SoftMasks(Behind):
             del sp.memory[f"logits.{i}"]
 
 
-def _pulled(layer: Layer, values: Tensor) -> Tensor | None:
-    """Scale the gradients of a layer; returns <w_b, gradient_b before> [n], None without a gradient."""
-    total = None
+def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | None]:
+    """Scale the gradients of layers by units; returns <w_b, gradient_b before> [n] of each, None without a gradient."""
+    idle = [all(weight.parameter.grad is None for weight in layer.weights) for layer in layers]
+    products = [_pulled(layer, scale) for layer, scale in zip(layers, scales, strict=True)]
+    totals = summed(layers, products)
+    return [None if without else total for without, total in zip(idle, totals, strict=True)]
+
+
+def _pulled(layer: Layer, values: Tensor) -> Tensor:
+    parts = []
     for view in layer.views:
         gradient = view.weight.parameter.grad
-        if gradient is not None:
-            scale = partial(kernels.scale_blocks_vjp_, w=view.matrix(), scale=view.grid(values), cut=view.cut)
-            product = view.change(scale, gradient).flatten().to(values.dtype)
-            total = product if total is None else total + product
-    return total
+        if gradient is None:
+            parts.append(view.grid(torch.zeros_like(values)))
+            continue
+        scale = partial(kernels.scale_blocks_vjp_, w=view.matrix(), scale=view.grid(values), cut=view.cut)
+        parts.append(view.change(scale, gradient))
+    if len(parts) == 1 and layer.group is None:
+        return parts[0].flatten().to(values.dtype)
+    return layer.total(parts).to(values.dtype)
 
 
 def logits_of(sp: Sparsifier) -> list[Tensor]:

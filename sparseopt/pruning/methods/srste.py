@@ -55,9 +55,13 @@ class SRSTE(Behind):
             sp.memory.clear()
         super().enter(sp, phase)
 
-    def write(self, sp: Sparsifier, index: int, view: View, w: Tensor, out: Tensor) -> None:
+    def values(self, sp: Sparsifier) -> list[Tensor]:
+        """The masks."""
+        return [sp.memory[f"kept.{i}"] for i in range(len(sp.layers))]
+
+    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
         """The projection."""
-        kernels.mask_blocks_into_(out, w, view.grid(sp.memory[f"kept.{index}"]), view.cut)
+        kernels.mask_blocks_into_(out, w, view.grid(values), view.cut)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Add pull (1 - mask) w to the gradients."""

@@ -48,7 +48,7 @@ class Wanda:
         """Choose by the scores and set the other units to 0."""
         scored = [weighted(view.weight, mean_squares(total)) for view, total in zip(layer.views, sums, strict=True)]
         if not granularity.counted:
-            kept = layer.projected_mask(scored[0])
+            kept = layer.projected_mask(scored)
         else:
             scores = layer.norms(scored)
             rows = _rows(layer) if self.per == "output" else torch.arange(layer.units)[None]
