@@ -34,7 +34,8 @@ METHODS = (BASE, *CONCAVE, GREEDY)
 
 @dataclass(frozen=True)
 class Config:
-    """seed: of the instances.  instances: of each pair of samples and active groups.  per_part: computed together.
+    """seed: of the instances.  instances: of each pair of samples and active groups.  per_part, per_proof: computed
+    together, of the two kinds of rows.
 
     groups, size: of the designs.  samples: with `active` groups.  actives: with `fixed` samples.
     reweightings: of a concave penalty, at most.
@@ -45,6 +46,7 @@ class Config:
     seed: int = 0
     instances: int = 4
     per_part: int = 4
+    per_proof: int = 2
     groups: int = 20
     size: int = 2
     active: int = 4
@@ -60,17 +62,17 @@ class Config:
     node_limit: int = 20_000
 
 
-FULL = Config(instances=400, per_part=8, proved=200)
+FULL = Config(instances=400, proved=200)
 
 
 def main(config: Config) -> Iterator[Part]:
     """Parts of `per_part` instances of one shape."""
     shapes = [(m, config.active) for m in config.samples] + [(config.fixed, k) for k in config.actives]
-    jobs = [("recovery", config.instances, *shape) for shape in dict.fromkeys(shapes)]
-    jobs += [("optimality", config.proved, m, config.proved_active) for m in config.proved_samples]
-    for kind, count, m, k in jobs:
-        for start in range(0, count, config.per_part):
-            chosen = range(start, min(start + config.per_part, count))
+    jobs = [("recovery", config.instances, config.per_part, *shape) for shape in dict.fromkeys(shapes)]
+    jobs += [("optimality", config.proved, config.per_proof, m, config.proved_active) for m in config.proved_samples]
+    for kind, count, together, m, k in jobs:
+        for start in range(0, count, together):
+            chosen = range(start, min(start + together, count))
             make = lambda kind=kind, m=m, k=k, chosen=chosen: [ROWS[kind](config, m, k, chosen)]  # noqa: E731
             yield Part(f"{kind}/{m}/{k}/{start}", make)
 

@@ -37,7 +37,7 @@ class Config:
     block_steps: int = 8
 
 
-FULL = Config(problems=2000, per_part=20)
+FULL = Config(problems=2000)
 
 
 def main(config: Config) -> Iterator[Part]:

@@ -46,7 +46,7 @@ class Config:
     datasets: tuple[str, ...] = ("diabetes", "breast_cancer")
 
 
-FULL = Config(runs=1000, per_part=20, steps=(3, 10, 30, 100, 300, 1000, 3000))
+FULL = Config(runs=1000, steps=(3, 10, 30, 100, 300, 1000, 3000))
 
 
 def main(config: Config) -> Iterator[Part]:
