@@ -17,8 +17,8 @@ from zlib import crc32
 import numpy as np
 
 import sparseopt as so
+from theory.competitors import Search
 
-from .competitors import Attack
 from .runner import Part
 
 PENALTIES = {
@@ -152,9 +152,10 @@ def competitor_rows(name: str, rho: str, config: Config) -> Iterator[dict[str, A
     gap = so.certify.duality_gap(convex, point, tol=config.tol)
     problem = _quadratic(data, so.InverseSum(convex.penalty.lam, data.groups, PENALTIES[rho]))
     lasso = problem.with_penalty(convex.penalty)
-    attack = Attack(problem, point, lambda_max, config.scales, config.per_scale, config.starts, config.steps)
+    H, b = problem.datafit.H, problem.datafit.b
+    search = Search(problem, H, b, point, lambda_max, config.scales, config.per_scale, config.starts, config.steps)
     rng = np.random.default_rng([config.seed, crc32(name.encode())])
-    for kind, u in attack.competitors(rng):
+    for kind, u in search.competitors(rng):
         value = problem.objective(u)
         if not np.isfinite(value):
             continue  # out of reach of a bounded q: infinitely worse

@@ -19,7 +19,7 @@ from theory.intervals import wilson
 
 from .runner import Part
 
-SMALL, STRENGTH = 1e-3, 1e-2
+SMALL = 1e-3
 """Last strength of the group LASSO, and strength of the concave penalties, in units of lambda_max."""
 
 BASE = "group LASSO"
@@ -106,7 +106,7 @@ def estimates(problem: so.Problem, active: int, reweightings: int) -> Iterator[t
     yield BASE, lasso
     solver = so.solvers.ReweightedGroupLasso()
     for name, make in CONCAVE.items():
-        concave = problem.with_penalty(make(STRENGTH * largest, groups))
+        concave = problem.with_penalty(make(SMALL * largest, groups))
         yield name, so.solve(concave, solver, w0=lasso, tol=1e-3, max_iter=reweightings, throw=False).w
     greedy = so.Problem(problem.X, problem.datafit, so.sets.TopGroups(active, groups))
     yield GREEDY, so.solve(greedy, so.solvers.GroupOMP(), throw=False).w

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from experiments.competitors import descend
 from experiments.one_group_window import PENALTIES, Config, load, main
+from theory.competitors import descend
 
 CONFIG = Config(datasets=("breast_cancer",), grid=12, per_scale=2, starts=3, steps=40)
 

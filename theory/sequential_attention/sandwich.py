@@ -12,6 +12,7 @@ import numpy as np
 
 import sparseopt as so
 
+from ..competitors import Search
 from ..enclosure import Interval
 from ..instances import EPS, Instance
 from ..theorem import Attack, Evidence
@@ -23,8 +24,11 @@ SOLVE_TOL = 1e-11
 PROOF_TOL = 1e-9
 """Relative accuracy at which global optimality is to be certified."""
 
-SCALES = 10 ** np.arange(-3, 0.75, 0.5)
+SCALES = tuple(10 ** np.arange(-3, 0.75, 0.5))
 """Distances of the Gaussian competitors, in units of |b*|."""
+
+STEPS = 12
+"""Of a descent."""
 
 Vector = tuple[Fraction, Fraction]
 
@@ -121,47 +125,17 @@ class Sandwich:
         return Evidence(claim, self.loss.mu / 2 * distance**2, there - here, self.gap + rounding)
 
     def attack(self, descents: int = 5) -> Attack:
-        """Competitors at all scales around b* and 0, one-group points, and local descent from `descents` starts."""
+        """The points of `competitors`, compared with b*."""
         return Attack.of([self.margin(u) for u in self.competitors(descents)])
 
     def competitors(self, descents: int) -> Iterator[np.ndarray]:
-        """Points [p] to compare with b*."""
-        rng, groups = np.random.default_rng(self.seed), self.loss.groups
+        """Points [p] to compare with b*, those of `Search`; in up to four dimensions one of Nelder and Mead too."""
+        rng = np.random.default_rng(self.seed)
         size = float(np.linalg.norm(self.w)) or 1.0
-        for scale in SCALES:
-            for centre in (self.w, 0 * self.w, self.w, 0 * self.w):
-                kept = groups.spread((rng.random(groups.n_groups) < 0.5).astype(float))
-                noise = rng.standard_normal(len(self.w)) * scale * size / np.sqrt(len(self.w))
-                yield centre + noise
-                yield centre + kept * noise
-        for g in range(groups.n_groups):
-            direction = np.where(groups.labels == g, self.loss.b, 0.0)
-            yield size * direction / max(float(np.linalg.norm(direction)), EPS)
-        for index in range(descents):
-            scale = SCALES[-1 - index % len(SCALES)]
-            start = rng.standard_normal(len(self.w)) * scale * size / np.sqrt(len(self.w))
-            yield self.descend(start if index % 2 else self.w + start)
+        search = Search(self.problem, self.loss.H, self.loss.b, self.w, size, SCALES, 4, descents, STEPS)
+        yield from (u for _, u in search.competitors(rng))
         if len(self.w) <= 4 and descents:
             yield self.simplex_search(self.w + 0.3 * size * rng.standard_normal(len(self.w)))
-
-    def descend(self, u: np.ndarray, steps: int = 30) -> np.ndarray:
-        """Gradient descent with backtracking on F_R from u [p], halved until finite; zero groups stay zero."""
-        while not np.isfinite(self.problem.objective(u)):
-            u = u / 2
-        step, value = 1 / self.problem.smoothness, self.problem.objective(u)
-        for _ in range(steps):
-            slope = self.problem.gradient(u) + self.problem.penalty.gradient(u)
-            slope = np.where(self.loss.groups.spread(self.loss.groups.norms(u)) > 0, slope, 0.0)
-            while np.isfinite(slope).all() and step * np.linalg.norm(slope) > 1e-9 * np.linalg.norm(u):
-                moved = u - step * slope
-                lower = self.problem.objective(moved)
-                if lower < value:
-                    u, value, step = moved, lower, 2 * step
-                    break
-                step /= 2
-            else:
-                return u
-        return u
 
     def simplex_search(self, u: np.ndarray) -> np.ndarray:
         """Nelder-Mead on F_R from u [p]."""
