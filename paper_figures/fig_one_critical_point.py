@@ -32,7 +32,8 @@ def draw(recorded: Recorded, plt: Any) -> Any:
                 curve[column][chosen],
                 f"{mark}-",
                 color=colour,
-                markersize=4,
+                markersize=9 if colour == GREEN else 4,  # the lines of the two larger gamma may lie on each other
+                markerfacecolor="none" if colour == GREEN else colour,
                 label=label,
             )
         axes.set(xlabel="$\\lambda\\,/\\,\\tau$", title=title, ylim=(0, None))

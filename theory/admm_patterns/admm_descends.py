@@ -280,8 +280,11 @@ def _fixed_real(name: str) -> tuple[Evidence, ...]:
 
 
 def curves(seed: int) -> dict[str, Columns]:
-    """moves: |x+ - x| over the sweeps.  settled: share of runs whose support rests.  orbit: x and z on it."""
-    return {"moves": _moves(), "settled": _settled(seed), "orbit": _orbit()}
+    """moves: |x+ - x| over the sweeps.  settled: share of runs whose support rests.  orbit: x and z on it.
+
+    map: the share that rests, over rho / L and the correlation of the two entries.
+    """
+    return {"moves": _moves(), "settled": _settled(seed), "orbit": _orbit(), "map": _map(seed)}
 
 
 def _moves() -> Columns:
@@ -307,6 +310,25 @@ def _settled(seed: int) -> Columns:
         changed = np.any([(s.w != 0) != (t.w != 0) for s, t in itertools.pairwise(states)], axis=(0, 1))
         shares[order].append(float(np.mean(~changed)))
     return {"ratio": ratios, "order_z": shares["z"], "order_x": shares["x"]}
+
+
+def _map(seed: int) -> Columns:
+    """Blocks [[1, c], [c, 1]] / (1 + c) of curvature 1 beside each other, so that one run shows every c."""
+    rng, count, correlations = np.random.default_rng(seed), 100, np.linspace(0, 0.95, 20)
+    H = np.zeros((40, 40))
+    for i, c in enumerate(correlations):
+        H[2 * i : 2 * i + 2, 2 * i : 2 * i + 2] = np.array([[1, c], [c, 1]]) / (1 + c)
+    X = np.linalg.cholesky(H).T * np.sqrt(40)
+    Y = 40 * np.linalg.solve(X.T, rng.standard_normal((40, count)))
+    problem, start = so.Problem(X, so.MultiResponse(Y), so.sets.NM(1, 2, axis=0)), rng.standard_normal((40, count))
+    found: dict[str, list[float]] = {"ratio": [], "correlation": [], "rests": []}
+    for ratio in np.linspace(0.2, 1.3, 12):
+        states = Run(problem, so.solvers.ADMM(rho=float(ratio)), start, 80, 0.0).states[-20:]
+        changed = np.any([(s.w != 0) != (t.w != 0) for s, t in itertools.pairwise(states)], axis=0)
+        share = (~changed).reshape(20, 2, count).all(axis=1).mean(axis=1)
+        for name, values in zip(found, ([ratio] * 20, correlations, share), strict=True):
+            found[name] += [float(value) for value in values]
+    return found
 
 
 def _orbit() -> Columns:

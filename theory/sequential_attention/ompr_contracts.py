@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -191,6 +192,8 @@ def curves(seed: int) -> dict[str, Columns]:
     """gaps: over the swaps, with the bound, for k' = k + 1 and for k' = k without a stopping rule, kappa = 1.
 
     package: of four random instances, 0 where the point is better than the best k groups.
+    map: share of eight random instances that end no worse than the best k = 2 groups, and share of those that meet the
+    hypotheses, over the number of groups held and the condition of H.
     """
     rng = np.random.default_rng(seed)
     exact = identity(*(Fraction(int(v), 100) for v in np.sort(rng.integers(1, 300, 8))[::-1]))
@@ -198,7 +201,22 @@ def curves(seed: int) -> dict[str, Columns]:
     for name, kept in (("enough", 4), ("equal", 3)):
         columns[name] = [float(g) for g in ExactSwaps(exact, 3, tuple(range(8 - kept, 8)), steps=8).gaps()]
     columns["bound"] = [columns["enough"][0] * (1 - 1 / 3) ** r for r in range(9)]
-    return {"gaps": columns, "package": _package(seed)}
+    return {"gaps": columns, "package": _package(seed), "map": _map(seed)}
+
+
+def _map(seed: int) -> Columns:
+    """The package's OMPR on random instances of 7 groups, with 2 to 5 groups held, up to 8 swaps."""
+    found: dict[str, list[float]] = {"condition": [], "kept": [], "reached": [], "covered": []}
+    for condition, kept in itertools.product((1.0, 3.0, 10.0, 30.0, 100.0), (2, 3, 4, 5)):
+        cases = [_case(seed * 10 + index, kept, condition) for index in range(8)]
+        cases = [Selection(case.loss, 2, kept, case.start) for case in cases]
+        reached = [last_value(case, so.solvers.OMPR()) <= case.best + case.rounding for case in cases]
+        kappas = [case.curvature(2)[1] / case.curvature(2 + kept)[0] for case in cases]
+        covered = [kept >= needed(2, kappa) for kappa in kappas]
+        row = (condition, float(kept), float(np.mean(reached)), float(np.mean(covered)))
+        for name, value in zip(found, row, strict=True):
+            found[name].append(value)
+    return found
 
 
 def _package(seed: int) -> Columns:

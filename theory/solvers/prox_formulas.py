@@ -199,19 +199,22 @@ def _fixed_exp_mask() -> tuple[Evidence, ...]:
 
 
 def curves(seed: int) -> dict[str, Columns]:
-    """prox: over v, at step 1, of eight penalties.  Nothing is random; `seed` is not used."""
+    """prox: over v, at step 1, of eight penalties; shapes: their values.  Nothing is random; `seed` is not used."""
     v = np.linspace(0, 5, 251)
     rhos = {
         "lasso": p.Linear(), "mcp": p.MCP(3.0), "scad": p.SCAD(3.7), "log": p.Log(0.5), "half": p.Power(0.5),
         "two_thirds": p.Power(2 / 3), "l0": p.L0(), "exp_mask": p.ExpMask(),
     }  # fmt: skip
-    return {"prox": {"v": v} | {name: rho.prox(v, 1.0) for name, rho in rhos.items()}}
+    return {
+        "prox": {"v": v} | {name: rho.prox(v, 1.0) for name, rho in rhos.items()},
+        "shapes": {"t": v} | {name: rho.value(v) for name, rho in rhos.items()},
+    }
 
 
 THEOREM = Theorem(
     name="prox_formulas",
     ledger="D7",
-    title="Proxes of the concave penalties",
+    title="The proxes of concave penalties are global minimisers with known thresholds",
     statement=(
         r"The prox of every penalty returns a global minimiser of (r - v)^2 / 2 + s q(r). For q = t^p it is 0 up "
         r"to v = (2 - p) J / (2 (1 - p)) and jumps to J = (2 s (1 - p))^{1 / (2 - p)}; where q + \kappa t^2 / 2 is "
