@@ -11,8 +11,8 @@ from scipy import sparse
 from ._array import as_float, check_finite, described
 from ._native import HAS_NATIVE
 from ._native.mapped import blocks_of_rows, product, transposed_product
-from ._native.reading import Reading, kept_store
 from .datafits import Datafit, GramLeastSquares, Quadratic
+from .first_reading import first_reading
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
 from .sets.indicator import Indicator, is_set
@@ -239,7 +239,7 @@ class Problem:
         at_zero = self.datafit.gradient(np.zeros((self.X.shape[0], *self.w_shape[1:])))
         if not (HAS_NATIVE and _by_columns(self.X)):
             return transposed_product(self.X, at_zero)
-        reading = self.kept["reading"] = Reading.of(kept_store(self.kept, self.X, self.penalty.groups), at_zero)
+        reading = first_reading(self.kept, self.X, self.datafit, self.penalty, at_zero)
         return reading.by_column(reading.pull, self.w_shape)
 
     @cached_property

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 
 BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
-PROBLEM = BASE | FORMULAS | {"problem", "recentred", "unpenalised"}
+PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
 SOLVERS = {"solve", "solvers", "path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
 ALLOWED = {
@@ -26,7 +26,8 @@ ALLOWED = {
     **{part: BASE | {part} for part in FORMULAS},
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
     "unpenalised": BASE | FORMULAS,
-    "problem": BASE | FORMULAS | {"unpenalised"},
+    "first_reading": BASE | FORMULAS,
+    "problem": BASE | FORMULAS | {"first_reading", "unpenalised"},
     "recentred": BASE | {"datafits", "problem"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},
     **{part: PROBLEM | SOLVERS for part in PATHS},

@@ -13,18 +13,43 @@ from .loader import core
 ROWS = 32
 """Rows of one packed line."""
 
+CACHE_LINE = 64
+"""Bytes; a packed line that lies across two takes twice the time."""
+
+WORD = 65536.0
+"""Words are unpacked in the high half of 32 bits: `scale` is the unit of a column over this."""
+
+ROUNDED = 0.51
+"""Largest distance of an entry from its packed value, in units of the column: 1/2, and single precision on the way."""
+
+SINGLE = 4e-5
+"""Relative error of products of packed columns: 512 roundings in single precision before a sum is taken over."""
+
+SUMS = 1.0002
+"""`square` is at most this factor too small, for the same reason."""
+
+
+def on_cache_lines(size: int, dtype: Any) -> np.ndarray:
+    """An empty array [size] that starts with a cache line."""
+    room = np.empty(size * np.dtype(dtype).itemsize + CACHE_LINE, dtype=np.uint8)
+    start = -room.ctypes.data % CACHE_LINE
+    return room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+
 
 class PackedColumns:
-    """sqrt(n s_i) (x_ij - mean_j) rounded to 16 bits, one scale for each column; packed when first needed.
+    """sqrt(n s_i) (x_ij - mean_j) rounded to 16 bits, one scale for each column; packed by `read`, or when needed.
 
     store: dense columns.  share: [n] sample weights s, None for all equal.  centred: whether weighted means are taken
-    off, as for an intercept.  Memory that is touched: 2 n bytes for each column of a group that was in a working set.
+    off, as for an intercept.  Memory that is touched: 2 n bytes for each column that is packed.
+    frobenius, error: [G] norms of the packed columns of each group, and of what rounding changed, at most; lengths: [G]
+    those of the columns themselves; all inf where not packed, lengths also with sample weights.
     """
 
     def __init__(self, store: ColumnStore, share: np.ndarray | None, centred: bool) -> None:
         self.blocks = -(-store.n // ROWS)
-        self.values = np.empty(store.p * self.blocks * ROWS, dtype=np.int16)  # not touched yet
-        self.scale, self.square = np.zeros(store.p), np.zeros(store.p)
+        self.store = store
+        self.values = on_cache_lines(store.p * self.blocks * ROWS, np.int16)  # not touched yet
+        self.scale, self.square, self.mean = np.zeros(store.p), np.zeros(store.p), np.zeros(store.p)
         self.ready = np.zeros(store.groups.n_groups, dtype=np.uint8)
         self.root = None if share is None else np.sqrt(store.n * share)
         self.fields: dict[str, Any] = {
@@ -32,10 +57,40 @@ class PackedColumns:
             "values": self.values.ctypes.data,
             "scale": self.scale.ctypes.data,
             "square": self.square.ctypes.data,
+            "mean": self.mean.ctypes.data,
             "ready": self.ready.ctypes.data,
             "root": 0 if self.root is None else self.root.ctypes.data,
             "centred": int(centred),
         }
+        self.frobenius, self.error, self.lengths = (np.full(store.groups.n_groups, np.inf) for _ in range(3))
+        self.fields["frobenius"] = self.frobenius.ctypes.data
+        self.measured = False
+
+    def read(self, v: np.ndarray, pull: np.ndarray, norms: np.ndarray) -> None:
+        """Pack all groups, and multiply with v [n + padding] on the way: X_g' v into pull [p, 1], by position."""
+        design = self.store.fields | {"outputs": 1, "ldr": len(v)}
+        core.packed_pass(design, self.fields, v.ctypes.data, pull.ctypes.data, norms.ctypes.data)
+        self.measure()
+
+    def measure(self) -> None:
+        """Norms of the groups that are packed by now."""
+        if self.measured:
+            return
+        n, unit, starts = self.store.n, WORD * self.scale, self.store.offsets[:-1]
+        size = float(unit.max(initial=0.0)) or 1.0
+        share, least = unit / size, 1e-150  # so that no square overflows, and none vanishes
+        squares = SUMS * self.square * share**2
+        means = n * (SUMS * self.mean / size) ** 2
+        ready = self.ready > 0
+        for out, terms in (
+            (self.frobenius, squares),
+            (self.error, n * (ROUNDED * share) ** 2),
+            (self.lengths, squares + means),
+        ):
+            out[:] = np.where(ready, size * (np.sqrt(np.add.reduceat(terms, starts)) + least), np.inf)
+        if self.root is not None:
+            self.lengths[:] = np.inf
+        self.measured = bool(ready.all())
 
 
 class PackedDescent:
@@ -43,12 +98,15 @@ class PackedDescent:
 
     unit: size of the residual, so that it fits single precision.  s: [n, padded] the change of root * X w, less its
     mean where centred, since `lower` began, negative, in that unit.  pull: [p] minus the gradient by position, exact
-    at the start; `renewed` [p] is the same at the end, up to the packing error, for the groups scored there.
+    at the start; `renewed` [p] is the same at the end, up to the packing error, for the groups `scored` there [G], and
+    as it was for the others.  interrupted: whether the last descent ended early.
     """
 
     def __init__(self, descent: Descent, packed: PackedColumns, unit: float) -> None:
         self.descent, self.packed, self.unit = descent, packed, unit
-        self.s = np.zeros(packed.blocks * ROWS, dtype=np.float32)
+        self.s = on_cache_lines(packed.blocks * ROWS, np.float32)
+        self.scored = np.zeros(descent.store.groups.n_groups, dtype=np.uint8)
+        self.interrupted = False
         self.pull = np.zeros(descent.store.p)
         self.renewed = np.zeros(descent.store.p)
         self.kappa = 0.0
@@ -60,6 +118,7 @@ class PackedDescent:
             "s": self.s.ctypes.data,
             "pull": self.pull.ctypes.data,
             "renewed": self.renewed.ctypes.data,
+            "scored": self.scored.ctypes.data,
         }
 
     def lower(
@@ -82,13 +141,14 @@ class PackedDescent:
         """
         self.descent.prepare_large(working)
         self.s[:] = 0
+        self.scored[:] = 0
+        self.packed.measure()
         fields = self.packed_fields | {"residual": residual.ctypes.data, "careful": int(careful), "kappa": self.kappa}
         coefficients = int(self.descent.store.groups.sizes[working].sum())
-        needed = core.packed_workspace(self.fields, fields, len(working), coefficients, anderson)
-        if len(self.workspace) < needed:
-            self.workspace = np.empty(int(needed * 1.3))
+        self._room(fields, len(working), coefficients, anderson)
+        self.last_fields = fields
         self.renewed[:] = self.pull
-        *_, gap, self.kappa, _, _ = core.packed_inner(
+        *_, gap, self.kappa, self.interrupted, _ = core.packed_inner(
             self.fields,
             fields,
             working.ctypes.data,
@@ -102,3 +162,15 @@ class PackedDescent:
             ask,
         )
         return gap
+
+    def score(self, groups: np.ndarray, ask: Callable[[], bool] = never) -> None:
+        """Renew the gradients of these groups where the last descent ended, too."""
+        self._room(self.last_fields, len(groups), 0, 0)
+        chosen, fields = np.ascontiguousarray(groups, dtype=np.int64), self.last_fields
+        arguments = chosen.ctypes.data, len(chosen), self.workspace.ctypes.data
+        self.interrupted = core.packed_score(self.fields, fields, *arguments, ask)
+
+    def _room(self, fields: dict[str, Any], groups: int, coefficients: int, anderson: int) -> None:
+        needed = core.packed_workspace(self.fields, fields, groups, coefficients, anderson)
+        if len(self.workspace) < needed:
+            self.workspace = np.empty(int(needed * 1.3))

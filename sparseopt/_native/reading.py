@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .bcd import PADDING, ColumnStore, never, residual_array
 from .loader import core
+
+if TYPE_CHECKING:
+    from .packed import PackedColumns
 
 MOST_ANCHORS = 12
 """Vectors remembered; the groups that refer to an older one are read again."""
@@ -35,12 +38,22 @@ def kept_store(kept: dict[str, Any], X: Any, groups: Any) -> ColumnStore:
 
 
 @dataclass(frozen=True)
+class Nearly:
+    """X_g' v to within slack_g in norm, for the groups known.  known: [G], bool.  pull: [p, outputs].  slack: [G]."""
+
+    known: np.ndarray
+    pull: np.ndarray
+    slack: np.ndarray
+
+
+@dataclass(frozen=True)
 class Reading:
     """X' v as far as it is known.  Immutable, so that runs in several threads may start from the same one.
 
     anchors: vectors [outputs, n + PADDING] that were multiplied with columns of X.  anchor: [G], the one of each group.
     -1 where it was forgotten.  pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G]
     of pull.
+    slack: [G], how far pull may be from X_g' anchor, in norm; 0 where it is exact (to rounding).
     frobenius: [G], |X_g|_F; inf where it was not worth its cost.
     columns: number of columns that were read to make this from the reading before.
     """
@@ -51,15 +64,24 @@ class Reading:
     pull: np.ndarray
     norms: np.ndarray
     frobenius: np.ndarray
+    slack: np.ndarray
     columns: int
 
     @classmethod
-    def of(cls, store: ColumnStore, v: np.ndarray, threads: int = 1) -> Reading:
-        """X' v for all groups.  v: [n] or [n, T].  Bounds are made for wide data only: tall ones gain little."""
+    def of(cls, store: ColumnStore, v: np.ndarray, threads: int = 1, packed: PackedColumns | None = None) -> Reading:
+        """X' v for all groups.  v: [n] or [n, T].  packed: columns that are to be packed in the same pass, v [n].
+
+        Bounds are made for wide data, and for packed columns: other tall ones gain little.
+        """
         anchor, G = padded(v), store.groups.n_groups
         pull, norms, squares = np.empty((store.p, len(anchor))), np.empty(G), np.full(G, np.inf)
-        _multiply(store, anchor, None, (pull, norms, squares if store.p > store.n else None), threads, never)
-        return cls(store, (anchor,), np.zeros(G, dtype=np.int64), pull, norms, np.sqrt(squares), store.p)
+        if packed is not None:
+            packed.read(anchor[0], pull, norms)
+            frobenius = packed.lengths
+        else:
+            _multiply(store, anchor, None, (pull, norms, squares if store.p > store.n else None), threads, never)
+            frobenius = np.sqrt(squares)
+        return cls(store, (anchor,), np.zeros(G, dtype=np.int64), pull, norms, frobenius, np.zeros(G), store.p)
 
     def by_column(self, by_position: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns of X."""
@@ -77,6 +99,7 @@ class Reading:
         threads: int,
         ask: Callable[[], bool],
         largest: Callable[[Reading, np.ndarray], float] | None = None,
+        nearly: Nearly | None = None,
     ) -> Reading | None:
         """X' v for the active groups and for all whose norm may matter; None where `ask` ended the pass.
 
@@ -85,12 +108,12 @@ class Reading:
         ratio of the groups that were read: largest ratio and distances to the subdifferential are as if all were.
         largest: answers with the largest ratio of groups [k] of a reading, where it is another number that is at most
         the norm over the slope; default the latter.
+        nearly: what is known of X' v besides, up to a bound.
         """
         now = padded(v)
-        with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
-            bound = self._bounds(now)
-        fresh = np.array([*(np.array_equal(now, a) for a in self.anchors), False])[self.anchor]
-        reading = self._renewed(now, active & ~fresh, threads, ask)
+        start = self if nearly is None else self._with(now, nearly)
+        bound, fresh = start._bounds(now), start._fresh(now)
+        reading = start._renewed(now, active & ~fresh, threads, ask)
         if reading is None:
             return None
         known = np.flatnonzero((active if largest else fresh | active) & (slope > 0))
@@ -101,8 +124,33 @@ class Reading:
         rest = reading._renewed(now, open_ & ~fresh & ~active, threads, ask)
         return None if rest is None else replace(rest, columns=reading.columns + rest.columns)._without_old_anchors()
 
+    def uncertainty(self, v: np.ndarray) -> np.ndarray:
+        """Bounds [G] of the distance of `pull` from X_g' v, v [n] or [n, T]; inf where nothing is known."""
+        now = padded(v)
+        return np.where(self._fresh(now), 0.0, self._errors(now))
+
+    def _with(self, now: np.ndarray, nearly: Nearly) -> Reading:
+        """With what is known at `now` up to a bound."""
+        chosen = np.flatnonzero(nearly.known)
+        rows = np.repeat(nearly.known, self.store.groups.sizes)
+        pull, norms, anchor, slack = self.pull.copy(), self.norms.copy(), self.anchor.copy(), self.slack.copy()
+        pull[rows] = nearly.pull[rows]
+        squares = np.add.reduceat(np.einsum("ij,ij->i", pull, pull), self.store.offsets[:-1])
+        norms[chosen] = np.sqrt(squares[chosen])
+        anchor[chosen], slack[chosen] = len(self.anchors), nearly.slack[chosen]
+        return replace(self, anchors=(*self.anchors, now), anchor=anchor, pull=pull, norms=norms, slack=slack)
+
+    def _fresh(self, now: np.ndarray) -> np.ndarray:
+        """Whether each group [G] was read at `now`."""
+        return np.array([*(np.array_equal(now, a) for a in self.anchors), False])[self.anchor] & (self.slack == 0)
+
     def _bounds(self, now: np.ndarray) -> np.ndarray:
-        """Upper bounds [G] of |X_g' now|, by the triangle inequality from the anchor of each group.
+        """Upper bounds [G] of |X_g' now|."""
+        unit = 2 * (self.store.n + PADDING) * np.finfo(float).eps
+        return (self.norms + self._errors(now)) * (1 + unit)
+
+    def _errors(self, now: np.ndarray) -> np.ndarray:
+        """Upper bounds [G] of |pull_g - X_g' now|, by the triangle inequality from the anchor of each group.
 
         Rounding (ledger D3): a computed product of n terms is off by at most n eps |X_g|_F |v|, up to second order, the
         Frobenius norm and the bound itself by a few n eps of their size; all is allowed for twice.
@@ -111,22 +159,23 @@ class Reading:
         distances = np.array([*(float(np.linalg.norm(now - a)) for a in self.anchors), np.inf])
         unit = 2 * (self.store.n + PADDING) * np.finfo(float).eps
         allowance = unit * (np.array([*sizes, np.inf]) + float(np.linalg.norm(now)))
-        return (self.norms + self.frobenius * (distances + allowance)[self.anchor]) * (1 + unit)
+        with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
+            return self.slack + self.frobenius * (distances + allowance)[self.anchor]
 
     def _renewed(self, now: np.ndarray, need: np.ndarray, threads: int, ask: Callable[[], bool]) -> Reading | None:
         """With the groups `need` [G], bool, read at `now`."""
         chosen = np.flatnonzero(need)
         if len(chosen) == 0:
             return replace(self, columns=0)
-        pull, norms, anchor = self.pull.copy(), self.norms.copy(), self.anchor.copy()
+        pull, norms, anchor, slack = self.pull.copy(), self.norms.copy(), self.anchor.copy(), self.slack.copy()
         stopped = _multiply(self.store, now, need.astype(np.uint8), (pull, norms, None), threads, ask)
         if stopped:
             return None
         known = bool(self.anchors) and self.anchors[-1] is now
         anchors = self.anchors if known else (*self.anchors, now)
-        anchor[chosen] = len(anchors) - 1
+        anchor[chosen], slack[chosen] = len(anchors) - 1, 0.0
         columns = int(self.store.groups.sizes[chosen].sum())
-        return replace(self, anchors=anchors, anchor=anchor, pull=pull, norms=norms, columns=columns)
+        return replace(self, anchors=anchors, anchor=anchor, pull=pull, norms=norms, slack=slack, columns=columns)
 
     def _without_old_anchors(self) -> Reading:
         """Vectors that no group refers to are dropped; of too many the oldest, whose groups are read again."""

@@ -20,8 +20,7 @@ from .block_penalty import (
     scores,
     strengths,
 )
-from .frames import frame_of
-from .packed import PackedFrame, packing_pays
+from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
 
 GRACE = 0.5
@@ -53,7 +52,7 @@ class GroupDescent:
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
         self.problem, self.options, self.groups = problem, options, problem.penalty.groups
-        self.frame = PackedFrame(problem) if packing_pays(problem) else frame_of(problem)
+        self.frame = frame_for(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
         self.radial = scalar_part(problem.penalty) is not None
         self.strength = strengths(problem.penalty) + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
@@ -165,11 +164,10 @@ class GroupDescent:
     def _survey(self) -> None:
         """Gradient, scores and gap from all columns of X that matter; out of time, those of the last survey stay."""
         needed = (self.strength == 0) | (self.norms > 0)
-        if isinstance(self.frame, PackedFrame):
-            needed[self.working] = True  # the surrogate starts from their gradients
+        nearly = self.frame.nearly(self) if isinstance(self.frame, PackedFrame) else None
         late = self._late if self.surveyed else never
         largest = self._largest_ratio if self.inner.penalty.entrywise else None
-        reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late, largest)
+        reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late, largest, nearly)
         if reading is None:
             return
         self.surveyed, self.reading = True, reading

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from .._native.gram import GramDescent
+from ..first_reading import packing_pays
 from ..problem import Problem
 from ..solve import History, Result, Status
 from .block_penalty import as_block_penalty, largest_violation, norms_decide
 from .frames import kept_columns
-from .packed import packing_pays
 
 COLUMNS_PER_STRENGTH = 40
 """p over the number of strengths up to which the Gram matrix (n p^2 multiply-adds) costs less than passes over X."""
@@ -138,4 +138,9 @@ def gram_matrix(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray | 
 def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
     """Whether a path of so many strengths is cheaper from the Gram matrix: tall dense data and enough strengths."""
     enough = "gram" in problem.kept or n_strengths * COLUMNS_PER_STRENGTH >= problem.n_features
-    return enough and tol >= SMALLEST_TOL and packing_pays(problem) and norms_decide(problem.penalty)
+    return (
+        enough
+        and tol >= SMALLEST_TOL
+        and packing_pays(problem.X, problem.datafit, problem.penalty)
+        and norms_decide(problem.penalty)
+    )

@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 
 import sparseopt as so
+from sparseopt import first_reading
 from sparseopt._native import HAS_NATIVE, build_info
-from sparseopt.solvers import gram_mode, packed
+from sparseopt.solvers import gram_mode
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
 
 @pytest.fixture(autouse=True)
 def small_designs_too(monkeypatch):
-    monkeypatch.setattr(packed, "SMALLEST_SIZE", 0)
+    monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
 
 
 def instance(X=None, sizes=(5, 1, 10, 4) * 3, weights="sqrt", **datafit):

@@ -10,28 +10,29 @@ import numpy as np
 import pytest
 
 import sparseopt as so
+from sparseopt import first_reading
 from sparseopt._native import HAS_NATIVE, build_info, reading
-from sparseopt.solvers import packed
+from sparseopt.solvers.packed import PackedFrame
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
 
 @pytest.fixture(autouse=True)
 def small_designs_too(monkeypatch):
-    monkeypatch.setattr(packed, "SMALLEST_SIZE", 0)
+    monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
 
 
 @pytest.fixture
 def refreshes(monkeypatch):
     """How often a surrogate was lowered."""
     calls = []
-    lower = packed.PackedFrame._lower
+    lower = PackedFrame._lower
 
     def counted(self, *args, **kwargs):
         calls.append(self)
         return lower(self, *args, **kwargs)
 
-    monkeypatch.setattr(packed.PackedFrame, "_lower", counted)
+    monkeypatch.setattr(PackedFrame, "_lower", counted)
     return calls
 
 
@@ -51,7 +52,7 @@ def instance(seed=0, n=400, sizes=(10,) * 6 + (3, 7, 1, 2, 25, 4), ratio=0.05, X
 def solve_unpacked(problem, monkeypatch, **options):
     other = so.Problem(problem.X, problem.datafit, problem.penalty)
     with monkeypatch.context() as patch:
-        patch.setattr(packed, "SMALLEST_SIZE", np.inf)
+        patch.setattr(first_reading, "SMALLEST_SIZE", np.inf)
         return so.solve(other, **options)
 
 
@@ -156,6 +157,68 @@ def test_second_fit_is_the_same():
     np.testing.assert_allclose(first.w, second.w, atol=1e-6)
 
 
+@pytest.mark.parametrize("intercept", [False, True])
+def test_first_pass_packs_and_multiplies(intercept):
+    problem = instance(n=417, intercept=intercept)
+    packed, known = problem.kept["packed"], problem.kept["reading"]
+    X, groups = problem.X, problem.penalty.groups
+    plain = reading.Reading.of(known.store, known.anchors[0][0, :417])
+    np.testing.assert_array_equal(known.pull, plain.pull)
+    np.testing.assert_array_equal(known.norms, plain.norms)
+    centred = X - X.mean(axis=0) if intercept else X
+    lines = packed.values.reshape(-1, 16, 2).astype(float)  # of one column each: rows 0, 16, 1, 17, ...
+    for g in range(groups.n_groups):
+        a, k = groups.offsets[g], groups.sizes[g]
+        rows = lines[a * packed.blocks : (a + k) * packed.blocks].reshape(packed.blocks, k, 16, 2)
+        columns = rows.transpose(0, 3, 2, 1).reshape(-1, k)[:417] * packed.scale[a : a + k] * 65536
+        here = centred[:, a : a + k]
+        assert 0.4 * packed.error[g] < np.linalg.norm(columns - here) <= packed.error[g]
+        np.testing.assert_allclose(packed.frobenius[g], np.linalg.norm(here), rtol=1e-3)
+        assert np.linalg.norm(X[:, a : a + k]) <= packed.lengths[g] <= 1.001 * np.linalg.norm(X[:, a : a + k])
+
+
+@pytest.mark.parametrize("kind", ["plain", "intercept", "weights", "heavy tails", "row-major"])
+@pytest.mark.parametrize("seed", range(3))
+def test_gradients_from_packed_columns_are_within_their_bounds(kind, seed, monkeypatch):
+    """Of all groups, also those outside the working set; and the bounds settle the zeros, which are not read again."""
+    rng, seen, active = np.random.default_rng(seed), [], []
+    X = rng.standard_t(2.2, (400, 102)) if kind == "heavy tails" else None
+    weight = rng.uniform(0.5, 2, 400) if kind == "weights" else None
+    problem = instance(seed, X=X, ratio=0.3, intercept=kind == "intercept", sample_weight=weight)
+    if kind == "row-major":
+        problem = so.Problem(np.ascontiguousarray(problem.X), problem.datafit, problem.penalty)
+    move = PackedFrame._move
+
+    def checked(self, run):
+        out = move(self, run)
+        true = problem.X.T @ run.force
+        off = problem.penalty.groups.norms(self.surrogate.renewed - true)
+        assert (off <= self.uncertain + 1e-13 * np.abs(true).max()).all()
+        seen.append(np.isfinite(self.uncertain).any())
+        active.append(self.store.groups.sizes[run.norms > 0].sum())
+        return out
+
+    monkeypatch.setattr(PackedFrame, "_move", checked)
+    result = so.solve(problem, tol=1e-8)
+    assert seen
+    if kind in ("plain", "intercept"):
+        assert all(seen)
+        assert result.passes <= 1 + len(seen) * max(active) / problem.n_features
+    if kind == "weights":
+        assert not any(seen)
+
+
+def test_predictions_hold_for_correlated_columns(refreshes):
+    """Neighbours at 0.95, where the last sweep before an extrapolation says little of the gap after it."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((3000, 60))
+    for j in range(1, 60):
+        X[:, j] = 0.95 * X[:, j - 1] + np.sqrt(1 - 0.95**2) * X[:, j]
+    result = so.solve(instance(X=X, n=3000, sizes=(6,) * 10, ratio=0.1), tol=1e-6)
+    assert result.n_iter == 1
+    assert len(refreshes) <= 3
+
+
 def test_time_limit_is_kept():
     problem = instance()
     result = so.solve(problem, tol=1e-9, time_limit=1e-9, throw=False)
@@ -164,8 +227,8 @@ def test_time_limit_is_kept():
 
 SCRIPT = """
 import numpy as np, sparseopt as so
-from sparseopt.solvers import packed
-packed.SMALLEST_SIZE = 0
+from sparseopt import first_reading
+first_reading.SMALLEST_SIZE = 0
 rng = np.random.default_rng(0)
 X = np.asfortranarray(rng.standard_normal((301, 57)))
 y = X[:, :5].sum(axis=1) + rng.standard_normal(301)

@@ -90,23 +90,25 @@ struct so_problem {
 
 // Columns packed to 16 bits, by position, and what changes in a descent on them (cpu/bcd_packed.inc).
 //   values   group g at offsets[g] * blocks * 32: root (x - mean) / scale / 2^16, `ready` where packed, lazily; blocks of 32 rows
-//   square   [p] sums of squares of the packed columns, in units of (scale 2^16)^2
+//   square   [p] sums of squares of the packed columns, in units of (scale 2^16)^2.  mean [p]: what was taken off, 0 if not centred
 //   root     [n] square roots of n x sample weight; null: all 1.  centred: whether means are taken off
 //   s        [32 blocks] -(packed columns) (b - b at the start), in units of `unit`
-//   pull     [p] minus the exact gradient at the start; renewed [p] out: as left, where scored
+//   pull     [p] minus the exact gradient at the start; renewed [p] out: as left where scored [G] out says so, else as it was
+//   frobenius [G] of the columns, centred where they are; inf where not known
 //   residual [n] root (target - X w) at the start.  careful: never skip a score that seems to be known
 //   kappa    gap over sqrt(curvature x change^2 of a sweep), 0 where unknown; the report has the new one in place of the violation
 struct so_packed {
   int64_t blocks;
   int16_t* values;
-  double *scale, *square;
+  double *scale, *square, *mean;
   uint8_t* ready;
   const double* root;
   bool centred, careful;
   double unit, kappa;
   float* s;
-  const double *pull, *residual;
+  const double *pull, *residual, *frobenius;
   double* renewed;
+  uint8_t* scored;
 };
 
 // Block coordinate descent over the groups working[0 .. count). scores [G] in: gradient norms over strengths as known, out: as left.
@@ -117,6 +119,12 @@ int64_t so_bcd_workspace(const so_problem& problem, int64_t coefficients, int64_
 // The same on packed columns, in the order of `working`, from s = 0; scores [G] in and out.  Workspace in doubles.
 so_bcd_report so_packed_inner(const so_problem& problem, const so_packed& packed, const int64_t* working, int64_t count, double* scores,
                               const so_bcd_options& options, double* workspace, const so_poll& poll);
+
+// One read of dense columns: all groups packed, gradient [p] of X' v by position and norms [G] for v [n], as so_bcd_gradient gives them.
+// Of `packed` what the columns are is used, nothing of a descent.
+void so_packed_pass(const so_problem& problem, const so_packed& packed, const double* v, double* gradient, double* norms);
+// Renewed gradients of some groups at s as it is; 1 when interrupted.  Workspace as for these groups without coefficients.
+int so_packed_score(const so_problem& problem, const so_packed& packed, const int64_t* groups, int64_t count, double* workspace, const so_poll& poll);
 int64_t so_packed_workspace(const so_problem& problem, const so_packed& packed, int64_t groups, int64_t coefficients, int64_t anderson);
 
 // Descent from the Gram matrix (cpu/bcd_gram.inc), whose coefficients are in the order of the groups.

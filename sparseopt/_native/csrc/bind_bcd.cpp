@@ -93,10 +93,27 @@ answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scor
   return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
 }
 
+so_packed packed_columns_of(const nb::dict& d) {
+  so_packed q = {};
+  q.blocks = integer(d, "blocks"), q.values = pointer<int16_t>(d, "values"), q.ready = pointer<uint8_t>(d, "ready");
+  q.scale = pointer<double>(d, "scale"), q.square = pointer<double>(d, "square"), q.mean = pointer<double>(d, "mean");
+  q.root = pointer<const double>(d, "root"), q.centred = integer(d, "centred") != 0;
+  return q;
+}
+
 so_packed packed_of(const nb::dict& d) {
-  return {integer(d, "blocks"), pointer<int16_t>(d, "values"), pointer<double>(d, "scale"), pointer<double>(d, "square"), pointer<uint8_t>(d, "ready"),
-          pointer<const double>(d, "root"), integer(d, "centred") != 0, integer(d, "careful") != 0, number(d, "unit"), number(d, "kappa"),
-          pointer<float>(d, "s"), pointer<const double>(d, "pull"), pointer<const double>(d, "residual"), pointer<double>(d, "renewed")};
+  so_packed q = packed_columns_of(d);
+  q.careful = integer(d, "careful") != 0, q.unit = number(d, "unit"), q.kappa = number(d, "kappa");
+  q.s = pointer<float>(d, "s"), q.pull = pointer<const double>(d, "pull"), q.residual = pointer<const double>(d, "residual");
+  q.renewed = pointer<double>(d, "renewed"), q.frobenius = pointer<const double>(d, "frobenius"), q.scored = pointer<uint8_t>(d, "scored");
+  return q;
+}
+
+void packed_pass(const nb::dict& d, const nb::dict& e, uintptr_t v, uintptr_t gradient, uintptr_t norms) {
+  const so_problem p = design_of(d);
+  const so_packed packed = packed_columns_of(e);
+  nb::gil_scoped_release unlocked;
+  so_packed_pass(p, packed, (const double*)v, (double*)gradient, (double*)norms);
 }
 
 answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int64_t count, uintptr_t scores, int64_t max_epochs,
@@ -112,6 +129,19 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
   }
   q.rethrow();
   return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
+}
+
+bool packed_score(const nb::dict& d, const nb::dict& e, uintptr_t groups, int64_t count, uintptr_t workspace, nb::object ask) {
+  const so_problem p = problem_of(d);
+  const so_packed packed = packed_of(e);
+  question q{ask, nb::none()};
+  int stopped;
+  {
+    nb::gil_scoped_release unlocked;
+    stopped = so_packed_score(p, packed, (const int64_t*)groups, count, (double*)workspace, {question::ask, &q});
+  }
+  q.rethrow();
+  return stopped != 0;
 }
 
 answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int64_t epochs_per_cycle, double gap_target,
@@ -160,6 +190,10 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("count").noconvert(), nb::arg("scores").noconvert(), nb::arg("max_epochs").noconvert(),
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),
         nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("packed_pass", packed_pass, nb::arg("design").noconvert(), nb::arg("packed").noconvert(), nb::arg("v").noconvert(),
+        nb::arg("gradient").noconvert(), nb::arg("norms").noconvert());
+  m.def("packed_score", packed_score, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("groups").noconvert(),
+        nb::arg("count").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("gram_inner", gram_inner, nb::arg("problem").noconvert(), nb::arg("gram").noconvert(), nb::arg("max_epochs").noconvert(),
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {

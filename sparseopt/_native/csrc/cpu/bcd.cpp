@@ -44,6 +44,14 @@ int64_t so_packed_workspace(const so_problem& p, const so_packed& q, int64_t gro
   return table().packed_memory(p, q, groups, coefficients, anderson);
 }
 
+void so_packed_pass(const so_problem& p, const so_packed& q, const double* v, double* gradient, double* norms) {
+  table().packed_pass(p, q, v, gradient, norms);
+}
+
+int so_packed_score(const so_problem& p, const so_packed& q, const int64_t* groups, int64_t count, double* workspace, const so_poll& poll) {
+  return table().packed_score(p, q, groups, count, workspace, poll);
+}
+
 so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_options& options, double* workspace,
                             const so_poll& poll) {
   return table().gram(p, q, options, workspace, poll);

@@ -21,6 +21,8 @@ struct so_bcd_table {
   so_bcd_report (*packed)(const so_problem&, const so_packed&, const int64_t* working, int64_t count, double* scores,
                           const so_bcd_options&, double* workspace, const so_poll&);
   int64_t (*packed_memory)(const so_problem&, const so_packed&, int64_t groups, int64_t coefficients, int64_t anderson);
+  void (*packed_pass)(const so_problem&, const so_packed&, const double* v, double* gradient, double* norms);
+  int (*packed_score)(const so_problem&, const so_packed&, const int64_t* groups, int64_t count, double* workspace, const so_poll&);
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
 };
 
