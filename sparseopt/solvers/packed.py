@@ -126,7 +126,7 @@ class PackedFrame(LeastSquaresFrame):
         """
         surrogate, before, start = self.surrogate, run.force, self.uncertain
         run.move(self.inner.coefficients())
-        s = surrogate.s[: self.store.n] * (surrogate.unit / self.store.n)  # in double precision
+        s = np.multiply(surrogate.s[: self.store.n], surrogate.unit / self.store.n, dtype=np.float64)
         change, moved = run.force - before, float(np.linalg.norm(s))
         packed = surrogate.packed
         if surrogate.interrupted or packed.root is not None or start is None:
