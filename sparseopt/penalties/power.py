@@ -53,12 +53,12 @@ class Power:
         xp, q = namespace(v), self.q
         s = as_steps(xp, v, step)
         jump = (2 * (1 - q) * s) ** (1 / (2 - q))
-        nonzero = v > (2 - q) / (2 * (1 - q)) * jump
-        v = xp.where(nonzero, v, xp.ones_like(v))
-        s = xp.where(nonzero, s + 0 * v, xp.zeros_like(v))
+        beyond = v > (2 - q) / (2 * (1 - q)) * jump
+        moved = beyond & (s > 0)  # then v is no subnormal number
+        v_safe, s_safe = xp.where(moved, v, xp.ones_like(v)), xp.where(moved, s + 0 * v, xp.zeros_like(v))
         closed = {1 / 2: _half, 2 / 3: _two_thirds}
-        r = closed[q](xp, v, s) if q in closed else _newton(v, s, q)
-        return write(xp.where(nonzero, r, xp.zeros_like(r)), out)
+        r = closed[q](xp, v_safe, s_safe) if q in closed else _newton(v_safe, s_safe, q)
+        return write(xp.where(moved, r, xp.where(beyond, v, xp.zeros_like(v))), out)
 
     def inverse(self, y: Array) -> Array:
         """y^(1/q) for y [...] >= 0; 0 for negative y."""

@@ -256,6 +256,14 @@ def test_lambda_max_of_l0_is_refused_with_advice():
         so.lambda_max(problem)
 
 
+@pytest.mark.parametrize("q", [1 / 2, 2 / 3, 0.9])
+def test_the_power_prox_of_subnormal_numbers(q):
+    v = np.array([5e-324, 1e-310, 0.0])
+    with np.errstate(divide="raise", invalid="raise"):
+        np.testing.assert_array_equal(Power(q).prox(v, 0.0), v)
+        np.testing.assert_array_equal(Power(q).prox(v, 5e-324), 0.0)
+
+
 @pytest.mark.parametrize("q", [1 / 2, 2 / 3])
 def test_closed_forms_of_the_power_prox_to_the_last_digits(q):
     """Against 40-digit roots, from just above the jump to the flat end: error below 4 eps (measured: 2)."""
