@@ -52,7 +52,7 @@ class Power:
         v = floating(v)
         xp, q = namespace(v), self.q
         s = as_steps(xp, v, step)
-        jump = (2 * (1 - q) * s) ** (1 / (2 - q))
+        jump = (2 * (1 - q)) ** (1 / (2 - q)) * s ** (1 / (2 - q))
         beyond = v > (2 - q) / (2 * (1 - q)) * jump
         moved = beyond & (s > 0)  # then v is no subnormal number
         v_safe, s_safe = xp.where(moved, v, xp.ones_like(v)), xp.where(moved, s + 0 * v, xp.zeros_like(v))
