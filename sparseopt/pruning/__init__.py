@@ -2,6 +2,7 @@
 
 from ..kernels import soft_topk
 from . import methods, one_shot
+from .attention import AttentionBlocks, prune_attention
 from .deploy import ExportReport, export
 from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
 from .report import Report
@@ -9,6 +10,7 @@ from .sparsifier import Sparsifier
 
 __all__ = [
     "NM",
+    "AttentionBlocks",
     "Block",
     "Channel",
     "ExportReport",
@@ -20,5 +22,6 @@ __all__ = [
     "export",
     "methods",
     "one_shot",
+    "prune_attention",
     "soft_topk",
 ]
