@@ -52,11 +52,12 @@ lint: setup ## ruff format, ruff check, mypy
 	$(PY) -m ruff check .
 	$(PY) -m mypy
 
-bench: setup ## compiled block prox, projections, soft top-k and operators against torch; prints the bars
+bench: setup ## compiled block prox, projections, soft top-k, operators and the block-sparse product against torch; prints the bars
 	@$(PY) -m experiments.benchmarks.block_prox
 	@$(PY) -m experiments.benchmarks.projections
 	@$(PY) -m experiments.benchmarks.operators
 	@$(PY) -m experiments.benchmarks.pruning_cost
+	@$(PY) -m experiments.benchmarks.block_product
 	@MALLOC_MMAP_MAX_=0 $(PY) -m experiments.benchmarks.soft_topk
 
 bench-solvers: setup ## the solvers against their peers, which are installed in .venv-peers

@@ -5,44 +5,29 @@ There is no pure-Python stand-in here: the torch formulas of `sparseopt.kernels.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from .loader import core
 
 SIDES = (16, 32, 64)
 """Sides of the blocks that the compiled product takes."""
 
 
-@dataclass(frozen=True)
-class BlockMatrix:
-    """A matrix W [rows, cols], float32, of which only `count` blocks of side b are stored, as three addresses.
+BlockMatrix = tuple[int, int, int, int, int, int, int]
+"""A matrix W [rows, cols], float32, of which `count` blocks of side b are stored: three addresses and four sizes,
+(values, starts, columns, rows, cols, b, count).
 
-    values [count, b, b]: entry (i, o) of a block is W[row + o, column + i].  starts [ceil(rows / b) + 1], int32: the
-    blocks of block row r are starts[r], ..., starts[r + 1] - 1.  columns [count], int32: block columns.
-    """
-
-    values: int
-    starts: int
-    columns: int
-    rows: int
-    cols: int
-    b: int
-    count: int
-
-    @property
-    def given(self) -> tuple[int, int, int, int, int, int, int]:
-        """What the compiled functions take."""
-        return (self.values, self.starts, self.columns, self.rows, self.cols, self.b, self.count)
+values [count, b, b]: entry (i, o) of a block is W[row + o, column + i].  starts [ceil(rows / b) + 1], int32: the blocks
+of block row r are starts[r], ..., starts[r + 1] - 1.  columns [count], int32: block columns.
+"""
 
 
 def product_ptr(w: BlockMatrix, x: int, bias: int, y: int, n: int, *, threads: int = 0) -> None:
     """y [n, rows] = x [n, cols] W' + bias [rows], no bias for address 0; ValueError for indices outside W."""
-    _check(core.block_product_f32(w.given, x, bias, y, n, threads))
+    _check(core.block_product_f32(w, x, bias, y, n, threads))
 
 
 def product_transposed_ptr(w: BlockMatrix, x: int, y: int, n: int, *, threads: int = 0) -> None:
     """y [n, cols] = x [n, rows] W; ValueError for indices outside W."""
-    _check(core.block_product_transposed_f32(w.given, x, y, n, threads))
+    _check(core.block_product_transposed_f32(w, x, y, n, threads))
 
 
 def _check(valid: bool) -> None:

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 from .._native import HAS_NATIVE
-from .._native import products as native
-from .._native.products import SIDES
+from .._native.products import SIDES, product_ptr, product_transposed_ptr
 from .reference import block_sums
 
 Tensor = torch.Tensor
@@ -29,6 +29,16 @@ class BlockSparse:
     columns: Tensor
     rows: int
     cols: int
+
+    def __post_init__(self) -> None:
+        b = checked_side(self.values.shape[-1])
+        fit = self.values.shape == (len(self.columns), b, b) and self.starts.shape == (-(-self.rows // b) + 1,)
+        tensors = (self.values, self.starts, self.columns)
+        integers = self.starts.dtype == self.columns.dtype == torch.int32
+        if not fit or not integers or not all(tensor.is_contiguous() for tensor in tensors):
+            raise ValueError(
+                "values, starts and columns do not belong together or are not contiguous: build them by BlockSparse.of"
+            )
 
     @classmethod
     def of(cls, w: Tensor, b: int) -> BlockSparse:
@@ -68,22 +78,30 @@ def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tenso
     a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
     Raises ValueError for tensors that do not fit.
     """
-    _check(x, w, bias)
-    return torch.ops.sparseopt.block_linear(x, w.values, w.starts, w.columns, bias, w.rows)
-
-
-def _check(x: Tensor, w: BlockSparse, bias: Tensor | None) -> None:
-    b = checked_side(w.values.shape[-1])
-    if x.ndim == 0 or x.shape[-1] != w.cols or x.dtype != w.values.dtype or x.device != w.values.device:
+    shape, values = x.shape, w.values
+    if not shape or shape[-1] != w.cols or x.dtype != values.dtype or x.device != values.device:
         raise ValueError(
-            f"x is {x.dtype} {tuple(x.shape)} on {x.device}: the matrix takes {w.values.dtype} [..., {w.cols}] on "
-            f"{w.values.device}"
+            f"x is {x.dtype} {tuple(shape)} on {x.device}: the matrix takes {values.dtype} [..., {w.cols}] on "
+            f"{values.device}"
         )
-    whole = w.values.ndim == 3 and w.values.shape[1] == b and w.columns.shape == w.values.shape[:1]
-    if not whole or w.starts.shape != (-(-w.rows // b) + 1,) or {w.starts.dtype, w.columns.dtype} != {torch.int32}:
-        raise ValueError("values, starts and columns do not belong together: build them with BlockSparse.of")
     if bias is not None and (bias.shape != (w.rows,) or bias.dtype != x.dtype):
         raise ValueError(f"bias is {bias.dtype} {tuple(bias.shape)}: it must be {x.dtype} [{w.rows}]")
+    if not torch.compiler.is_compiling() and _only_the_value(x, values, bias):
+        return _value(x, values, w.starts, w.columns, bias, w.rows)
+    return torch.ops.sparseopt.block_linear(x, values, w.starts, w.columns, bias, w.rows)
+
+
+def _only_the_value(x: Tensor, values: Tensor, bias: Tensor | None) -> bool:
+    """Whether no gradient is asked for, and no mode or transformation of torch would have to see an operator.
+
+    Then the operator is not called: after a cold cache its dispatch costs as much as a product with a single row.
+    """
+    if torch.is_grad_enabled() and any(given is not None and given.requires_grad for given in (x, values, bias)):
+        return False
+    if type(x) is not Tensor or type(values) is not Tensor or torch._C._len_torch_dispatch_stack():
+        return False
+    transformed = torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
+    return not transformed and not torch.jit.is_tracing()
 
 
 def _tiles(w: Tensor, b: int) -> Tensor:
@@ -116,35 +134,34 @@ def _summed(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, size: i
 
 @torch.library.custom_op("sparseopt::block_linear", mutates_args=())
 def _block_linear(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
-    flat, b = x.reshape(-1, x.shape[-1]).contiguous(), values.shape[-1]
+    return _value(x, values, starts, columns, bias, rows)
+
+
+def _value(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
     if not _compiled(x, values):
+        flat = x.reshape(-1, x.shape[-1])
         y = _summed(flat, values, columns.long(), _rows_of(starts, len(values)), rows)
         return (y if bias is None else y + bias).reshape(*x.shape[:-1], rows).contiguous()
-    y = flat.new_empty(len(flat), rows)
-    values, starts, columns = values.contiguous(), starts.contiguous(), columns.contiguous()
+    cols: int = x.shape[-1]
+    x, y = x.contiguous(), x.new_empty(*x.shape[:-1], rows)
     bias = None if bias is None else bias.contiguous()
-    w = native.BlockMatrix(
-        values.data_ptr(), starts.data_ptr(), columns.data_ptr(), rows, flat.shape[1], b, len(values)
-    )
+    w = (values.data_ptr(), starts.data_ptr(), columns.data_ptr(), rows, cols, values.shape[1], len(values))
     address = 0 if bias is None else bias.data_ptr()
-    native.product_ptr(w, flat.data_ptr(), address, y.data_ptr(), len(flat), threads=torch.get_num_threads())
-    return y.view(*x.shape[:-1], rows)
+    product_ptr(w, x.data_ptr(), address, y.data_ptr(), x.numel() // cols, threads=torch.get_num_threads())
+    return y
 
 
 @torch.library.custom_op("sparseopt::block_linear_transposed", mutates_args=())
 def _transposed(g: Tensor, values: Tensor, starts: Tensor, columns: Tensor, cols: int) -> Tensor:
-    flat, b = g.reshape(-1, g.shape[-1]).contiguous(), values.shape[-1]
     if not _compiled(g, values):
-        rows = _rows_of(starts, len(values))
-        y = _summed(flat, values.transpose(1, 2), rows, columns.long(), cols)
+        flat, source = g.reshape(-1, g.shape[-1]), _rows_of(starts, len(values))
+        y = _summed(flat, values.transpose(1, 2), source, columns.long(), cols)
         return y.reshape(*g.shape[:-1], cols).contiguous()
-    y = flat.new_empty(len(flat), cols)
-    values, starts, columns = values.contiguous(), starts.contiguous(), columns.contiguous()
-    w = native.BlockMatrix(
-        values.data_ptr(), starts.data_ptr(), columns.data_ptr(), flat.shape[1], cols, b, len(values)
-    )
-    native.product_transposed_ptr(w, flat.data_ptr(), y.data_ptr(), len(flat), threads=torch.get_num_threads())
-    return y.view(*g.shape[:-1], cols)
+    rows: int = g.shape[-1]
+    g, y = g.contiguous(), g.new_empty(*g.shape[:-1], cols)
+    w = (values.data_ptr(), starts.data_ptr(), columns.data_ptr(), rows, cols, values.shape[1], len(values))
+    product_transposed_ptr(w, g.data_ptr(), y.data_ptr(), g.numel() // rows, threads=torch.get_num_threads())
+    return y
 
 
 @_block_linear.register_fake

@@ -12,7 +12,7 @@ import torch
 
 from .._array import host, real_number
 from ..sets.selection import largest
-from .layer import Layer
+from .layer import Grouping, Layer
 from .weights import Patterns
 
 Tensor = torch.Tensor
@@ -33,26 +33,35 @@ def kept_of(units: int, sparsity: float) -> int:
 
 @dataclass(frozen=True)
 class Allocation:
-    """The target for each layer [list], and whether layers share one budget ("global") or have their own ("layer")."""
+    """The target for each layer [list], and whether layers share one budget ("global") or have their own ("layer").
+
+    groupings: for each layer the groups that keep equally many units, or None.
+    """
 
     targets: tuple[float, ...]
     scope: str
+    groupings: tuple[Grouping | None, ...] = ()
 
     @classmethod
     def of(cls, layers: Sequence[Layer], sparsity: Any, scope: str) -> Allocation:
         """From one sparsity, or a dict of regular expressions on layer names (the first that matches counts)."""
         if scope not in ("layer", "global"):
             raise ValueError(f'scope is {scope!r}: allowed are "layer" and "global"')
+        groupings = tuple(layer.balanced for layer in layers)
+        if scope == "global" and any(groupings):
+            raise ValueError('blocks are balanced within layers, but scope is "global": use scope="layer"')
         if not isinstance(sparsity, dict):
-            return cls((checked_sparsity(sparsity),) * len(layers), scope)
+            return cls((checked_sparsity(sparsity),) * len(layers), scope, groupings)
         if scope == "global":
             raise ValueError('sparsity is given per layer, but scope is "global": use scope="layer"')
         rules = [(Patterns([pattern], "sparsity"), checked_sparsity(value)) for pattern, value in sparsity.items()]
-        return cls(tuple(_first_match(rules, layer.name) for layer in layers), scope)
+        return cls(tuple(_first_match(rules, layer.name) for layer in layers), scope, groupings)
 
     def counts(self, units: Sequence[int], ramp: float = 1.0) -> list[int]:
         """Units to keep of each layer where layers are on their own; ramp: fraction of the target reached."""
-        return [kept_of(n, ramp * target) for n, target in zip(units, self.targets, strict=True)]
+        sizes = [n if group is None else group.size for n, group in zip(units, self.groupings, strict=True)]
+        kept = [kept_of(size, ramp * target) for size, target in zip(sizes, self.targets, strict=True)]
+        return [k * (n // size) for k, n, size in zip(kept, units, sizes, strict=True)]
 
     def masks(self, scores: Sequence[Tensor], ramp: float = 1.0) -> list[Tensor]:
         """Masks (bool [n]) of the units with the largest scores [n] of each layer; ties go to the lowest index.
@@ -65,7 +74,8 @@ class Allocation:
                 raise ValueError("scores have NaN: weights or gradients are not finite; lower the learning rate")
         units = [len(array) for array in arrays]
         if self.scope == "layer":
-            kept = [_top(array, k) for array, k in zip(arrays, self.counts(units, ramp), strict=True)]
+            chosen = zip(arrays, self.counts(units, ramp), self.groupings, strict=True)
+            kept = [_top(array, k) if group is None else _balanced(array, k, group) for array, k, group in chosen]
         else:
             kept = _shared(arrays, max(kept_of(sum(units), ramp * self.targets[0]), len(units)))
         return [torch.from_numpy(mask).to(score.device) for mask, score in zip(kept, scores, strict=True)]
@@ -85,6 +95,15 @@ def top(scores: Tensor, k: int) -> Tensor:
 
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
     return largest(scores, k, 0.0, lambda chosen: scores[chosen])
+
+
+def _balanced(scores: np.ndarray, k: int, grouping: Grouping) -> np.ndarray:
+    """The largest of each group, k in all; ties go to the lowest index."""
+    rows = grouping.grouped(scores)
+    kept = np.zeros(rows.shape, dtype=bool)
+    largest_first = np.argsort(-rows, axis=1, kind="stable")[:, : k // len(rows)]
+    np.put_along_axis(kept, largest_first, True, axis=1)
+    return grouping.flat(kept)
 
 
 def _shared(arrays: list[np.ndarray], k: int) -> list[np.ndarray]:

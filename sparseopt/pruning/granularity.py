@@ -21,7 +21,7 @@ from ..kernels.reference import working
 from ..sets import NM as NMSet
 from ..sets import PatternLibrary
 from ..sets.entries import checked_count
-from .layer import Layer, View
+from .layer import Grouping, Layer, View
 from .weights import Weight
 
 Tensor = torch.Tensor
@@ -46,13 +46,18 @@ class Counted:
         """Blocks of a weight, or why it stays dense."""
         raise NotImplementedError
 
+    def grouping(self, view: View) -> Grouping | None:
+        """Groups of blocks that keep equally many, or None."""
+        return None
+
     def layers(self, weights: list[Weight]) -> Fitted:
         """One layer for each weight that fits."""
         layers, misfits = [], []
         for weight in weights:
             cut = self.cut(weight)
             if isinstance(cut, Cut):
-                layers.append(Layer(weight.name, (View(weight, cut),)))
+                view = View(weight, cut)
+                layers.append(Layer(weight.name, (view,), balanced=self.grouping(view)))
             else:
                 misfits.append((weight, cut))
         return layers, misfits
@@ -73,12 +78,14 @@ class Block(Counted):
 
     conv: "taps" cuts each tap of a convolution on its own (r x c x 1 x 1), "flat" cuts [outputs, inputs * taps].
     indivisible: "pad" lets blocks at the border be cut off, "skip" leaves such layers dense, "error" refuses them.
+    balance: "row" keeps equally many blocks for each r outputs, which `export(..., "balanced")` needs; scope="layer".
     """
 
     r: int
     c: int
     conv: str = "taps"
     indivisible: str = "pad"
+    balance: str | None = None
 
     def __post_init__(self) -> None:
         checked_count(self.r, "r", 1)
@@ -86,6 +93,15 @@ class Block(Counted):
         checked_indivisible(self.indivisible)
         if self.conv not in ("taps", "flat"):
             raise ValueError(f'conv is {self.conv!r}: allowed are "taps" and "flat"')
+        if self.balance not in (None, "row"):
+            raise ValueError(f'balance is {self.balance!r}: allowed are None and "row"')
+
+    def grouping(self, view: View) -> Grouping | None:
+        """The blocks of each r outputs, where they are balanced."""
+        if self.balance is None:
+            return None
+        down, across, taps = view.cut.grid(view.frame)
+        return Grouping(down, across * taps, view.weight.transposed)
 
     def cut(self, weight: Weight) -> Cut | str:
         """r x c, exchanged for transposed weights."""

@@ -82,13 +82,37 @@ class View:
 
 
 @dataclass(frozen=True)
+class Grouping:
+    """Units [rows, columns] of a layer, in the order of memory, in groups: the rows, or the columns."""
+
+    rows: int
+    columns: int
+    by_column: bool = False
+
+    @property
+    def size(self) -> int:
+        """Units of each group."""
+        return self.rows if self.by_column else self.columns
+
+    def grouped(self, values: Any) -> Any:
+        """Values [n], an array, as [groups, size]."""
+        values = values.reshape(self.rows, self.columns)
+        return values.T if self.by_column else values
+
+    def flat(self, groups: Any) -> Any:
+        """The inverse of `grouped`."""
+        return (groups.T if self.by_column else groups).reshape(-1)
+
+
+@dataclass(frozen=True)
 class Layer:
     """Units 0, ..., n - 1 of one or several views: unit i is block i of each of them.
 
     chosen_by: of a granularity whose masks are those of a set, the function (view, matrix) -> mask; None
     where units are counted.  weights: those of the views, and in a process without rows of them too.
     sizes: entries of each unit [n].  height: rows of a window of the set.  group: the processes that
-    hold the weights, each its rows; None: this one.
+    hold the weights, each its rows; None: this one.  balanced: groups of units, where
+    every group is to keep equally many.
     """
 
     name: str
@@ -98,6 +122,7 @@ class Layer:
     sizes: Tensor = field(default_factory=partial(torch.empty, 0), repr=False, compare=False)
     height: int = 1
     group: Any = field(default=None, repr=False, compare=False)
+    balanced: Grouping | None = None
 
     def __post_init__(self) -> None:
         if not self.weights:

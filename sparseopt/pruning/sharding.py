@@ -61,7 +61,8 @@ def spread(layer: Layer) -> Layer:
         raise ValueError(f"{layer.name} has weights on different meshes: shard the whole model by one fully_shard mesh")
     views = tuple(part for view in layer.views for part in _parts(layer, view, held[view.weight.name]))
     group = next(iter(groups.values()))
-    return Layer(layer.name, views, layer.chosen_by, tuple(held.values()), layer.sizes, layer.height, group)
+    weights = tuple(held.values())
+    return Layer(layer.name, views, layer.chosen_by, weights, layer.sizes, layer.height, group, layer.balanced)
 
 
 def _group(weight: Weight) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from sparseopt._native import HAS_NATIVE, build_info
-from sparseopt._native.products import BlockMatrix, product_ptr, product_transposed_ptr
+from sparseopt._native.products import product_ptr, product_transposed_ptr
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="needs the compiled core")
 
@@ -28,7 +28,7 @@ def products(b, n, threads, shape=(300, 200)):
     values = np.ascontiguousarray(values.transpose(0, 2, 1))
     starts = np.concatenate([[0], mask.sum(axis=1).cumsum()]).astype(np.int32)
     columns = np.nonzero(mask)[1].astype(np.int32)
-    w = BlockMatrix(values.ctypes.data, starts.ctypes.data, columns.ctypes.data, *shape, b, len(values))
+    w = (values.ctypes.data, starts.ctypes.data, columns.ctypes.data, *shape, b, len(values))
     x, g = (rng.standard_normal((n, size)).astype(np.float32) for size in reversed(shape))
     bias = rng.standard_normal(shape[0]).astype(np.float32)
     y, dx = np.full((n, shape[0]), np.nan, np.float32), np.full((n, shape[1]), np.nan, np.float32)

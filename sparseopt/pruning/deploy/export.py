@@ -14,9 +14,10 @@ from ..targets import checked_model, checked_weight
 from . import timing
 from .layers import Site, choices, sites_of
 from .report import ExportReport, ExportRow
+from .runtime import to_onnx
 from .timing import Stopwatch
 
-TARGETS = ("auto", "dense", "sparse", "bsr", "csr")
+TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx")
 SLOWER = "the model as a whole was not faster"
 
 
@@ -24,9 +25,11 @@ def export(model: nn.Module, target: str = "auto", sample: Any = None, *, least_
     """A new model in eval mode whose sparse layers are faster; the given one stays as it is.
 
     target: "dense" copies; "sparse" takes the own product of blocks of 16, 32 or 64 (compiled for float32 on the CPU;
-    differentiable in the input), "bsr" and "csr" the formats of torch (inference only), "auto" the fastest of all.
-    Blocks are found from the zeros.  sample: what the model is called with: one argument, a tuple of arguments, or
-    keywords in a dict.
+    differentiable in the input), "bsr" and "csr" the formats of torch (inference only), "balanced" a gather and a
+    batched product where block rows keep equally many blocks (`Block(..., balance="row")`), "auto" the fastest of all.
+    "onnx" returns a graph for inputs of the sample's shapes, run by ONNX Runtime, with balanced layers where that makes
+    it faster; its .save(path) writes it.  Blocks are found from the zeros.
+    sample: what the model is called with: one argument, a tuple of arguments, or keywords in a dict.
     A layer is replaced where that makes it at least `least_speedup` times faster inside a pass over the sample, else it
     stays dense; so does the model where it is not faster as a whole.  least_speedup=0 replaces whatever can be.
     The result's `export_report` tells what was done and measured; print it.
@@ -39,7 +42,8 @@ def export(model: nn.Module, target: str = "auto", sample: Any = None, *, least_
     result = copy.deepcopy(model).eval()
     with torch.no_grad():
         _try(result, sample)
-        return _Export(result, sample, target, least).result()
+        work = _Export(result, sample, target, least)
+        return work.graph() if target == "onnx" else work.result()
 
 
 class _Export:
@@ -63,6 +67,24 @@ class _Export:
         self._install(chosen)
         self.model.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
         return self.model
+
+    def graph(self) -> nn.Module:
+        """The faster one of two ONNX graphs: of the dense model, and with all layers balanced that can be."""
+        chosen = {}
+        for site in self.sites:
+            builds, self.reasons[site.name] = choices(site, "balanced")
+            for self.formats[site.name], build in builds.items():
+                chosen[site.name] = build().eval()
+        graphs = {"dense": to_onnx(self._install({}), self.sample)}
+        if chosen:
+            graphs["chosen"] = to_onnx(self._install(chosen), self.sample)
+        watches = timing.compared({name: {} for name in graphs}, self.sample, lambda name: graphs[name])
+        before, now, best = watches["dense"], watches.get("chosen", watches["dense"]), graphs.get("chosen")
+        if best is None or before.whole < self.least * now.whole:
+            self.reasons |= dict.fromkeys(chosen, SLOWER)
+            chosen, now, best = {}, before, graphs["dense"]
+        best.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
+        return best
 
     def _chosen(self) -> dict[str, nn.Module]:
         """The best replacement of each layer that has one."""
@@ -96,27 +118,18 @@ class _Export:
 
     def _measured(self, formats: dict[str, dict[str, nn.Module]]) -> dict[str, Stopwatch]:
         """Times of the model with each set of replacements, in turn."""
-        watches = {name: Stopwatch() for name in formats}
-        rounds = 1
-        for i in range(1 + timing.MOST):  # the first round warms up
-            for name, modules in formats.items():
-                self._install(modules)
-                watch = watches[name] if i else Stopwatch()
-                watch.measure(self.model, self.sample, self.dense | modules)
-                if not i and name == "dense":
-                    rounds = timing.rounds_for(watch.whole, len(formats))
-            if i >= rounds:
-                break
-        return watches
+        layers = {name: self.dense | modules for name, modules in formats.items()}
+        return timing.compared(layers, self.sample, lambda name: self._install(formats[name]))
 
-    def _install(self, modules: dict[str, nn.Module]) -> None:
-        """Put these modules in, and dense ones in all other places."""
+    def _install(self, modules: dict[str, nn.Module]) -> nn.Module:
+        """Put these modules in, and dense ones in all other places; the model."""
         for name, module in (self.dense | modules).items():
             if name:
                 parent, _, attribute = name.rpartition(".")
                 setattr(self.model.get_submodule(parent), attribute, module)
             else:
                 self.model = module
+        return self.model
 
     def _report(self, chosen: dict[str, nn.Module], before: Stopwatch, now: Stopwatch) -> ExportReport:
         rows = []

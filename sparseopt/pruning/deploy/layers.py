@@ -9,14 +9,17 @@ from functools import partial
 import torch
 from torch import nn
 
+from ...kernels import BlockSparse
 from ...kernels.products import SIDES, kept_blocks
 from ..weights import Weight, tied_names, weights_of
-from .modules import BlockSparseConv2d, BlockSparseLinear, CompressedLinear, taps_first
+from .modules import BalancedLinear, BlockSparseConv2d, BlockSparseLinear, CompressedLinear, taps_first
 
 Tensor = torch.Tensor
 Build = Callable[[], nn.Module]
 DENSEST = 0.9
 """Share of blocks or weights that are kept beyond which a sparse format is not tried: there is little to gain."""
+MOST_PADDING = 1.25
+"""Balanced blocks, relative to the blocks that are kept, beyond which block rows count as unbalanced."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +93,13 @@ def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
     for b in sides(w):
         if target in ("sparse", "auto"):
             found[f"sparse {b}x{b}"] = partial(BlockSparseLinear, w, bias, b)
-        if target in ("bsr", "auto") and w.shape[0] % b == w.shape[1] % b == 0:
+        if w.shape[0] % b or w.shape[1] % b:
+            continue
+        if target in ("bsr", "auto"):
             found[f"bsr {b}x{b}"] = partial(CompressedLinear, w, bias, "bsr", b)
-    return found, "" if found else _none(w)
+        if target in ("balanced", "auto") and _padding(w, b) <= MOST_PADDING:
+            found[f"balanced {b}x{b}"] = partial(BalancedLinear, w, bias, b)
+    return found, "" if found else _none(w, target)
 
 
 def _convolutions(conv: nn.Module, target: str) -> tuple[dict[str, Build], str]:
@@ -103,11 +110,19 @@ def _convolutions(conv: nn.Module, target: str) -> tuple[dict[str, Build], str]:
         return {}, "only plain two-dimensional convolutions have a sparse form"
     w = taps_first(conv)
     found: dict[str, Build] = {f"sparse {b}x{b}": partial(BlockSparseConv2d, conv, b) for b in sides(w)}
-    return found, "" if found else _none(w)
+    return found, "" if found else _none(w, target)
 
 
-def _none(w: Tensor) -> str:
+def _padding(w: Tensor, b: int) -> float:
+    """Blocks of a balanced form of W, relative to the blocks that are not 0."""
+    kept = BlockSparse.of(w, b).starts.diff()
+    return float(kept.max() * len(kept) / kept.sum().clamp(min=1))
+
+
+def _none(w: Tensor, target: str) -> str:
     """Why a matrix with zeros has no sparse form."""
+    if target == "balanced" and sides(w):
+        return 'its block rows keep unequal numbers of blocks, or are cut off: prune with Block(..., balance="row")'
     few = "too few blocks of 16, 32 or 64 are 0"
     return few if w.dtype == torch.float32 else f"{few}, or it is {w.dtype}, not float32"
 

@@ -37,13 +37,20 @@ class BlockSparseLinear(SparseLayer):
     def __init__(self, w: Tensor, bias: Tensor | None, b: int) -> None:
         super().__init__(w, bias)
         blocks = BlockSparse.of(w, b)
+        self._checked: BlockSparse | None = None
         for name in ("values", "starts", "columns"):
             self.register_buffer(name, getattr(blocks, name))
 
     @property
     def blocks(self) -> BlockSparse:
-        """The weight."""
-        return BlockSparse(self.values, self.starts, self.columns, self.out_features, self.in_features)
+        """The weight; checked once for the tensors that are there."""
+        if torch.compiler.is_compiling():
+            return BlockSparse(self.values, self.starts, self.columns, self.out_features, self.in_features)
+        known = self._checked
+        if known is None or known.values is not self.values or known.columns is not self.columns:
+            known = BlockSparse(self.values, self.starts, self.columns, self.out_features, self.in_features)
+            self._checked = known
+        return known
 
     @property
     def weight(self) -> Tensor:
@@ -88,6 +95,46 @@ class CompressedLinear(SparseLayer):
         y = (self._matrix() @ x.reshape(-1, self.in_features).t()).t()
         y = y.contiguous() if self.bias is None else torch.add(y, self.bias).contiguous()
         return y.view(*x.shape[:-1], self.out_features)
+
+
+class BalancedLinear(SparseLayer):
+    """W in b x b blocks, equally many in each block row: a gather and a batched product, which ONNX has too.
+
+    values [outputs / b, b, kept * b]: the kept blocks of each block row side by side; index [outputs / b * kept]: their
+    block columns.  Rows with fewer blocks are filled up with zeros.
+    """
+
+    values: Tensor
+    index: Tensor
+
+    def __init__(self, w: Tensor, bias: Tensor | None, b: int) -> None:
+        super().__init__(w, bias)
+        self.b = b
+        down, across = w.shape[0] // b, w.shape[1] // b
+        tiles = w.detach().reshape(down, b, across, b).transpose(1, 2)
+        kept = (tiles != 0).flatten(2).any(dim=2)
+        count = max(1, int(kept.sum(dim=1).max()))
+        index = kept.int().argsort(dim=1, descending=True, stable=True)[:, :count].sort(dim=1).values
+        chosen = tiles[torch.arange(down, device=w.device)[:, None], index]
+        self.register_buffer("values", chosen.transpose(1, 2).reshape(down, b, count * b).contiguous())
+        self.register_buffer("index", index.flatten())
+
+    @property
+    def weight(self) -> Tensor:
+        """The dense weight, formed at each access."""
+        down, b = len(self.values), self.b
+        tiles = self.values.new_zeros(down, self.in_features // b, b, b)
+        chosen = self.values.reshape(down, b, -1, b).transpose(1, 2)
+        tiles[torch.arange(down, device=tiles.device)[:, None], self.index.reshape(down, -1)] = chosen
+        return tiles.transpose(1, 2).reshape(self.out_features, self.in_features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x W' + bias, of blocks of columns of x', which lie together in memory."""
+        rows = x.reshape(-1, self.in_features).t().reshape(self.in_features // self.b, -1)
+        parts = rows.index_select(0, self.index).reshape(len(self.values), self.values.shape[2], -1)
+        y = torch.bmm(self.values, parts).reshape(self.out_features, -1).t()
+        y = y.contiguous() if self.bias is None else torch.add(y, self.bias).contiguous()
+        return y.reshape(*x.shape[:-1], self.out_features)
 
 
 class BlockSparseConv2d(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -67,9 +67,21 @@ def _now() -> float:
     return time.perf_counter()
 
 
-def rounds_for(seconds: float, contestants: int) -> int:
-    """Rounds of one pass for each contestant, of which one takes some seconds."""
-    return max(FEWEST, min(MOST, int(BUDGET / max(seconds * contestants, 1e-9))))
+def compared(
+    contestants: Mapping[str, Mapping[str, nn.Module]], sample: Any, prepared: Callable[[str], nn.Module]
+) -> dict[str, Stopwatch]:
+    """Passes of several models, in turn.  contestants: the layers to watch, by name; prepared: name -> model."""
+    watches = {name: Stopwatch() for name in contestants}
+    start, rounds = _now(), MOST
+    for i in range(1 + MOST):  # the first round warms up
+        for name, layers in contestants.items():
+            watch = watches[name] if i else Stopwatch()
+            watch.measure(prepared(name), sample, layers)
+        if not i:
+            rounds = max(min(FEWEST, MOST), min(MOST, int(BUDGET / max(_now() - start, 1e-9))))
+        if i >= rounds:
+            break
+    return watches
 
 
 def difference(output: Any, expected: Any) -> float:

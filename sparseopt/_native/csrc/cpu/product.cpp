@@ -34,7 +34,7 @@ struct buffer {
 };
 
 // For each row of blocks of the result: its blocks starts[r], ..., and the part of x that each takes. Transposed products have
-// the blocks `order` of the matrix, which are turned over on the way.
+// the blocks `order` of the matrix, which are turned over on the way, or for a single row of x multiplied as they lie.
 struct plan {
   const so_block_matrix& w;
   const int32_t *starts, *at, *order;
@@ -63,11 +63,13 @@ struct tiles {
 void block_row(const plan& p, const call& c, const tiles& all, int64_t r, const float* packed, float* turned) {
   const int64_t first = p.starts[r], count = p.starts[r + 1] - first, entries = p.w.b * p.w.b;
   const float* blocks = p.w.values + first * entries;
+  const int64_t at = r * p.w.b, columns = std::min(p.w.b, p.outputs - at);
+  if (p.order && c.n == 1)
+    return table().dots({p.w.values, p.order + first, p.at + first, count, p.w.b}, packed, c.y + at, columns);
   if (p.order) {
     for (int64_t q = 0; q < count; ++q) table().transpose(p.w.values + p.order[first + q] * entries, p.w.b, turned + q * entries);
     blocks = turned;
   }
-  const int64_t at = r * p.w.b, columns = std::min(p.w.b, p.outputs - at);
   for (int64_t t = 0; t < all.count(); ++t) {
     so_packed_rows rows = all[t];
     rows.x = packed + t * all.tile * p.padded();

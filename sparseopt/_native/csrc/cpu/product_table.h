@@ -22,11 +22,19 @@ struct so_product_out {
   const float* bias;
 };
 
+// Blocks order[q] of a matrix, which take the parts at[q] * b, ... of x.
+struct so_scattered_blocks {
+  const float* values;
+  const int32_t *order, *at;
+  int64_t count, b;
+};
+
 struct so_product_kernels {
   int64_t tile;  // largest width; all widths are 1, 2, 4 and this one
   void (*pack)(const float* x, int64_t ld, int64_t columns, int64_t padded, so_packed_rows rows, float* packed);
   void (*multiply)(const so_packed_rows& x, const so_block_row& row, const so_product_out& out);
   void (*transpose)(const float* block, int64_t b, float* to);
+  void (*dots)(const so_scattered_blocks& w, const float* x, float* y, int64_t columns);  // y = sum of (block x), one row
 };
 
 extern const so_product_kernels so_product_baseline;
