@@ -26,6 +26,12 @@ def checked_sparsity(value: Any) -> float:
     return number
 
 
+def check_unbalanced(layers: Sequence[Layer], method: str) -> None:
+    """ValueError where units are balanced in groups, for a method that ranks the units of whole layers."""
+    if any(layer.balanced for layer in layers):
+        raise ValueError(f"{method} does not balance blocks over rows: leave balance out, or use another method")
+
+
 def kept_of(units: int, sparsity: float) -> int:
     """Number of units kept: units less sparsity * units, rounded to the nearest, at least 1."""
     return max(1, units - math.floor(sparsity * units + 0.5))

@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 from nets import METHODS, adamw, batch, net, train  # noqa: E402
 from torch import nn  # noqa: E402
 
-from sparseopt.pruning import Block, Sparsifier, export  # noqa: E402
+from sparseopt.pruning import Block, Sparsifier, export, methods, one_shot  # noqa: E402
 from sparseopt.pruning.deploy import modules, timing  # noqa: E402
 
 ALL = {"least_speedup": 0}
@@ -87,6 +87,11 @@ def test_what_is_refused():
         Block(4, 4, balance="column")
     with pytest.raises(ValueError, match='use scope="layer"'):
         balanced(net(), (4, 4), scope="global")
+    model = net()
+    with pytest.raises(ValueError, match="RigL does not balance"):
+        Sparsifier(model, Block(4, 4, balance="row"), method=methods.RigL(), total_steps=5, optimizer=adamw(model))
+    with pytest.raises(ValueError, match="Wanda does not balance"):
+        one_shot.prune_once(net(), Block(4, 4, balance="row"), [batch()[0]])
 
 
 def pruned(bias=True):

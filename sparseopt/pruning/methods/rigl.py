@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..._array import real_number
-from ..allocation import top
+from ..allocation import check_unbalanced, top
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
 from ..sharding import norms_of
 from .base import Method
@@ -48,6 +48,10 @@ class RigL(Method):
     def timeline(self, total_steps: int) -> Timeline:
         """Moving, sparse."""
         return Timeline.of(total_steps, ("moving", self.until))
+
+    def check(self, sp: Sparsifier) -> None:
+        """Units of a whole layer are exchanged."""
+        check_unbalanced(sp.layers, "RigL")
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """The first masks."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
-from ..allocation import Allocation
+from ..allocation import Allocation, check_unbalanced
 from ..inputs import check_observable, measured
 from ..layer import Layer
 from ..report import Report, rows_of
@@ -67,6 +67,7 @@ def prune_once(
     targets = Allocation.of(layers, target, "layer").targets
     for view in (view for layer in layers for view in layer.views):
         check_observable(view.weight)
+    check_unbalanced(layers, type(chosen).__name__)
     chosen.check(layers, granularity)
     masks = {}
     for layer, share in zip(layers, targets, strict=True):
