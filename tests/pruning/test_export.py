@@ -264,6 +264,9 @@ def test_what_is_refused():
         refused(layer, "least_speedup is", least_speedup=least)
     with pytest.raises(ValueError, match="sample is missing"):
         export(layer, "sparse")
+    sharded = linear()
+    sharded.weight.placements = ()  # as of a DTensor
+    refused(sharded, "spread over processes")
     tied = nn.Sequential(nn.utils.parametrizations.weight_norm(linear()))
     refused(tied, "0 has parametrised weights")
 

@@ -160,7 +160,8 @@ def _checked_least(value: Any) -> float:
 def _check(model: Any, target: Any, sample: Any) -> None:
     if target not in TARGETS:
         raise ValueError(f"target is {target!r}: allowed are {', '.join(map(repr, TARGETS))}")
-    checked_model(model)
+    if isinstance(checked_model(model), nn.parallel.DistributedDataParallel):
+        raise ValueError("model is a DistributedDataParallel: give its .module")
     for name, module in model.named_modules():
         if nn.utils.parametrize.is_parametrized(module):
             raise ValueError(
@@ -171,6 +172,10 @@ def _check(model: Any, target: Any, sample: Any) -> None:
     if not any(site.weight.kind != "embedding" for site in sites):
         raise ValueError(f"{type(model).__name__} has no linear, convolutional or attention layer: nothing to export")
     for site in sites:
+        if site.weight.spread:
+            raise ValueError(
+                f"{site.weight.name} is spread over processes: load its full state into a plain model first"
+            )
         checked_weight(site.weight)
     if sample is None:
         raise ValueError(
