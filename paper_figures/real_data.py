@@ -15,6 +15,16 @@ UNCOVERED = ("ExpMask",)
 """Functions q of the study that are not subadditive: a proof for them would be an error."""
 
 
+FUNCTIONS = {
+    "Power(1/2)": "√<i>t</i>",
+    "Power(2/3)": "<i>t</i><sup>2/3</sup>",
+    "Log(1)": "log(1 + <i>t</i>)",
+    "Ratio": "<i>t</i> / (1 + <i>t</i>)",
+    "ExpMask": "exp mask",
+}
+"""Functions q of the study as formulas."""
+
+
 def problems(recorded: Recorded) -> list[str]:
     """Sentences on everything in the study that contradicts the theory; empty when all is well."""
     found = []
@@ -88,6 +98,10 @@ def _name(dataset: str) -> str:
     return html.escape(dataset.replace("_", " "))
 
 
+def _function(rho: str) -> str:
+    return FUNCTIONS.get(rho, html.escape(rho))
+
+
 def _window(recorded: Recorded, row: Mapping[str, Any]) -> tuple[str, ...]:
     one = [r["lam_ratio"] for r in recorded.window_rows("active", row["dataset"]) if r["n_active"] == 1]
     many = [r["lam_ratio"] for r in recorded.window_rows("active", row["dataset"]) if r["n_active"] > 1]
@@ -107,7 +121,7 @@ def _certificate(row: Mapping[str, Any]) -> tuple[str, ...]:
     kind = {"proved": "good", "refuted": "bad"}.get(row["verdict"], "note")
     upper = "–" if row["upper"] is None else number(row["upper"])
     distance = "–" if row["distance"] is None else number(row["distance"])
-    cells = (_name(row["dataset"]), html.escape(row["rho"]), upper, number(row["scale"]), distance)
+    cells = (_name(row["dataset"]), _function(row["rho"]), upper, number(row["scale"]), distance)
     return (*cells, badge(row["verdict"], kind))
 
 
@@ -123,7 +137,7 @@ def _attacks(recorded: Recorded) -> list[tuple[str, ...]]:
             verdict = badge("beaten, as it should be" if below else "not beaten", "note")
         else:
             verdict = badge("beaten", "bad") if below else badge("none below", "good")
-        rows.append((_name(dataset), html.escape(rho), f"{len(tried)}", f"{below}", margin, verdict))
+        rows.append((_name(dataset), _function(rho), f"{len(tried)}", f"{below}", margin, verdict))
     return rows
 
 
