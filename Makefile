@@ -21,6 +21,10 @@ reproduce: setup ## verify the theorems, run the experiments, draw the figures, 
 	$(PY) -m experiments run one_group_window || exit 1; \
 	echo "==> the solvers on two groups (out/experiments)"; \
 	$(PY) -m experiments run two_groups || exit 1; \
+	echo "==> small runs of the experiments on open questions (out/experiments)"; \
+	for study in pruning_schedules smart_hypotheses critical_points phase_transition; do \
+	  $(PY) -m experiments run $$study || exit 1; \
+	done; \
 	echo "==> figures and report (out/figures, out/report.html)"; \
 	$(PY) -m paper_figures || exit 1; \
 	exit $$verified

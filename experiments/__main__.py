@@ -31,6 +31,11 @@ STUDIES = (
     "smart_hypotheses",
 )
 
+COMMON = (
+    "--out FILE, --full (start from the settings of a long run), --workers N, --backend joblib|dask|slurm; with them "
+    "--address HOST:PORT (dask), --partition NAME, --minutes M and --per-job PARTS (slurm)"
+)
+
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command; 0 on success, 2 for a command that cannot be understood, 130 when interrupted."""
@@ -79,7 +84,9 @@ def _run(known: argparse.Namespace, settings: list[str]) -> int:
 
     name, study = known.name, _study(known.name)
     start_from = _full(study) if known.full else study.Config()
-    config = tyro.cli(study.Config, prog=f"python -m experiments run {name}", args=settings, default=start_from)
+    about = f"{_summary(study)}  Every study also takes {COMMON}."
+    prog = f"python -m experiments run {name}"
+    config = tyro.cli(study.Config, prog=prog, description=about, args=settings, default=start_from)
     path = known.out or ROOT / "out" / "experiments" / f"{name}.jsonl"
     start = time.perf_counter()
     written = Run(study, config, path, _backend(known, study)).execute()

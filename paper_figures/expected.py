@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from . import studies
 from .figures import CURVES
 from .recorded import Recorded
 
@@ -45,6 +46,7 @@ def tables(recorded: Recorded) -> dict[str, Callable[[], Table]]:
             recorded.branch_and_bound,
             ("penalty", "n_groups", "instance", "cpu_seconds", "nodes", "proved", "objective", "true_groups_found"),
         ),
+        **studies.tables(recorded),
         "solver_cost.best": lambda: _best(recorded.solver_cost),
         "two_groups.contours": lambda: _grids([row for row in recorded.two_groups if row["type"] == "grid"]),
     }

@@ -61,26 +61,25 @@ class Recorded:
     @cached_property
     def window(self) -> list[dict[str, Any]]:
         """All rows of the study one_group_window.  Raises MissingDataError when there is no finished run."""
-        return self._study("one_group_window")
-
-    def _study(self, name: str) -> list[dict[str, Any]]:
-        try:
-            return read_rows(self.folder / "experiments" / f"{name}.jsonl")
-        except ValueError as error:
-            raise MissingDataError(str(error)) from error
+        return self.again("one_group_window")
 
     @cached_property
     def two_groups(self) -> list[dict[str, Any]]:
         """All rows of the study two_groups.  Raises MissingDataError when there is no finished run."""
-        return self._study("two_groups")
+        return self.again("two_groups")
+
+    def committed(self, study: str) -> list[dict[str, Any]]:
+        """The rows of the committed run of a study.  Raises MissingDataError when there is none."""
+        return _rows(self.measured / f"{study}.jsonl")
+
+    def again(self, study: str) -> list[dict[str, Any]]:
+        """The rows of the last run of a study here.  Raises MissingDataError when there is no finished one."""
+        return _rows(self.folder / "experiments" / f"{study}.jsonl")
 
     @cached_property
     def branch_and_bound(self) -> list[dict[str, Any]]:
         """The rows of the committed run of the study branch_and_bound.  Raises MissingDataError when there is none."""
-        try:
-            return read_rows(self.measured / "branch_and_bound.jsonl")
-        except ValueError as error:
-            raise MissingDataError(str(error)) from error
+        return self.committed("branch_and_bound")
 
     @cached_property
     def solver_cost(self) -> list[dict[str, Any]]:
@@ -102,6 +101,13 @@ class Recorded:
     def datasets(self) -> list[str]:
         """Names of the data sets, in the order of the study."""
         return [row["dataset"] for row in self.window_rows("window")]
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    try:
+        return read_rows(path)
+    except ValueError as error:
+        raise MissingDataError(str(error)) from error
 
 
 def read_curve(path: Path) -> dict[str, np.ndarray]:

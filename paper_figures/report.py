@@ -10,7 +10,7 @@ from typing import Any
 
 from experiments.runner import revision
 
-from . import fig_branch_and_bound, fig_solver_cost, fig_two_groups
+from . import fig_branch_and_bound, fig_solver_cost, fig_two_groups, studies
 from .cards import PRINTED, card, made_at, printed_badge, source_files, verdict_badge, worst
 from .page import badge, facts, inline_figure, page, table
 from .real_data import section as real_data_section
@@ -67,6 +67,7 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
         _summary(recorded),
         prose("terms.html") + _glossary(),
         *(_part(part, rows, inlined, path.parent) for part, rows in _parts(recorded.verdicts).items()),
+        studies.section(recorded, [inlined[name] for name in studies.SUMMARIES if name in inlined]),
         real_data_section(recorded),
         _solvers([inlined[name] for name in fig_two_groups.FIGURES if name in inlined]),
         _measured([inlined[name] for name in MEASURED if name in inlined]),
@@ -97,7 +98,8 @@ def _contents(recorded: Recorded) -> str:
     """Links to the sections."""
     links = [("summary", "Summary"), ("terms", "How to read this page")]
     links += [(f"part-{part}", _part_title(part)) for part in _parts(recorded.verdicts)]
-    links += [("real-data", "Real data"), ("two-groups", "The constrained solvers in the plane")]
+    links += [("experiments", "Experiments on open questions"), ("real-data", "Real data")]
+    links += [("two-groups", "The constrained solvers in the plane")]
     links += [("measured", "What solving and proving costs"), ("reproduce", "Reproduce")]
     items = "\n".join(f'<li><a href="#{html.escape(target)}">{html.escape(text)}</a></li>' for target, text in links)
     return f'<nav aria-label="Contents">\n<ul>\n{items}\n</ul>\n</nav>'
@@ -188,7 +190,9 @@ def _reproduce(recorded: Recorded) -> str:
         "python -m experiments run one_group_window\n"
         "# the solvers on two groups\n"
         "python -m experiments run two_groups\n"
-        "# the times of branch and bound, and of the solver (with the peers), in out/experiments and out/bench\n"
+        "# the experiments on open questions, a small run of each; --full for a large one\n"
+        + "".join(f"python -m experiments run {name}\n" for name in studies.SUMMARIES)
+        + "# the times of branch and bound, and of the solver (with the peers), in out/experiments and out/bench\n"
         "python -m experiments run branch_and_bound\n"
         "make bench-solvers\n"
         "# figures and this page\n"

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 BLACK, BLUE, ORANGE, GREEN, VERMILLION = "#1a1a1a", "#0072b2", "#e69f00", "#009e73", "#d55e00"
 """From the palette of Okabe and Ito, which colour-blind readers tell apart; lines differ by dashes and marks too."""
 WINDOW_FILL, GREY, GRID = "#cfe3f2", "#777777", "#e4e4e4"
@@ -102,6 +104,12 @@ def _with_fallbacks(svg: str) -> str:
     if missing:
         raise ValueError(f"the figure needs the fonts {missing}, which readers lack: write √(x) instead of \\sqrt{{x}}")
     return re.sub(r"font-family: 'DejaVu Sans'(?!,)", "font-family: 'DejaVu Sans', 'Verdana', sans-serif", svg)
+
+
+def with_interval(axes: Any, x: Any, middle: Any, lower: Any, upper: Any, **look: Any) -> None:
+    """A line through `middle` over x with bars from `lower` to `upper`; look: colour, marker, dashes, label."""
+    reach = (np.maximum(middle - lower, 0), np.maximum(upper - middle, 0))
+    axes.errorbar(x, middle, reach, markersize=3.5, capsize=1.5, linewidth=1.1, elinewidth=0.7, **look)
 
 
 def light_grid(axes: Any, axis: str = "both") -> None:

@@ -14,8 +14,8 @@ import numpy as np
 from ..exact_lasso import ExactLasso
 from ..exact_linear import Vector, block, pivots, rank, solve
 
-SLACK, SINGULAR = 1e-6, 1e-8
-"""Of the screening in floats: p eps / SINGULAR, the relative error of a solution, is below SLACK / 10 for p < 40."""
+SLACK, SINGULAR = 1e-5, 1e-8
+"""Of the screening in floats: p eps / SINGULAR, the relative error of a solution, is below SLACK / 10 for p <= 40."""
 
 
 @dataclass(frozen=True)
