@@ -3,7 +3,7 @@
 from ..kernels import soft_topk
 from . import methods, one_shot
 from .attention import AttentionBlocks, prune_attention
-from .deploy import ExportReport, export
+from .deploy import ExportReport, export, load_patterns
 from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
 from .report import Report
 from .sparsifier import Sparsifier
@@ -20,6 +20,7 @@ __all__ = [
     "Sparsifier",
     "Unstructured",
     "export",
+    "load_patterns",
     "methods",
     "one_shot",
     "prune_attention",

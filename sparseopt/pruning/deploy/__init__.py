@@ -1,6 +1,7 @@
 """Pruned models made faster: `export` replaces layers by sparse ones where those are faster on a sample."""
 
 from .export import TARGETS, export
+from .patterns import load_patterns
 from .report import ExportReport, ExportRow
 
-__all__ = ["TARGETS", "ExportReport", "ExportRow", "export"]
+__all__ = ["TARGETS", "ExportReport", "ExportRow", "export", "load_patterns"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,22 +15,36 @@ from ..._array import real_number
 from ..targets import checked_model, checked_weight
 from . import timing
 from .layers import Site, choices, sites_of
+from .patterns import load_patterns, packed_size, save_patterns
 from .report import ExportReport, ExportRow
 from .runtime import to_onnx
 from .timing import Stopwatch
 
-TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx")
+TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx", "patterns")
 SLOWER = "the model as a whole was not faster"
 
 
-def export(model: nn.Module, target: str = "auto", sample: Any = None, *, least_speedup: float = 1.05) -> nn.Module:
+def export(
+    model: nn.Module,
+    target: str = "auto",
+    sample: Any = None,
+    *,
+    least_speedup: float = 1.05,
+    path: str | Path | None = None,
+) -> nn.Module:
     """A new model in eval mode whose sparse layers are faster; the given one stays as it is.
 
-    target: "dense" copies; "sparse" takes the own product of blocks of 16, 32 or 64 (compiled for float32 on the CPU;
-    differentiable in the input), "bsr" and "csr" the formats of torch (inference only), "balanced" a gather and a
-    batched product where block rows keep equally many blocks (`Block(..., balance="row")`), "auto" the fastest of all.
-    "onnx" returns a graph for inputs of the sample's shapes, run by ONNX Runtime, with balanced layers where that makes
-    it faster; its .save(path) writes it.  Blocks are found from the zeros.
+    target:
+      "auto"      the fastest of "sparse", "bsr", "csr", "balanced" and dense for each layer
+      "sparse"    own product of blocks of 16, 32 or 64; compiled for float32 on the CPU, differentiable in the input
+      "bsr", "csr"  the formats of torch, for inference
+      "balanced"  a gather and a batched product, where block rows keep equally many blocks: `Block(..., balance="row")`
+      "onnx"      a graph for inputs of the sample's shapes, run by ONNX Runtime, with balanced layers if it is faster
+                  with them; its .save(path) writes it
+      "patterns"  a library of patterns, an index for each tile and packed values in the folder `path`, for
+                  `load_patterns` and accelerators; returns the model that was read back from there
+      "dense"     a copy
+    Blocks are found from the zeros.
     sample: what the model is called with: one argument, a tuple of arguments, or keywords in a dict.
     A layer is replaced where that makes it at least `least_speedup` times faster inside a pass over the sample, else it
     stays dense; so does the model where it is not faster as a whole.  least_speedup=0 replaces whatever can be.
@@ -37,12 +53,14 @@ def export(model: nn.Module, target: str = "auto", sample: Any = None, *, least_
     Raises ValueError for another target, a model that cannot run on the sample or has no layer to export, weights that
     are not finite or not in memory, parametrised weights.
     """
-    _check(model, target, sample)
+    _check(model, target, sample, path)
     least = _checked_least(least_speedup)
     result = copy.deepcopy(model).eval()
     with torch.no_grad():
         _try(result, sample)
         work = _Export(result, sample, target, least)
+        if target == "patterns":
+            return work.packed(path)
         return work.graph() if target == "onnx" else work.result()
 
 
@@ -85,6 +103,24 @@ class _Export:
             chosen, now, best = {}, before, graphs["dense"]
         best.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
         return best
+
+    def packed(self, folder: Any) -> nn.Module:
+        """Files of patterns, and the model that they hold."""
+        weights = [site.weight for site in self.sites if site.sparsity and not site.reason.startswith("tied")]
+        if not weights:
+            raise ValueError("no weight is 0: prune the model first, with Pattern(...) or any other granularity")
+        manifest = save_patterns(self.model, folder, weights)
+        self.model.load_state_dict(load_patterns(folder))
+        watch = self._measured({"dense": {}})["dense"]
+        report = self._report({}, watch, watch)
+        sizes = {weight.module_name: packed_size(weight, manifest) for weight in weights}
+        target = "patterns {}x{}".format(*manifest["tile"])
+        rows = [
+            replace(row, target=target, reason="", size=sizes[row.name]) if row.name in sizes else row
+            for row in report.rows
+        ]
+        self.model.export_report = replace(report, rows=tuple(rows))  # type: ignore[assignment]
+        return self.model
 
     def _chosen(self) -> dict[str, nn.Module]:
         """The best replacement of each layer that has one."""
@@ -157,7 +193,7 @@ def _checked_least(value: Any) -> float:
     return number
 
 
-def _check(model: Any, target: Any, sample: Any) -> None:
+def _check(model: Any, target: Any, sample: Any, path: Any) -> None:
     if target not in TARGETS:
         raise ValueError(f"target is {target!r}: allowed are {', '.join(map(repr, TARGETS))}")
     if isinstance(checked_model(model), nn.parallel.DistributedDataParallel):
@@ -177,6 +213,8 @@ def _check(model: Any, target: Any, sample: Any) -> None:
                 f"{site.weight.name} is spread over processes: load its full state into a plain model first"
             )
         checked_weight(site.weight)
+    if (path is None) == (target == "patterns"):
+        raise ValueError(f"path is {path!r}: target 'patterns' needs the folder to write to, and no other takes one")
     if sample is None:
         raise ValueError(
             "sample is missing: give what the model is called with, a tensor, tuple or dict, to time it on"
