@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .recorded import Recorded, prose
-from .style import BLACK, BLUE, DASHES, GREEN, ORANGE, VERMILLION, WIDTH, light_grid
+from .style import BLACK, BLUE, DASHES, GREEN, MARKS, ORANGE, VERMILLION, WIDTH, light_grid
 
 NAME = "inverse_sum_dominates"
 TITLE = "The inverse sum dominates the group LASSO"
@@ -63,17 +63,18 @@ def _inverses(axes: Any, curve: dict[str, np.ndarray]) -> None:
 def _excess(axes: Any, recorded: Recorded) -> None:
     """Excess of the regulariser over the group LASSO: the difference of the two margins."""
     rows = [row for row in recorded.window_rows("competitor") if row["attack"] in ("gaussian", "two groups")]
-    for rho, (label, colour) in PENALTIES.items():
+    for (rho, (label, colour)), mark in zip(PENALTIES.items(), MARKS, strict=False):
         chosen = [row for row in rows if row["rho"] == rho]
         excess = [row["margin"] - row["margin_group_lasso"] for row in chosen]
         distance = [row["distance"] for row in chosen]
-        axes.plot(distance, excess, ".", color=colour, markersize=3, alpha=0.7, label=label, rasterized=True)
+        style = {"color": colour, "markersize": 2.6, "alpha": 0.7, "label": label, "rasterized": True}
+        axes.plot(distance, excess, mark, markeredgewidth=0, **style)
     axes.axhline(0, color=BLACK, linewidth=0.8)
     axes.set_yscale("symlog", linthresh=1e-4, linscale=0.5)
     axes.set_yticks([-1e1, -1e-1, -1e-3, 0, 1e-3, 1e-1, 1e1])
     axes.set(xscale="log", xlabel="distance $|u - b^*|$", ylabel="$\\lambda(R_q - \\Sigma_g |u_g|)$ / objective")
     axes.set_title("(c) real data")
-    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.0)
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), handletextpad=0.0, markerscale=2)
     light_grid(axes)
 
 

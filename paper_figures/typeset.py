@@ -138,8 +138,8 @@ class _Typesetter:
         return f"<i>{symbol}</i>" if symbol.isalpha() and symbol.islower() and len(symbol) == 1 else symbol
 
     def _word(self, word: str) -> str:
-        following = self.tokens[self.at].text if self.at < len(self.tokens) else ""
-        entry = word.isupper() and following.isdigit()  # A3 is a name
+        following = "".join(token.text for token in self.tokens[self.at : self.at + 2])
+        entry = word.isupper() and following.removeprefix(".")[:1].isdigit()  # A3 and B.3 are names
         upright = entry or len(word) > 1 or self._is_article(word) or (word == "s" and self._before == "'")
         return word if upright else f"<i>{word}</i>"
 

@@ -35,7 +35,7 @@ PLAIN = {
     "by so.certify.global_gap": "by <code>so.certify.global_gap</code>",
     "(x - 1)^2/2 + sqrt t": "(<i>x</i> − 1)<sup>2</sup>/2 + √<i>t</i>",
     "the range {0} u (1, 2]": "the range {0} ∪ (1, 2]",
-    "A3 as lambda -> 0, lambda_min(H)": "A3 as <i>λ</i> → 0, <i>λ</i><sub>min</sub>(<i>H</i>)",
+    "A3, B.3 as lambda -> 0, lambda_min(H)": "A3, B.3 as <i>λ</i> → 0, <i>λ</i><sub>min</sub>(<i>H</i>)",
     "(2a)^(1/3), x_(k+1), delta_3s, mu_B": "(2<i>a</i>)<sup>1/3</sup>, <i>x</i><sub>(<i>k</i>+1)</sub>, "
     "<i>δ</i><sub>3<i>s</i></sub>, <i>μ</i><sub><i>B</i></sub>",
     "|beta| = sum |u_g|": "|<i>β</i>| = ∑ |<i>u</i><sub><i>g</i></sub>|",
