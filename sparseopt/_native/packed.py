@@ -79,18 +79,13 @@ class PackedColumns:
         n, unit, starts = self.store.n, WORD * self.scale, self.store.offsets[:-1]
         size = float(unit.max(initial=0.0)) or 1.0
         share, least = unit / size, 1e-150  # so that no square overflows, and none vanishes
-        squares = SUMS * self.square * share**2
-        means = n * (SUMS * self.mean / size) ** 2
-        ready = self.ready > 0
-        for out, terms in (
-            (self.frobenius, squares),
-            (self.error, n * (ROUNDED * share) ** 2),
-            (self.lengths, squares + means),
-        ):
-            out[:] = np.where(ready, size * (np.sqrt(np.add.reduceat(terms, starts)) + least), np.inf)
+        squares, rounded = SUMS * self.square * share**2, n * (ROUNDED * share) ** 2
+        terms = np.array([squares, rounded, squares + n * (SUMS * self.mean / size) ** 2])
+        norms = np.where(self.ready > 0, size * (np.sqrt(np.add.reduceat(terms, starts, axis=1)) + least), np.inf)
+        self.frobenius[:], self.error[:], self.lengths[:] = norms
         if self.root is not None:
             self.lengths[:] = np.inf
-        self.measured = bool(ready.all())
+        self.measured = bool(self.ready.all())
 
 
 class PackedDescent:

@@ -112,7 +112,10 @@ class Reading:
         """
         now = padded(v)
         start = self if nearly is None else self._with(now, nearly)
-        bound, fresh = start._bounds(now), start._fresh(now)
+        fresh = start._fresh(now)
+        if fresh.all():
+            return replace(start, columns=0)._without_old_anchors()
+        bound = start._bounds(now)
         reading = start._renewed(now, active & ~fresh, threads, ask)
         if reading is None:
             return None
@@ -127,7 +130,8 @@ class Reading:
     def uncertainty(self, v: np.ndarray) -> np.ndarray:
         """Bounds [G] of the distance of `pull` from X_g' v, v [n] or [n, T]; inf where nothing is known."""
         now = padded(v)
-        return np.where(self._fresh(now), 0.0, self._errors(now))
+        fresh = self._fresh(now)
+        return np.zeros(len(fresh)) if fresh.all() else np.where(fresh, 0.0, self._errors(now))
 
     def _with(self, now: np.ndarray, nearly: Nearly) -> Reading:
         """With what is known at `now` up to a bound."""
@@ -142,7 +146,8 @@ class Reading:
 
     def _fresh(self, now: np.ndarray) -> np.ndarray:
         """Whether each group [G] was read at `now`."""
-        return np.array([*(np.array_equal(now, a) for a in self.anchors), False])[self.anchor] & (self.slack == 0)
+        same = [now is a or np.array_equal(now, a) for a in self.anchors]
+        return np.array([*same, False])[self.anchor] & (self.slack == 0)
 
     def _bounds(self, now: np.ndarray) -> np.ndarray:
         """Upper bounds [G] of |X_g' now|."""
@@ -179,7 +184,7 @@ class Reading:
 
     def _without_old_anchors(self) -> Reading:
         """Vectors that no group refers to are dropped; of too many the oldest, whose groups are read again."""
-        used = np.unique(self.anchor[self.anchor >= 0])
+        used = np.flatnonzero(np.bincount(self.anchor + 1, minlength=len(self.anchors) + 1)[1:])
         if len(used) == len(self.anchors) <= MOST_ANCHORS:
             return self
         left = used[-MOST_ANCHORS:]
