@@ -71,8 +71,9 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
 
 @dataclass(frozen=True)
 class GapBounds:
-    """What the verdicts are made of.
+    """What the verdicts are made of, for least squares and quadratics with the plain group LASSO.
 
+    A tenth of the time of `enclose`, which holds for every pair; supports and uniqueness use the gradient norms.
     lower, upper: enclosure of the duality gap, lower >= 0 by weak duality.  scale, largest_scale: bounds of the scale
     of the objective.  evaluation: the smooth part.  gradient_norms: [G].
     """
