@@ -223,13 +223,37 @@ def test_a_model_that_is_not_faster_as_a_whole_stays_dense(monkeypatch):
     def measure(self, model, sample, layers):
         real(self, model, sample, layers)
         sparse = any(isinstance(layer, modules.SparseLayer) for layer in layers.values())
-        self.whole = 2.0 if sparse else 1.0
+        self.whole = 2.0 if sparse else 1.0  # though the layer itself is faster
         self.layers = {name: 1.0 if isinstance(layer, nn.Linear) else 0.5 for name, layer in layers.items()}
 
     monkeypatch.setattr(timing.Stopwatch, "measure", measure)
     fast = export(nn.Sequential(linear()), "sparse", sample(4, 96))
     assert type(fast[0]) is nn.Linear
     assert fast.export_report.rows[0].reason == "the model as a whole was not faster"
+
+
+def test_a_layer_that_is_slower_beside_the_others_stays_dense(monkeypatch):
+    real = timing.Stopwatch.measure
+
+    def measure(self, model, sample, layers):
+        real(self, model, sample, layers)
+        sparse = [name for name, layer in layers.items() if isinstance(layer, modules.SparseLayer)]
+        self.whole = 3.0 - len(sparse)
+        self.layers = {name: 0.5 if name in sparse else 1.0 for name in layers}
+        if len(sparse) == 2 and "chosen" in watched:
+            self.layers["1"] = 2.0
+
+    compared, watched = timing.compared, []
+
+    def watching(contestants, sample, prepared):
+        watched[:] = contestants
+        return compared(contestants, sample, prepared)
+
+    monkeypatch.setattr(timing.Stopwatch, "measure", measure)
+    monkeypatch.setattr(timing, "compared", watching)
+    fast = export(nn.Sequential(linear(32, (96, 96)), linear(32, (96, 96))), "sparse", sample(4, 96))
+    assert [type(layer) for layer in fast] == [modules.BlockSparseLinear, nn.Linear]
+    assert "not with the other layers" in fast.export_report.rows[1].reason
 
 
 def test_nothing_that_is_zero_stays_dense_and_says_so():
@@ -248,7 +272,7 @@ def refused(model, message, target="auto", x=None, **others):
         export(model, target, sample(2, 96) if x is None else x, **others)
 
 
-def test_what_is_refused():
+def test_what_is_refused(monkeypatch):
     layer = linear()
     refused(layer, "target is 'fast': allowed are 'auto'", "fast")
     refused(nn.Linear, "give a torch.nn.Module")
@@ -264,6 +288,10 @@ def test_what_is_refused():
         refused(layer, "least_speedup is", least_speedup=least)
     with pytest.raises(ValueError, match="sample is missing"):
         export(layer, "sparse")
+    with monkeypatch.context() as without:
+        without.setattr("importlib.util.find_spec", lambda name: None)
+        refused(layer, r"target 'onnx' needs onnx: pip install 'sparseopt\[onnx\]'", "onnx")
+        refused(layer, r"needs torch_pruning: pip install 'sparseopt\[channels\]'", "channels")
     sharded = linear()
     sharded.weight.placements = ()  # as of a DTensor
     refused(sharded, "spread over processes")

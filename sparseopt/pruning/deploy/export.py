@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +15,23 @@ from torch import nn
 from ..._array import real_number
 from ..targets import checked_model, checked_weight
 from . import timing
+from .channels import shrunk
 from .layers import Site, choices, sites_of
 from .patterns import load_patterns, packed_size, save_patterns
 from .report import ExportReport, ExportRow
 from .runtime import to_onnx
 from .timing import Stopwatch
 
-TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx", "patterns")
+TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx", "patterns", "channels")
+NEEDED = {
+    "onnx": (("onnx", "onnxscript", "onnxruntime"), "onnx"),
+    "channels": (("torch_pruning",), "channels"),
+    "patterns": (("safetensors",), "torch"),
+}
+"""Packages that a target needs, and the extra that has them."""
 SLOWER = "the model as a whole was not faster"
+BESIDE_OTHERS = "it was faster alone, but not with the other layers replaced"
+UNTOUCHED = "none of its channels went"
 
 
 def export(
@@ -43,6 +53,8 @@ def export(
                   with them; its .save(path) writes it
       "patterns"  a library of patterns, an index for each tile and packed values in the folder `path`, for
                   `load_patterns` and accelerators; returns the model that was read back from there
+      "channels"  layers without the channels that are constant or that nobody reads, after pruning with `Channel()`:
+                  physically smaller, traced by torch-pruning, the same outputs
       "dense"     a copy
     Blocks are found from the zeros.
     sample: what the model is called with: one argument, a tuple of arguments, or keywords in a dict.
@@ -61,6 +73,8 @@ def export(
         work = _Export(result, sample, target, least)
         if target == "patterns":
             return work.packed(path)
+        if target == "channels":
+            return work.smaller()
         return work.graph() if target == "onnx" else work.result()
 
 
@@ -77,14 +91,23 @@ class _Export:
     def result(self) -> nn.Module:
         """Choose, measure once more, and report."""
         chosen = {} if self.target == "dense" else self._chosen()
-        watches = self._measured({"dense": {}} | ({"chosen": chosen} if chosen else {}))
-        before, now = watches["dense"], watches.get("chosen", watches["dense"])
+        before, now = self._beside_dense(chosen)
+        slower = [name for name in chosen if self.least and now.layers[name] > before.layers[name]]
+        if slower:  # beside other neighbours than when it was chosen
+            self.reasons |= dict.fromkeys(slower, BESIDE_OTHERS)
+            chosen = {name: module for name, module in chosen.items() if name not in slower}
+            before, now = self._beside_dense(chosen)
         if self.least and now.whole > before.whole:
             self.reasons |= dict.fromkeys(chosen, SLOWER)
             chosen, now = {}, before
         self._install(chosen)
         self.model.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
         return self.model
+
+    def _beside_dense(self, chosen: dict[str, nn.Module]) -> tuple[Stopwatch, Stopwatch]:
+        """Times of the dense model and of the one with these replacements."""
+        watches = self._measured({"dense": {}} | ({"chosen": chosen} if chosen else {}))
+        return watches["dense"], watches.get("chosen", watches["dense"])
 
     def graph(self) -> nn.Module:
         """The faster one of two ONNX graphs: of the dense model, and with all layers balanced that can be."""
@@ -103,6 +126,23 @@ class _Export:
             chosen, now, best = {}, before, graphs["dense"]
         best.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
         return best
+
+    def smaller(self) -> nn.Module:
+        """The model without superfluous channels."""
+        names = [site.name for site in self.sites if site.name and not site.reason]
+        model, reasons = shrunk(copy.deepcopy(self.model), self.sample, names)
+        chosen = {name: model.get_submodule(name) for name in names}
+        chosen = {name: layer for name, layer in chosen.items() if _shape(layer) != _shape(self.dense[name])}
+        layers = {"dense": self.dense, "chosen": self.dense | {name: model.get_submodule(name) for name in self.dense}}
+        watches = timing.compared(layers, self.sample, lambda name: model if name == "chosen" else self.model)
+        before, now = watches["dense"], watches["chosen"]
+        self.reasons |= {site.name: site.reason or UNTOUCHED for site in self.sites} | reasons
+        if not chosen or (self.least and now.whole > before.whole):
+            self.reasons |= dict.fromkeys(chosen, SLOWER)
+            model, chosen, now = self.model, {}, before
+        self.formats = {name: "channels {}x{}".format(*_shape(layer)) for name, layer in chosen.items()}
+        model.export_report = self._report(chosen, before, now)  # type: ignore[assignment]
+        return model
 
     def packed(self, folder: Any) -> nn.Module:
         """Files of patterns, and the model that they hold."""
@@ -181,6 +221,12 @@ class _Export:
         return ExportReport(self.target, tuple(rows), before.whole, now.whole, apart)
 
 
+def _shape(layer: nn.Module) -> tuple[int, ...]:
+    """Outputs and inputs of a layer."""
+    weight = layer.weight
+    return tuple(weight.shape[:2]) if isinstance(weight, torch.Tensor) else ()
+
+
 def _size(module: nn.Module) -> int:
     """Bytes of the parameters and buffers of a module."""
     return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
@@ -196,6 +242,10 @@ def _checked_least(value: Any) -> float:
 def _check(model: Any, target: Any, sample: Any, path: Any) -> None:
     if target not in TARGETS:
         raise ValueError(f"target is {target!r}: allowed are {', '.join(map(repr, TARGETS))}")
+    packages, extra = NEEDED.get(target, ((), ""))
+    missing = [package for package in packages if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ValueError(f"target {target!r} needs {missing[0]}: pip install 'sparseopt[{extra}]'")
     if isinstance(checked_model(model), nn.parallel.DistributedDataParallel):
         raise ValueError("model is a DistributedDataParallel: give its .module")
     for name, module in model.named_modules():
