@@ -13,12 +13,12 @@ ROOT = Path(__file__).resolve().parents[1]
 """The checkout."""
 
 LIBRARIES = ("numpy", "scipy", "array-api-compat", "scikit-learn")
-SUFFIXES = (".py", ".cpp", ".cu", ".cuh", ".h", ".inc")
+SUFFIXES = (".py", ".cpp", ".cu", ".cuh", ".h", ".inc", ".json")
 BUILD_FILE = "CMakeLists.txt"
 
 
 def source_digest(*paths: Path) -> str:
-    """Hash of names and contents of the sources, Python and compiled, in some files and (recursively) folders."""
+    """Hash of names and contents of the sources, and of recorded data, in some files and (recursively) folders."""
     hashed = hashlib.sha256()
     for path in sorted({path.resolve() for path in paths}):
         for file in sorted(_sources(path)):

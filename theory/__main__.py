@@ -20,6 +20,8 @@ from .record import Cache, curve_rows, row, verdict_text, write_curve, write_jso
 
 CACHE = Path("out/theory/cache")
 LEVELS = ("quick", "standard", "full")
+DIGITS = 18
+"""Numbers of the command line have at most so many."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -30,9 +32,15 @@ class _Parser(argparse.ArgumentParser):
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status: 0, 1 where a verdict is unexpected, 2 for bad arguments."""
+    """Run the command line; returns the exit status: 0, 1 where a verdict is unexpected, 2 for bad arguments or paths,
+    130 for an interrupt, 141 for a closed standard output, as the shell has them.
+    """
     options = _parser().parse_args(arguments)
-    return _list(options) if options.command == "list" else _verify(options)
+    try:
+        return _list(options) if options.command == "list" else _verify(options)
+    except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -54,15 +62,19 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _natural(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a non-negative integer, e.g. 0")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a non-negative integer up to {DIGITS} digits, e.g. 0")
     return int(text)
 
 
 def _positive(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a positive integer, e.g. 100")
+    if not (text.isascii() and text.isdigit() and len(text) <= DIGITS and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{_shown(text)} is not a positive integer up to {DIGITS} digits, e.g. 100")
     return int(text)
+
+
+def _shown(text: str) -> str:
+    return repr(text) if len(text) <= DIGITS else f"{text[:DIGITS]!r}... ({len(text)} characters)"
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -84,15 +96,21 @@ def _verify(options: argparse.Namespace) -> int:
         _check_writable(options)
         rows, reused = _rows(options, theorems)
         written = _write_curves(options, rows) if options.curves else []
+        if options.json:
+            written.append(options.json)
+            write_json(options.json, rows)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        kept = f"what is finished is kept in {options.cache}"
+        print(f"theory: cannot write {error.filename}: {error.strerror}; {kept}", file=sys.stderr)
+        return 2
     except (ValueError, MissingExtra) as error:
         print(f"theory: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"theory: interrupted; what is finished is kept in {options.cache}: run it again", file=sys.stderr)
         return 130
-    if options.json:
-        written.append(options.json)
-        write_json(options.json, rows)
     _summary(rows, reused, written, options.cache)
     return 0 if all(r["ok"] for r in rows) else 1
 
@@ -166,8 +184,9 @@ def _selected(names: Sequence[str]) -> list[Theorem]:
     known = [theorem.name for theorem in THEOREMS]
     for name in names:
         if name not in known:
-            nearest = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"known are {', '.join(known)}"
+            entry = [theorem.name for theorem in THEOREMS if theorem.ledger == name.upper()]
+            nearest = entry or difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+            hint = f"did you mean {' or '.join(nearest)}?" if nearest else f"known are {', '.join(known)}"
             raise ValueError(f"there is no theorem {name!r}: {hint}")
     return [theorem for theorem in THEOREMS if not names or theorem.name in names]
 

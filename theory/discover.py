@@ -34,6 +34,6 @@ def theorems() -> tuple[Theorem, ...]:
 
 
 def _place(theorem: Theorem) -> tuple[str, int, str]:
-    """A2 comes before A10."""
-    letter, number = re.fullmatch(r"([A-Z])(\d+).*", theorem.ledger).groups()  # type: ignore[union-attr]
-    return letter, int(number), theorem.name
+    """A2 comes before A10; what has no entry of this form comes last."""
+    found = re.fullmatch(r"([A-Z])(\d+).*", theorem.ledger)
+    return (found[1], int(found[2]), theorem.name) if found else ("~", 0, theorem.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from importlib import import_module
+from importlib import import_module, metadata
 from types import ModuleType
 
 EXTRAS = {
@@ -29,3 +29,15 @@ def require(module: str) -> ModuleType:
         return import_module(module)
     except ImportError:
         raise MissingExtra(f'{distribution} is not installed: pip install "sparseopt[{extra}]"') from None
+
+
+def extra_versions() -> dict[str, str | None]:
+    """Distribution -> its version, None where it is not installed."""
+    return {distribution: _version(distribution) for distribution, _ in EXTRAS.values()}
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None

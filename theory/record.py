@@ -17,6 +17,7 @@ import numpy as np
 from sparseopt import provenance
 
 from .check import FixedOutcome, Report, Separation
+from .extras import extra_versions
 from .theorem import Columns, Theorem
 
 
@@ -146,8 +147,8 @@ def write_json(path: Path, value: Any) -> None:
 class Cache:
     """Finished results in a folder, one JSON file each.
 
-    A key is a hash of the request, of every source of sparseopt and theory, Python and compiled, and of the library
-    versions, so a result is used again only where running again would give the same.
+    A key is a hash of the request, of every source of sparseopt and theory (Python, compiled, recorded rates), and of
+    the versions of libraries and extras, so a result is used again only where running again would give the same.
     """
 
     folder: Path
@@ -176,4 +177,4 @@ class Cache:
 
 def _state() -> str:
     sources = provenance.source_digest(provenance.ROOT / "sparseopt", Path(__file__).parent)
-    return json.dumps([sources, provenance.versions()])
+    return json.dumps([sources, provenance.versions(), extra_versions()])

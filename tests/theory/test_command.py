@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 
 import theory.__main__ as command
-from theory import THEOREMS, Counterexample, Evidence, Fixed, Hypothesis, MissingExtra, Theorem, check_all
+from theory import THEOREMS, Counterexample, Evidence, Fixed, Hypothesis, MissingExtra, Theorem, check_all, discover
 
 NAMES = [t.name for t in THEOREMS]
 
@@ -208,6 +209,8 @@ def test_unknown_name_suggests_the_nearest(verify, capsys):
     assert error == "theory: there is no theorem 'secnd_squar': did you mean second_square?\n"
     assert verify("zzzz") == 2
     assert FIRST.name in capsys.readouterr().err
+    assert verify("a1") == 2
+    assert "did you mean first_square or second_square or third_square?" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -217,6 +220,7 @@ def test_unknown_name_suggests_the_nearest(verify, capsys):
         (["verify", "--seed", "-1"], "--seed"),
         (["verify", "--n", "0"], "argument --n: '0' is not a positive integer"),
         (["verify", "--n", "1e3"], "'1e3' is not a positive integer"),
+        (["verify", "--n", "9" * 5000], "'999999999999999999'... (5000 characters) is not a positive integer"),
         (["verify", "--level", "slow"], "choose from"),
         (["prove"], "choose from"),
         ([], "required"),
@@ -240,3 +244,17 @@ def test_unwritable_output_is_found_before_the_work(verify, tmp_path, capsys):
     assert verify("--curves", str(tmp_path / "file")) == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
+    assert verify("--json", str(tmp_path / ("a" * 300))) == 2
+    assert "File name too long; what is finished is kept in" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_seen_enough():
+    command = f"{sys.executable} -m theory list --json | head -1"
+    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
+    assert (found.stdout, found.stderr) == ("[\n", "")
+
+
+def test_a_theorem_without_a_number_comes_last():
+    entries = ["new", "B1", "A10", "A2"]
+    found = sorted((replace(FIRST, ledger=entry) for entry in entries), key=discover._place)
+    assert [t.ledger for t in found] == ["A2", "A10", "B1", "new"]

@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 
 from sparseopt import provenance
-from theory import THEOREMS, check
+from theory import THEOREMS, check, record
 from theory.record import Cache, row
 
 
-@pytest.mark.parametrize("name", ["solve.py", "_native/csrc/cpu/block.cpp", "_native/CMakeLists.txt"])
+@pytest.mark.parametrize("name", ["solve.py", "rates.json", "_native/csrc/cpu/block.cpp", "_native/CMakeLists.txt"])
 def test_a_changed_source_is_computed_again(name, tmp_path, monkeypatch):
     source = tmp_path / "sparseopt" / name
     source.parent.mkdir(parents=True)
@@ -24,6 +24,14 @@ def test_a_changed_source_is_computed_again(name, tmp_path, monkeypatch):
         found.append(cache.find("name", {}))
         cache.store("name", {}, {"ok": True})
     assert found == [None, {"ok": True}, None]
+
+
+def test_what_lacked_an_extra_is_computed_again_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(record, "extra_versions", lambda: {"python-flint": None})
+    Cache.at(tmp_path).store("name", {}, {"kind": "sampled"})
+    assert Cache.at(tmp_path).find("name", {}) == {"kind": "sampled"}
+    monkeypatch.setattr(record, "extra_versions", lambda: {"python-flint": "0.9"})
+    assert Cache.at(tmp_path).find("name", {}) is None
 
 
 def test_other_requests_and_damaged_results_are_not_found(tmp_path):
