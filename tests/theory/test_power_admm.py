@@ -35,6 +35,15 @@ def test_a_threshold_of_half_the_curvature(monkeypatch):
     assert verdict(theorem) == "powerless"
 
 
+def test_a_curvature_that_is_believed():
+    """A bound of f'' that is too small, or a concave f called convex, meets the other hypotheses."""
+    blind = [replace(h, margin=lambda i: 1.0) if h.name == "curvature" else h for h in descends.HYPOTHESES]
+    assert verdict(replace(descends.THEOREM, hypotheses=tuple(blind)), fixed=False) == "powerless"
+    for case in (c.instance() for c in descends.COUNTEREXAMPLES if c.drops == "curvature"):
+        assert not any(e.passed for e in descends.conclusion(case)[:1])
+        assert descends.curvature_margin(case) < 0 < descends.strength_margin(case)
+
+
 def test_a_dual_step_of_the_wrong_sign(monkeypatch):
     right = so.solvers.ADMM.step
 

@@ -73,6 +73,13 @@ def test_power_with_the_slope_of_the_lasso(monkeypatch):
     assert verdict(MINIMA) == "fails"
 
 
+def test_maxima_of_a_concave_loss_counted_as_minima(monkeypatch):
+    monkeypatch.setattr(minima_at_small_lambda, "_power_minimum", lambda instance, S: all(instance.fits[S]))
+    assert verdict(MINIMA) == "holds"  # where H is positive definite they are the same
+    monkeypatch.setattr(minima_at_small_lambda, "_hard_minimum", lambda instance, S: all(instance.fits[S]))
+    assert verdict(MINIMA) == "powerless"
+
+
 def test_branch_and_bound_that_stops_too_early(monkeypatch):
     prove = so.solvers.BranchAndBound.prove
 

@@ -93,3 +93,11 @@ def test_masks_that_do_not_reach_the_derivative(monkeypatch):
 
     monkeypatch.setattr(so.solvers.masks.SmartMask, "pull_back", wrong)
     assert verdict(temperature.THEOREM, fixed=False) == "fails"
+
+
+def test_slow_schedules_are_among_the_draws():
+    draws = [annealing.draw(np.random.default_rng(seed)) for seed in range(40)]
+    exponents = [case.exponent for case in draws if isinstance(case, annealing.Annealing)]
+    assert 0.5 < min(exponents) < 0.8
+    slow = next(case for case in draws if isinstance(case, annealing.Annealing) and case.exponent < annealing.FAST)
+    assert all(e.passed for e in annealing.conclusion(slow))

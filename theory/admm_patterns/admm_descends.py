@@ -13,6 +13,7 @@ import sparseopt as so
 
 from ..exact_linear import dot, solve
 from ..instances import REAL_DATA, integer_quadratic
+from ..sequential_attention.scalar_functions import SLACK
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Number, Theorem
 from .exact import ONE_OF_TWO, SIGNS, ExactRun, fractions, minus, periodic_orbit, square
 from .runs import Run, draw_run, real_run
@@ -129,6 +130,15 @@ def strength_margin(instance: Run | ExactRun) -> float:
     return float(instance.rho / instance.curvature) - (1 if convex else 2)
 
 
+def curvature_margin(instance: Run | ExactRun) -> float:
+    """Room of the eigenvalues of H in [0, L], or in [-L, L] where f is not called convex, plus 2^-40; 1 for floats."""
+    if isinstance(instance, Run):
+        return 1.0  # the smoothness of the package, which has tests of its own
+    values = np.linalg.eigvalsh(np.array(instance.H, dtype=float))
+    L, least = float(instance.curvature), 0.0 if instance.convex else -float(instance.curvature)
+    return float(min(L - values[-1], values[0] - least)) + SLACK
+
+
 def bounded_margin(instance: Run | ExactRun) -> float:
     """How far below the loss the claimed bound is, in one variable at a time; 1 where it is a sum of squares."""
     if isinstance(instance, Run):
@@ -151,7 +161,8 @@ def dual_margin(instance: Run | ExactRun) -> float:
 
 
 HYPOTHESES = (
-    Hypothesis("rho above L", "rho > L for convex f, rho > 2 L for others, L a bound of |f''|", strength_margin),
+    Hypothesis("rho above L", "rho > L for convex f, rho > 2 L for others", strength_margin),
+    Hypothesis("curvature", "L bounds |f''|, and f is convex where rho <= 2 L", curvature_margin),
     Hypothesis(
         "order Z",
         "a sweep updates z, x, u in this order",
@@ -226,6 +237,18 @@ COUNTEREXAMPLES = (
         "-x^2 / 2 on {-1, 1} with rho = 3/2",
         "a loss that is not convex needs rho > 2 L: here the Lagrangian rises",
         lambda: signs_run(-1, Fraction(3, 2), Fraction(1, 10), convex=False),
+    ),
+    Counterexample(
+        "curvature",
+        "L = 10 claimed of a loss with 19",
+        "rho = 18 is above the claimed bound, and the orbit of period 2 is still there",
+        lambda: replace(cycling_instance(), curvature=Fraction(10)),
+    ),
+    Counterexample(
+        "curvature",
+        "a concave loss called convex",
+        "-x^2 / 2 on {-1, 1} with rho = 3/2: the Lagrangian rises",
+        lambda: signs_run(-1, Fraction(3, 2), Fraction(1, 10)),
     ),
     Counterexample("order Z", "x before z", "the Lagrangian rises from 0.67 to 1.10 though rho > L", order_x_instance),
     Counterexample(

@@ -13,7 +13,7 @@ import numpy as np
 import sparseopt as so
 
 from ..exact_lasso import ExactLasso
-from ..exact_linear import Vector, block, solve
+from ..exact_linear import Vector, block, pivots, positive_definite, solve
 from ..theorem import Columns, Counterexample, Evidence, Hypothesis, Theorem
 from .one_critical_point import random_quadratic
 from .piecewise import Piecewise, lasso, mcp, scad
@@ -100,8 +100,8 @@ def conclusion(instance: SmallStrength) -> tuple[Evidence, ...]:
 
 
 def _hard_minimum(instance: SmallStrength, S: tuple[int, ...]) -> bool:
-    """Whether the fit over S is dense on S: then nearby points with more entries pay lam, and others are off S."""
-    return all(instance.fits[S])
+    """Whether the fit over S is a minimum, and dense on S: then nearby points with more entries pay lam."""
+    return all(instance.fits[S]) and positive_definite(block(instance.loss.H, S))
 
 
 def _power_minimum(instance: SmallStrength, S: tuple[int, ...]) -> bool:
@@ -126,7 +126,12 @@ def _power_minimum(instance: SmallStrength, S: tuple[int, ...]) -> bool:
 
 
 def definite_margin(instance: SmallStrength) -> float:
-    """Whether the restricted fits exist with nonzero entries: their smallest."""
+    """The smallest pivot of H."""
+    return float(min(pivots(instance.loss.H)))
+
+
+def dense_margin(instance: SmallStrength) -> float:
+    """The smallest entry of the restricted fits."""
     return float(instance.smallest_entry)
 
 
@@ -137,11 +142,18 @@ def strength_margin(instance: SmallStrength) -> float:
 
 
 HYPOTHESES = (
-    Hypothesis("dense fits", "the minimiser over every set of variables has nonzero entries", definite_margin),
+    Hypothesis("positive definite", "H is positive definite", definite_margin),
+    Hypothesis("dense fits", "the minimiser over every set of variables has nonzero entries", dense_margin),
     Hypothesis("small strength", "lam is small", strength_margin),
 )
 
 COUNTEREXAMPLES = (
+    Counterexample(
+        "positive definite",
+        "a concave loss",
+        "L = -u^2/2 - u: the fit -1 is its maximum, so that 0 is the only local minimum of l_0 and l_q",
+        lambda: SmallStrength(ExactLasso.of([[-1]], [1], 1), Fraction(1, 1000), Fraction(2), Fraction(37, 10), 0.5),
+    ),
     Counterexample(
         "small strength",
         "a bistable variable",
