@@ -72,13 +72,16 @@ def committed(name):
     return {column: values.tolist() for column, values in read_curve(FOLDER / f"{name}.csv").items()}
 
 
-def agree(expected, value, tolerance):
+def agree(expected, value, tolerance, apart):
     if isinstance(expected, str):
         return expected == str(value)
     if math.isnan(expected):
         return math.isnan(float(value))
-    return np.isclose(float(value), expected, rtol=tolerance, atol=tolerance * 1e-3)
+    return np.isclose(float(value), expected, rtol=tolerance, atol=tolerance * 1e-3 + apart)
 
+
+COUNTED = {"smart_trajectories.shares": 1 / 12}
+"""Shares of so many chaotic trajectories: the rounding of a machine may move one of them across the line."""
 
 TOLERANCES = dict.fromkeys(
     ("one_group_global_optimum.margins", "one_group_global_optimum.certificates", "lambda_max_is_sharp.paths"), SOLVED
@@ -109,7 +112,7 @@ def compare(name, table):
         wrong = [
             (row, old, new)
             for row, (old, new) in enumerate(zip(expected[column], table[column], strict=True))
-            if not agree(old, new, tolerance)
+            if not agree(old, new, tolerance, COUNTED.get(name, 0.0))
         ]
         assert not wrong, f"{column}: row, committed and regenerated value: {wrong[:3]}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -206,18 +206,34 @@ def _fixed_shares() -> tuple[Evidence, ...]:
     )
 
 
+def _calmest(cases: list[Trajectory]) -> np.ndarray:
+    """The lead of the k-th score [steps + 1] on the trajectory that changes least when its start is moved by 1e-10.
+
+    Before the masks close most trajectories are chaotic: where they go depends on the rounding of the machine.
+    """
+    found = []
+    for case in cases:
+        lead, moved = (_lead(c) for c in (case, replace(case, start=case.start * (1 + 1e-10))))
+        found.append((float(np.abs(moved / lead - 1).max()), lead))
+    return min(found, key=lambda pair: pair[0])[1]
+
+
+def _lead(case: Trajectory) -> np.ndarray:
+    ordered = -np.sort(-case.run[1], axis=1)
+    return ordered[:, case.k - 1] - ordered[:, case.k]
+
+
 def curves(seed: int) -> dict[str, Columns]:
     """shares: over the number of steps, of 12 trajectories, how many have the gap, settle, and keep a best set.
 
-    gaps: the gap of the first of them over the steps, and tau.
+    gaps: the gap of the calmest of them over the steps, and tau.
     """
     steps = [5, 20, 80, 320]
     counts = [shares(seed, T, 12) for T in steps]
     columns = {name: [row[name] / 12 for row in counts] for name in ("gap", "settled", "optimal")}
-    case = random_trajectory(np.random.default_rng(seed), 320)
-    ordered = -np.sort(-case.run[1], axis=1)
+    rng = np.random.default_rng(seed)
+    lead = _calmest([random_trajectory(rng, 320) for _ in range(12)])
     tau = ExponentialTemperature(HOT, COLD, 320)
-    lead = ordered[:, K - 1] - ordered[:, K]
     gaps = {"step": list(range(321)), "gap": lead, "tau": [tau(t) for t in range(321)]}
     return {"shares": {"steps": steps} | columns, "gaps": gaps}
 
