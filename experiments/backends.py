@@ -76,9 +76,9 @@ class Slurm:
 
     def results(self, calls: Sequence[Call]) -> Iterator[tuple[int, Any]]:
         """Job by job, as they finish.  Raises ValueError where SLURM is asked for and not there."""
-        submitit = require("submitit")
         if self.cluster == "slurm" and shutil.which("sbatch") is None:
             raise ValueError("sbatch is not on the PATH: log in where jobs are submitted, or take --backend joblib")
+        submitit = require("submitit")
         executor = submitit.AutoExecutor(folder=self.folder, cluster=self.cluster)
         executor.update_parameters(name="sparseopt", timeout_min=self.minutes, cpus_per_task=1)
         if self.cluster == "slurm":
