@@ -14,7 +14,7 @@ from nets import adamw, batch, net, sparsifier, train  # noqa: E402
 from torch import nn  # noqa: E402
 
 from sparseopt.pruning import Block, Sparsifier, export, methods  # noqa: E402
-from sparseopt.pruning.deploy import modules, timing  # noqa: E402
+from sparseopt.pruning.deploy import layers, modules, timing  # noqa: E402
 
 ALL = {"least_speedup": 0}
 """Replace whatever can be: small layers are not faster."""
@@ -297,6 +297,30 @@ def test_what_is_refused(monkeypatch):
     refused(sharded, "spread over processes")
     tied = nn.Sequential(nn.utils.parametrizations.weight_norm(linear()))
     refused(tied, "0 has parametrised weights")
+
+
+def test_two_of_four():
+    if not torch.cuda.is_available():
+        refused(linear(), r"needs the model on a CUDA device .*: torch finds none", "2:4")
+    w = torch.ones(64, 128, dtype=torch.float16)
+    assert "prune with NM(2, 4)" in layers.two_of_four(w)
+    w[:, ::2] = 0
+    assert layers.two_of_four(w) == "2:4 runs on CUDA devices only"
+    assert "not torch.float32" in layers.two_of_four(w.float())
+    assert "multiples of 32 outputs and 64 inputs" in layers.two_of_four(w[:20])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_two_of_four_on_a_device():
+    layer = nn.Linear(128, 64).half().cuda()
+    layer.weight.data[:, ::2] = 0
+    x = sample(32, 128).half().cuda()
+    fast = export(layer, "2:4", x, **ALL)
+    assert fast.export_report.rows[0].target == "2:4"
+    assert torch.equal(fast.weight, layer.weight)
+    with torch.no_grad():
+        torch.testing.assert_close(fast(x), layer(x), rtol=1e-2, atol=1e-2)
 
 
 def test_in_the_middle_of_training():

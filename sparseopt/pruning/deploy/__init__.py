@@ -1,6 +1,7 @@
 """Pruned models made faster: `export` replaces layers by sparse ones where those are faster on a sample."""
 
-from .export import TARGETS, export
+from .arguments import TARGETS
+from .export import export
 from .patterns import load_patterns
 from .report import ExportReport, ExportRow
 

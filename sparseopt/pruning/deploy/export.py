@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import copy
-import importlib.util
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +10,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..._array import real_number
-from ..targets import checked_model, checked_weight
 from . import timing
+from .arguments import check, checked_least, try_sample
 from .channels import shrunk
 from .layers import Site, choices, sites_of
 from .patterns import load_patterns, packed_size, save_patterns
@@ -22,13 +19,6 @@ from .report import ExportReport, ExportRow
 from .runtime import to_onnx
 from .timing import Stopwatch
 
-TARGETS = ("auto", "dense", "sparse", "bsr", "csr", "balanced", "onnx", "patterns", "channels")
-NEEDED = {
-    "onnx": (("onnx", "onnxscript", "onnxruntime"), "onnx"),
-    "channels": (("torch_pruning",), "channels"),
-    "patterns": (("safetensors",), "torch"),
-}
-"""Packages that a target needs, and the extra that has them."""
 SLOWER = "the model as a whole was not faster"
 BESIDE_OTHERS = "it was faster alone, but not with the other layers replaced"
 UNTOUCHED = "none of its channels went"
@@ -45,10 +35,11 @@ def export(
     """A new model in eval mode whose sparse layers are faster; the given one stays as it is.
 
     target:
-      "auto"      the fastest of "sparse", "bsr", "csr", "balanced" and dense for each layer
+      "auto"      the fastest of "sparse", "bsr", "csr", "balanced", "2:4" and dense for each layer
       "sparse"    own product of blocks of 16, 32 or 64; compiled for float32 on the CPU, differentiable in the input
       "bsr", "csr"  the formats of torch, for inference
       "balanced"  a gather and a batched product, where block rows keep equally many blocks: `Block(..., balance="row")`
+      "2:4"       the format of sparse tensor cores, after pruning with `NM(2, 4)`: half types on a CUDA device
       "onnx"      a graph for inputs of the sample's shapes, run by ONNX Runtime, with balanced layers if it is faster
                   with them; its .save(path) writes it
       "patterns"  a library of patterns, an index for each tile and packed values in the folder `path`, for
@@ -65,11 +56,11 @@ def export(
     Raises ValueError for another target, a model that cannot run on the sample or has no layer to export, weights that
     are not finite or not in memory, parametrised weights.
     """
-    _check(model, target, sample, path)
-    least = _checked_least(least_speedup)
+    check(model, target, sample, path)
+    least = checked_least(least_speedup)
     result = copy.deepcopy(model).eval()
     with torch.no_grad():
-        _try(result, sample)
+        try_sample(result, sample)
         work = _Export(result, sample, target, least)
         if target == "patterns":
             return work.packed(path)
@@ -230,51 +221,3 @@ def _shape(layer: nn.Module) -> tuple[int, ...]:
 def _size(module: nn.Module) -> int:
     """Bytes of the parameters and buffers of a module."""
     return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
-
-
-def _checked_least(value: Any) -> float:
-    number = real_number(value)
-    if not 0 <= number < float("inf"):
-        raise ValueError(f"least_speedup is {value!r}: give a factor such as 1.05, or 0 to replace whatever can be")
-    return number
-
-
-def _check(model: Any, target: Any, sample: Any, path: Any) -> None:
-    if target not in TARGETS:
-        raise ValueError(f"target is {target!r}: allowed are {', '.join(map(repr, TARGETS))}")
-    packages, extra = NEEDED.get(target, ((), ""))
-    missing = [package for package in packages if importlib.util.find_spec(package) is None]
-    if missing:
-        raise ValueError(f"target {target!r} needs {missing[0]}: pip install 'sparseopt[{extra}]'")
-    if isinstance(checked_model(model), nn.parallel.DistributedDataParallel):
-        raise ValueError("model is a DistributedDataParallel: give its .module")
-    for name, module in model.named_modules():
-        if nn.utils.parametrize.is_parametrized(module):
-            raise ValueError(
-                f"{name or 'the model'} has parametrised weights: call "
-                "torch.nn.utils.parametrize.remove_parametrizations first"
-            )
-    sites = sites_of(model)
-    if not any(site.weight.kind != "embedding" for site in sites):
-        raise ValueError(f"{type(model).__name__} has no linear, convolutional or attention layer: nothing to export")
-    for site in sites:
-        if site.weight.spread:
-            raise ValueError(
-                f"{site.weight.name} is spread over processes: load its full state into a plain model first"
-            )
-        checked_weight(site.weight)
-    if (path is None) == (target == "patterns"):
-        raise ValueError(f"path is {path!r}: target 'patterns' needs the folder to write to, and no other takes one")
-    if sample is None:
-        raise ValueError(
-            "sample is missing: give what the model is called with, a tensor, tuple or dict, to time it on"
-        )
-    if isinstance(sample, Mapping) and not all(isinstance(key, str) for key in sample):
-        raise ValueError("sample is a mapping whose keys are not names of arguments: give a dict of keywords")
-
-
-def _try(model: nn.Module, sample: Any) -> None:
-    try:
-        timing.run(model, sample)
-    except Exception as error:
-        raise ValueError(f"the model does not run on the sample: {type(error).__name__}: {error}") from error

@@ -10,14 +10,24 @@ import torch
 from torch import nn
 
 from ...kernels import BlockSparse
+from ...kernels.layout import HALF
 from ...kernels.products import SIDES, kept_blocks
 from ..weights import Weight, tied_names, weights_of
-from .modules import BalancedLinear, BlockSparseConv2d, BlockSparseLinear, CompressedLinear, taps_first
+from .modules import (
+    BalancedLinear,
+    BlockSparseConv2d,
+    BlockSparseLinear,
+    CompressedLinear,
+    SemiStructuredLinear,
+    taps_first,
+)
 
 Tensor = torch.Tensor
 Build = Callable[[], nn.Module]
-DENSEST = 0.9
-"""Share of blocks or weights that are kept beyond which a sparse format is not tried: there is little to gain."""
+DENSEST, DENSEST_COMPRESSED = 0.95, 0.5
+"""Share of blocks or weights that are kept beyond which the own product, and the formats of torch, are not tried."""
+ROWS_OF_TILE, COLUMNS_OF_TILE = 32, 64
+"""What torch's 2:4 kernels ask of the shape of a weight of half type."""
 MOST_PADDING = 1.25
 """Balanced blocks, relative to the blocks that are kept, beyond which block rows count as unbalanced."""
 
@@ -88,14 +98,19 @@ def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
     if not bool((w == 0).any()):
         return {}, "no weight is 0"
     found: dict[str, Build] = {}
-    if target in ("csr", "auto") and _density(w, 1) <= DENSEST:
+    if target in ("csr", "auto") and _density(w, 1) <= DENSEST_COMPRESSED:
         found["csr"] = partial(CompressedLinear, w, bias, "csr")
+    misfit = two_of_four(w)
+    if target in ("2:4", "auto") and not misfit:
+        found["2:4"] = partial(SemiStructuredLinear, w, bias)
+    if target == "2:4":
+        return found, misfit
     for b in sides(w):
         if target in ("sparse", "auto"):
             found[f"sparse {b}x{b}"] = partial(BlockSparseLinear, w, bias, b)
         if w.shape[0] % b or w.shape[1] % b:
             continue
-        if target in ("bsr", "auto"):
+        if target in ("bsr", "auto") and _density(w, b) <= DENSEST_COMPRESSED:
             found[f"bsr {b}x{b}"] = partial(CompressedLinear, w, bias, "bsr", b)
         if target in ("balanced", "auto") and _padding(w, b) <= MOST_PADDING:
             found[f"balanced {b}x{b}"] = partial(BalancedLinear, w, bias, b)
@@ -111,6 +126,17 @@ def _convolutions(conv: nn.Module, target: str) -> tuple[dict[str, Build], str]:
     w = taps_first(conv)
     found: dict[str, Build] = {f"sparse {b}x{b}": partial(BlockSparseConv2d, conv, b) for b in sides(w)}
     return found, "" if found else _none(w, target)
+
+
+def two_of_four(w: Tensor) -> str:
+    """Why sparse tensor cores cannot take a weight [outputs, inputs], or ""."""
+    if w.dtype not in HALF:
+        return f"2:4 is for float16 and bfloat16, not {w.dtype}"
+    if w.shape[0] % ROWS_OF_TILE or w.shape[1] % COLUMNS_OF_TILE:
+        return f"2:4 needs multiples of {ROWS_OF_TILE} outputs and {COLUMNS_OF_TILE} inputs, not {tuple(w.shape)}"
+    if int((w.reshape(w.shape[0], -1, 4) != 0).sum(dim=2).max()) > 2:
+        return "some four inputs have more than two weights: prune with NM(2, 4)"
+    return "" if w.device.type == "cuda" else "2:4 runs on CUDA devices only"
 
 
 def _padding(w: Tensor, b: int) -> float:

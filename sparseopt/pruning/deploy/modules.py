@@ -97,6 +97,24 @@ class CompressedLinear(SparseLayer):
         return y.view(*x.shape[:-1], self.out_features)
 
 
+class SemiStructuredLinear(SparseLayer):
+    """W with at most two of each four consecutive inputs, packed for sparse tensor cores: half types on CUDA."""
+
+    def __init__(self, w: Tensor, bias: Tensor | None) -> None:
+        super().__init__(w, bias)
+        packed: Any = torch.sparse.to_sparse_semi_structured(w.detach().contiguous())
+        self.packed = nn.Parameter(packed, requires_grad=False)
+
+    @property
+    def weight(self) -> Tensor:
+        """The dense weight, formed at each access."""
+        return self.packed.to_dense()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x W' + bias."""
+        return functional.linear(x, self.packed, self.bias)
+
+
 class BalancedLinear(SparseLayer):
     """W in b x b blocks, equally many in each block row: a gather and a batched product, which ONNX has too.
 
