@@ -28,11 +28,20 @@ def test_twice_the_descent(monkeypatch):
     assert verdict(descends.THEOREM, fixed=False) == "fails"
 
 
-def test_a_threshold_of_half_the_curvature(monkeypatch):
-    """L / 2 for L: the margin of the hypothesis no longer sees rho = 18."""
-    margins = [replace(h, margin=lambda i: float(2 * i.rho / i.curvature) - 1) for h in descends.HYPOTHESES[:1]]
-    theorem = replace(descends.THEOREM, hypotheses=(*margins, *descends.HYPOTHESES[1:]))
-    assert verdict(theorem) == "powerless"
+@pytest.mark.parametrize(
+    ("factor", "found"), [(0.5, "powerless"), (2**-0.5, "powerless"), (1.0, "holds"), (2**0.5, "fails")]
+)
+def test_another_threshold_of_rho(factor, found, monkeypatch):
+    """A smaller one no longer sees rho = 18 for L = 19, and a larger one, as sqrt 2 L, leaves out what is shown."""
+    first = replace(descends.HYPOTHESES[0], margin=lambda i: float(i.rho / i.curvature) - factor * (2 - is_convex(i)))
+    hypotheses = (first, *descends.HYPOTHESES[1:])
+    monkeypatch.setattr(descends, "HYPOTHESES", hypotheses)
+    diabetes = tuple(case for case in descends.THEOREM.fixed if case.name == "diabetes")
+    assert verdict(replace(descends.THEOREM, hypotheses=hypotheses, fixed=diabetes), n=4) == found
+
+
+def is_convex(instance):
+    return bool(getattr(instance, "convex", True))
 
 
 def test_a_curvature_that_is_believed():

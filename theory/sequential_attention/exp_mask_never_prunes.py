@@ -9,7 +9,7 @@ import numpy as np
 
 import sparseopt as so
 
-from ..enclosure import Interval, exp
+from ..enclosure import Interval, exp, sqrt
 from ..instances import EPS, REAL_DATA, Instance, random_loss, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .scalar_functions import SLACK, ExactExpMask
@@ -175,6 +175,18 @@ def _fixed_digits() -> tuple[Evidence, ...]:
     return tuple(found)
 
 
+def _fixed_signs() -> tuple[Evidence, ...]:
+    """(y - 1)^2 / 2 + 10 q(y): its slope y - 1 + 10 q'(y), q' = 2 w / y with w + w^2 = q, at both ends."""
+    found = []
+    for at, digits in (("0.0476", "-0.004685"), ("0.0479", "0.001534")):
+        y = Fraction(at)
+        root = ExactExpMask().value(y).map(lambda q: sqrt(1 + 4 * q))
+        slopes = [y - 1 + 10 * (Fraction(end) - 1) / y for end in (root.low, root.high)]
+        away = max(abs(slope - Fraction(digits)) for slope in slopes)
+        found.append(Evidence(f"the slope at {at} is {digits}", away, Fraction(1, 2 * 10**6)))
+    return tuple(found)
+
+
 def _points(lam: Fraction) -> list[tuple[Fraction, Fraction]]:
     return [(Fraction(c), Fraction(stationary_point(Fraction(c), lam).low)) for c in (2, 1)]
 
@@ -227,6 +239,7 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(
         Fixed("minimisers", "the minimisers of the ledger's instance, in rational enclosures", _fixed_digits),
+        Fixed("signs", "a stationary point between .0476 and .0479 at lam = 10, in enclosures", _fixed_signs),
         Fixed("against the LASSO", "lam beyond lambda_max in the plane", _fixed_against_lasso),
         *(
             Fixed(name, "real data at twice lambda_max: no group is zero", lambda name=name: _fixed_real(name))
