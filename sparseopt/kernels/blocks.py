@@ -17,37 +17,38 @@ from .._native import grid as native
 from .._native.projections import core
 from . import reference
 from .layout import Cut, checked_cut, host
+from .operators import operator
 
 Tensor = torch.Tensor
 
 
 def block_norms(w: Tensor, cut: Any) -> Tensor:
     """|w_b| of each block, [grid], differentiable (0 at zero blocks).  Relative error a few ulp, in any range."""
-    return torch.ops.sparseopt.block_norms(w, *checked_cut(w, cut))
+    return _block_norms(w, *checked_cut(w, cut))
 
 
 def block_dots(a: Tensor, b: Tensor, cut: Any) -> Tensor:
     """<a_b, b_b> of each block, [grid], differentiable: with a gradient b its magnitude is the score |<w, g>|."""
-    return torch.ops.sparseopt.block_dots(a, checked_like(b, a, "b"), *checked_cut(a, cut))
+    return _block_dots(a, checked_like(b, a, "b"), *checked_cut(a, cut))
 
 
 def scale_blocks(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """scale_b w_b, differentiable in both without ever spreading scale [grid]; exactly 0 where scale is 0."""
     cut = checked_cut(w, cut)
-    return torch.ops.sparseopt.scale_blocks(w, checked_scale(scale, w, cut), *cut)
+    return _scale_blocks(w, checked_scale(scale, w, cut), *cut)
 
 
 def scale_blocks_(w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """`scale_blocks` in place."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.scale_blocks_(w, checked_scale(scale, w, cut), *cut)
+    _scale_blocks_in_place(w, checked_scale(scale, w, cut), *cut)
     return w
 
 
 def mask_blocks_(w: Tensor, kept: Tensor, cut: Any) -> Tensor:
     """Set the blocks without kept (bool [grid]) to 0, in place; others stay bitwise."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.mask_blocks_(w, checked_kept(kept, w, cut), *cut)
+    _mask_blocks_in_place(w, checked_kept(kept, w, cut), *cut)
     return w
 
 
@@ -63,7 +64,7 @@ def block_prox_(w: Tensor, rho: Any, step: float | Tensor, cut: Any) -> Tensor:
         _over_blocks(steps, w, cut, "step")
     twin = radial_twin(rho)
     if twin is not None and cut.taps == 1 and cut.divides(w):
-        return torch.ops.sparseopt.block_prox_(w, steps, *twin, cut.r, cut.c)
+        return _block_prox_in_place(w, steps, *twin, cut.r, cut.c)
     norms = block_norms(w, cut)
     v = reference.working(norms)
     shrunk = rho.prox(v, steps.to(v.dtype) if steps.ndim else float(steps))
@@ -97,7 +98,7 @@ def checked_kept(kept: Tensor, w: Tensor, cut: Cut) -> Tensor:
     return _over_blocks(kept, w, cut, "kept")
 
 
-@torch.library.custom_op("sparseopt::block_norms", mutates_args=())
+@operator("block_norms")
 def _block_norms(w: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w)
@@ -112,7 +113,7 @@ def _block_norms(w: Tensor, r: int, c: int, taps: int) -> Tensor:
     return out
 
 
-@torch.library.custom_op("sparseopt::block_dots", mutates_args=())
+@operator("block_dots")
 def _block_dots(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, a, b)
@@ -123,7 +124,7 @@ def _block_dots(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
     return out
 
 
-@torch.library.custom_op("sparseopt::scale_blocks", mutates_args=())
+@operator("scale_blocks")
 def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     out = torch.empty_like(w, memory_format=torch.contiguous_format)
@@ -135,7 +136,7 @@ def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor
     return out
 
 
-@torch.library.custom_op("sparseopt::scale_blocks_backward", mutates_args=())
+@operator("scale_blocks_backward")
 def _scale_blocks_backward(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
     cut = Cut(r, c, taps)
     w, g = w.contiguous(), g.contiguous()
@@ -149,7 +150,7 @@ def _scale_blocks_backward(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, 
     return dw, dscale.to(scale.dtype)
 
 
-@torch.library.custom_op("sparseopt::scale_blocks_", mutates_args=("w",))
+@operator("scale_blocks_", mutates_args=("w",))
 def _scale_blocks_in_place(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w)
@@ -160,7 +161,7 @@ def _scale_blocks_in_place(w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::mask_blocks_", mutates_args=("w",))
+@operator("mask_blocks_", mutates_args=("w",))
 def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w)
@@ -174,7 +175,7 @@ def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) ->
         native.mask_ptr(w.data_ptr(), kept.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::block_prox_", mutates_args=("w",))
+@operator("block_prox_", mutates_args=("w",))
 def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
     cut, x = Cut(r, c), w
     if host(cut, w) is None:

@@ -10,39 +10,40 @@ from .._native import grid as native
 from . import reference
 from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, host
+from .operators import operator
 
 Tensor = torch.Tensor
 
 
 def sum_norms(w: Tensor, u: Tensor, cut: Any) -> Tensor:
     """|w_b + u_b| of each block, [grid], without forming w + u: what the projection of ADMM ranks."""
-    return torch.ops.sparseopt.sum_norms(w, checked_like(u, w, "u"), *checked_cut(w, cut))
+    return _sum_norms(w, checked_like(u, w, "u"), *checked_cut(w, cut))
 
 
 def scale_blocks_into_(out: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """out <- scale_b w_b for each block: `scale_blocks` into memory that is there."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.scale_blocks_into_(checked_like(out, w, "out"), w, checked_scale(scale, w, cut), *cut)
+    _scale_into(checked_like(out, w, "out"), w, checked_scale(scale, w, cut), *cut)
     return out
 
 
 def mask_blocks_into_(out: Tensor, w: Tensor, kept: Tensor, cut: Any) -> Tensor:
     """out <- w in the blocks with kept (bool [grid]), else 0."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.mask_blocks_into_(checked_like(out, w, "out"), w, checked_kept(kept, w, cut), *cut)
+    _mask_into(checked_like(out, w, "out"), w, checked_kept(kept, w, cut), *cut)
     return out
 
 
 def scale_blocks_vjp_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """Backward pass of `scale_blocks` in place: g <- scale_b g_b, and <w_b, g_b before> [grid] is returned."""
     cut = checked_cut(w, cut)
-    return torch.ops.sparseopt.scale_blocks_vjp_(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
+    return _scale_vjp(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
 
 
 def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
     """g <- g_b + scale_b w_b for each block, in place."""
     cut = checked_cut(w, cut)
-    torch.ops.sparseopt.add_scaled_blocks_(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
+    _add_scaled(checked_like(g, w, "g"), w, checked_scale(scale, w, cut), *cut)
     return g
 
 
@@ -55,7 +56,7 @@ def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Ten
     checked_like(z, w, "z")
     checked_like(u, w, "u")
     checked_kept(kept, w, cut)
-    return torch.ops.sparseopt.admm_update_(z, u, w, kept, *cut)
+    return _admm_update(z, u, w, kept, *cut)
 
 
 def augment_(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> Tensor:
@@ -63,7 +64,7 @@ def augment_(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> Tensor:
     checked_cut(w, (1, 1))
     for name, other in (("g", g), ("z", z), ("u", u)):
         checked_like(other, w, name)
-    torch.ops.sparseopt.augment_(g, w, z, u, float(rho))
+    _augment(g, w, z, u, float(rho))
     return g
 
 
@@ -72,11 +73,11 @@ def sparse_decay_(g: Tensor, w: Tensor, kept: Tensor, pull: float, cut: Any) -> 
     cut = checked_cut(w, cut)
     checked_like(g, w, "g")
     checked_kept(kept, w, cut)
-    torch.ops.sparseopt.sparse_decay_(g, w, kept, float(pull), *cut)
+    _sparse_decay(g, w, kept, float(pull), *cut)
     return g
 
 
-@torch.library.custom_op("sparseopt::sum_norms", mutates_args=())
+@operator("sum_norms")
 def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w, u)
@@ -87,7 +88,7 @@ def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
     return out
 
 
-@torch.library.custom_op("sparseopt::scale_blocks_into_", mutates_args=("out",))
+@operator("scale_blocks_into_", mutates_args=("out",))
 def _scale_into(out: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w, out)
@@ -98,7 +99,7 @@ def _scale_into(out: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int
     native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::mask_blocks_into_", mutates_args=("out",))
+@operator("mask_blocks_into_", mutates_args=("out",))
 def _mask_into(out: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w, out)
@@ -109,7 +110,7 @@ def _mask_into(out: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) 
     native.mask_ptr(w.data_ptr(), kept.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::scale_blocks_vjp_", mutates_args=("g",))
+@operator("scale_blocks_vjp_", mutates_args=("g",))
 def _scale_vjp(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
@@ -123,7 +124,7 @@ def _scale_vjp(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -
     return dscale
 
 
-@torch.library.custom_op("sparseopt::add_scaled_blocks_", mutates_args=("g",))
+@operator("add_scaled_blocks_", mutates_args=("g",))
 def _add_scaled(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
@@ -134,7 +135,7 @@ def _add_scaled(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     native.add_scaled_ptr(w.data_ptr(), factors.data_ptr(), g.data_ptr(), at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::admm_update_", mutates_args=("z", "u"))
+@operator("admm_update_", mutates_args=("z", "u"))
 def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w, z, u)
@@ -148,7 +149,7 @@ def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, 
     return torch.tensor(native.admm_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
 
 
-@torch.library.custom_op("sparseopt::augment_", mutates_args=("g",))
+@operator("augment_", mutates_args=("g",))
 def _augment(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> None:
     at = host(Cut(1, w.shape[1]), w, g, z, u)
     if at is None:
@@ -158,7 +159,7 @@ def _augment(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> None:
     native.augment_ptr(*given, rho=rho, layout=at.layout, threads=at.threads)
 
 
-@torch.library.custom_op("sparseopt::sparse_decay_", mutates_args=("g",))
+@operator("sparse_decay_", mutates_args=("g",))
 def _sparse_decay(g: Tensor, w: Tensor, kept: Tensor, pull: float, r: int, c: int, taps: int) -> None:
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
