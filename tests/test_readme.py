@@ -132,11 +132,17 @@ def test_every_link_leads_to_a_file():
 METHODS = re.findall(r"^\| `(methods\..*?\(\))` \|", TEXT, flags=re.MULTILINE)
 
 
-def pruned(code):
+SCRIPTS = [block for block in BLOCKS if "Sparsifier(" in block]
+
+
+def pruned(script, code):
     pytest.importorskip("transformers")
-    script = next(block for block in BLOCKS if "sparseopt.pruning" in block)
+    torch = pytest.importorskip("torch")
     names: dict = {}
-    exec(script.replace("methods.SMART()", code).replace('scope="global", ', ""), names)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    exec(script.replace("methods.SMART()", code), names)
+    torch.set_num_threads(threads)
     report = names["sp"].report()
     assert sum(row.kept for row in report.rows) / sum(row.units for row in report.rows) == pytest.approx(0.25, abs=0.01)
     if code == "methods.RigL()":  # weights behind dead outputs stay 0 where a unit has grown
@@ -145,15 +151,16 @@ def pruned(code):
         assert report.sparsity == pytest.approx(0.75, abs=0.01)
 
 
+def test_the_scripts_that_prune_are_short():
+    assert len(SCRIPTS) == 2
+    assert all(sum(bool(line.strip()) for line in script.splitlines()) <= 20 for script in SCRIPTS)
+
+
 @pytest.mark.slow  # imports transformers
-def test_the_script_that_prunes_runs():
-    pruned("methods.SMART()")
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize("code", METHODS)
-def test_the_script_runs_with_every_method(code):
-    pruned(code)
+@pytest.mark.parametrize("script", SCRIPTS, ids=["ResNet", "BERT"])
+def test_the_scripts_run_with_every_method(script, code):
+    pruned(script, code)
 
 
 def test_every_method_has_a_row():

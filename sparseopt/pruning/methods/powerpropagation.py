@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
+NORMS = "norms."
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,11 @@ class Powerpropagation(Behind):
         super().enter(sp, phase)
 
     def values(self, sp: Sparsifier) -> list[Tensor]:
-        """|v|."""
-        return norms_of(sp.layers)
+        """|v|, kept for the next step: v does not change until then."""
+        norms = norms_of(sp.layers)
+        for i, norm in enumerate(norms):
+            sp.memory[f"{NORMS}{i}"] = norm
+        return norms
 
     def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
         """|v_b| v_b."""
@@ -62,7 +66,7 @@ class Powerpropagation(Behind):
         """dv_b = |v_b| dw_b + <v_b, dw_b> v_b / |v_b|."""
         if phase.kind != "powered":
             return
-        norms = norms_of(sp.layers)
+        norms = [sp.memory[f"{NORMS}{i}"] for i in range(len(sp.layers))]
         for layer, norm, inner in zip(sp.layers, norms, pulled(sp.layers, norms), strict=True):
             if inner is None:
                 continue
@@ -72,6 +76,11 @@ class Powerpropagation(Behind):
                 if gradient is not None:
                     add = partial(kernels.add_scaled_blocks_, w=view.matrix(), scale=view.grid(along), cut=view.cut)
                     view.change(add, gradient)
+
+    def leave(self, sp: Sparsifier, phase: Phase) -> None:
+        """Forget the norms."""
+        for name in [name for name in sp.memory if name.startswith(NORMS)]:
+            del sp.memory[name]
 
     def _scale(self, sp: Sparsifier, power: float) -> None:
         """Multiply every unit by its norm to a power; zero units stay."""
