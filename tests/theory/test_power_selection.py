@@ -61,6 +61,11 @@ def test_the_largest_group_leaves(monkeypatch):
     assert verdict(ompr_contracts, n=30) == "fails"
 
 
+def test_a_swap_that_closes_more_than_it_does(monkeypatch):
+    monkeypatch.setattr(ompr_contracts, "share", lambda k, kappa: 1 - 1.1 / (k * kappa))
+    assert verdict(ompr_contracts, n=40, fixed=()) == "fails"
+
+
 def test_lam_above_tau_in_ompr():
     """lam at 3/2 of the largest gradient counts as in the window: the counterexample is no longer alone."""
     lenient = replace(ompr_contracts.HYPOTHESES[1], margin=lambda i: 1.0)

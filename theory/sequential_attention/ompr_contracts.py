@@ -6,6 +6,7 @@ import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,11 @@ from .selection import ExactQuadratic, Selection, identity, needed, random_quadr
 
 CLAIM = "gap(r + 1) <= max(gap(r), 0) (1 - 1 / (k kappa))"
 SWAPS = 8
+
+
+def share(k: int, kappa: Any) -> Any:
+    """What a swap leaves of the gap at most: 1 - 1 / (k kappa); nearly attained by k equal entries and kappa = 1."""
+    return 1 - 1 / (k * kappa)
 
 
 @dataclass(frozen=True)
@@ -48,9 +54,9 @@ class ExactSwaps:
 
     def evidence(self) -> tuple[Evidence, ...]:
         """The claim for every swap."""
-        gaps, share = self.gaps(), 1 - Fraction(1, self.k)
-        pairs = enumerate(pairwise(gaps))
-        limits = [(r, after, max(before, Fraction(0)) * share) for r, (before, after) in pairs]
+        left = share(self.k, Fraction(1))
+        pairs = enumerate(pairwise(self.gaps()))
+        limits = [(r, after, max(before, Fraction(0)) * left) for r, (before, after) in pairs]
         return tuple(Evidence(f"{CLAIM}, r = {r}", after, limit) for r, after, limit in limits)
 
 
@@ -64,11 +70,13 @@ class Swaps:
 
 
 def draw(rng: np.random.Generator) -> Swaps | ExactSwaps:
-    """5 to 8 groups, k = 1 or 2, condition up to 1.6, the smallest k' that the statement allows, a random start."""
-    if rng.random() < 0.15:
-        y = [Fraction(int(x), 10) for x in rng.choice(np.arange(1, 60), 6, replace=False)]
-        k = int(rng.integers(1, 4))
-        return ExactSwaps(identity(*y), k, tuple(int(i) for i in rng.choice(6, k + 1, replace=False)))
+    """5 to 8 groups, k = 1 or 2, condition up to 1.6, the smallest k' that the statement allows.
+
+    It starts from random groups, or from those with the smallest gradients at 0.  One instance in four is rational; in
+    half of these k entries of about one size are to replace k + 1 small ones, which takes all swaps that are allowed.
+    """
+    if rng.random() < 0.25:
+        return _exact_draw(rng)
     count, k = int(rng.integers(5, 9)), int(rng.integers(1, 3))
     loss = random_quadratic(rng, count, float(rng.uniform(1.0, 1.6)))
     for kept in range(k + 1, count):
@@ -76,20 +84,31 @@ def draw(rng: np.random.Generator) -> Swaps | ExactSwaps:
         kappa = case.curvature(2)[1] / case.curvature(k + kept)[0]
         if kept >= needed(k, kappa):
             break
-    start = tuple(int(g) for g in rng.choice(count, kept, replace=False))
+    chosen = rng.choice(count, kept, replace=False) if rng.random() < 0.5 else np.argsort(loss.tau)[:kept]
+    start = tuple(int(g) for g in chosen)
     return Swaps(Selection(loss, k, kept, start), kappa, bool(rng.random() < 0.15))
+
+
+def _exact_draw(rng: np.random.Generator) -> ExactSwaps:
+    k = int(rng.integers(1, 4))
+    if rng.random() < 0.5:
+        y = [Fraction(int(x), 10) for x in rng.choice(np.arange(1, 60), 6, replace=False)]
+        return ExactSwaps(identity(*y), k, tuple(int(i) for i in rng.choice(6, k + 1, replace=False)))
+    small, large = rng.choice(np.arange(1, 9), k + 1, replace=False), rng.choice(np.arange(80, 90), k, replace=False)
+    y = [Fraction(int(x), 10) for x in (*small, *large)]
+    return ExactSwaps(identity(*y), k, tuple(range(k + 1)))
 
 
 def conclusion(instance: Swaps | ExactSwaps) -> tuple[Evidence, ...]:
     """The claim at every swap, and that swaps through the regulariser are certified."""
     if isinstance(instance, ExactSwaps):
         return instance.evidence()
-    case, share = instance.case, 1 - 1 / (instance.case.k * instance.kappa)
+    case, left = instance.case, share(instance.case.k, instance.kappa)
     solver = so.solvers.OMPR(so.penalties.Power(0.5)) if instance.regularised else so.solvers.OMPR()
     states = run(case, solver)
     gaps = [case.loss.problem.datafit.value(case.loss.problem.X @ state.w) - case.best for state in states]
     found = [
-        Evidence(f"{CLAIM}, r = {r}", after, max(before, 0.0) * share, case.rounding)
+        Evidence(f"{CLAIM}, r = {r}", after, max(before, 0.0) * left, case.rounding)
         for r, (before, after) in enumerate(pairwise(gaps))
     ]
     if instance.regularised:
@@ -225,11 +244,11 @@ def _package(seed: int) -> Columns:
     for index in range(4):
         case = _case(seed * 10 + index, 4, 3.0)
         case = Selection(case.loss, 2, 4, case.start)
-        share = 1 - case.curvature(6)[0] / (2 * case.curvature(2)[1])
+        left = share(2, case.curvature(2)[1] / case.curvature(6)[0])
         states = run(case, so.solvers.OMPR())
         gaps = [float(case.loss.problem.datafit.value(case.loss.problem.X @ s.w)) - case.best for s in states]
         for swap, gap in enumerate(gaps):
-            for name, value in zip(found, (index, swap, max(gap, 0.0), max(gaps[0], 0.0) * share**swap), strict=True):
+            for name, value in zip(found, (index, swap, max(gap, 0.0), max(gaps[0], 0.0) * left**swap), strict=True):
                 found[name].append(float(value))
     return found
 
