@@ -14,7 +14,6 @@ from theory.sequential_attention import (
     group_omp_contracts,
     ompr_contracts,
     pruning_schedule_and_clip,
-    selection,
     sum_of_q_is_another_problem,
 )
 
@@ -43,10 +42,9 @@ def test_the_smallest_gradient_chosen_by_group_omp(monkeypatch):
     assert verdict(group_omp_contracts) == "fails"
 
 
-def test_a_share_twice_as_large(monkeypatch):
-    right = selection.Selection.curvature
-    monkeypatch.setattr(selection.Selection, "curvature", lambda self, s: (40 * right(self, s)[0], right(self, s)[1]))
-    assert verdict(group_omp_contracts) == "fails"
+def test_a_step_that_closes_more_than_it_does(monkeypatch):
+    monkeypatch.setattr(group_omp_contracts, "share", lambda mu, k, steepest: 1 - 1.1 * mu / (k * steepest))
+    assert verdict(group_omp_contracts, n=40) == "fails"
 
 
 def test_the_largest_group_leaves(monkeypatch):

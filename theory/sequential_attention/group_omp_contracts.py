@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,11 @@ from .scalar_functions import SLACK
 from .selection import ExactQuadratic, Selection, identity, random_quadratic
 
 CLAIM = "gap(r + 1) <= gap(r) (1 - mu / (k L_1))"
+
+
+def share(mu: Any, k: int, steepest: Any) -> Any:
+    """What a step leaves of the gap at most: 1 - mu / (k L_1)."""
+    return 1 - mu / (k * steepest)
 
 
 @dataclass(frozen=True)
@@ -53,17 +59,23 @@ class ExactPursuit:
         best = self.loss.best(self.k)
         gaps = [value - best for value in self.values()]
         steepest = max(row[i] for i, row in enumerate(self.loss.H))
-        share = 1 - self.loss.mu / (self.k * steepest)
+        left = share(self.loss.mu, self.k, steepest)
         return tuple(
-            Evidence(f"{CLAIM}, r = {r}", after, share * before)
+            Evidence(f"{CLAIM}, r = {r}", after, left * before)
             for r, (before, after) in enumerate(pairwise(gaps))
             if before > 0
         ) or (Evidence("the start is no worse than the best", Fraction(0), Fraction(0)),)
 
 
 def draw(rng: np.random.Generator) -> Selection | ExactPursuit:
-    """3 to 7 groups, k up to 3, condition up to 100; one instance in six is rational, with H = A'A + I."""
-    if rng.random() < 1 / 6:
+    """3 to 7 groups, k up to 3, condition up to 100; one instance in four is rational.
+
+    Of these half have H = A'A + I, and half k entries of about one size for H = I, where the share is nearly attained.
+    """
+    if rng.random() < 1 / 4:
+        if rng.random() < 0.5:
+            k = int(rng.integers(2, 4))
+            return ExactPursuit(identity(*(int(v) for v in rng.integers(80, 90, k))), k, k)
         H, b = integer_quadratic(rng, 4)
         loss = ExactQuadratic(tuple(map(tuple, H)), tuple(b), Fraction(1))
         return ExactPursuit(loss, int(rng.integers(1, 3)), 3)
@@ -80,8 +92,8 @@ def conclusion(instance: Selection | ExactPursuit) -> tuple[Evidence, ...]:
     states = [state.w for state in _states(instance)]
     gaps = [instance.loss.problem.datafit.value(instance.loss.problem.X @ w) - instance.best for w in states]
     for r, (before, after) in enumerate(pairwise(gaps)):
-        share = 1 - instance.curvature(instance.k + r)[0] / (instance.k * steepest)
-        found.append(Evidence(f"{CLAIM}, r = {r}", after, max(before, 0.0) * share, instance.rounding))
+        left = share(instance.curvature(instance.k + r)[0], instance.k, steepest)
+        found.append(Evidence(f"{CLAIM}, r = {r}", after, max(before, 0.0) * left, instance.rounding))
     active = [len(instance.loss.groups.active(w)) for w in states]
     found.append(Evidence("every step adds one group", float(max(np.diff(active))), 1.0))
     return tuple(found)
@@ -145,9 +157,9 @@ def _fixed_real(name: str) -> tuple[Evidence, ...]:
     values = [0.5 * state.w @ loss.H @ state.w - loss.b @ state.w for state in _states(case)]
     best = min(values[0], *(_single(loss, g) for g in range(loss.groups.n_groups)))
     rounding = 64 * EPS * len(loss.b) * float(np.linalg.norm(loss.b)) ** 2 / max(low, loss.rounding)
-    share = 1 - max(low, 0.0) / steepest
+    left = share(max(low, 0.0), 1, steepest)
     return (
-        Evidence(f"{CLAIM}, r = 0", float(values[1] - best), share * float(values[0] - best), rounding),
+        Evidence(f"{CLAIM}, r = 0", float(values[1] - best), left * float(values[0] - best), rounding),
         Evidence("the second group lowers the loss", float(values[2]), float(values[1]), rounding),
     )
 
