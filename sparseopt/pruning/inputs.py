@@ -76,7 +76,10 @@ def check_observable(weight: Weight) -> None:
 
 
 class Tap:
-    """A hook that sums a statistic over the inputs of a module; copies and pickles of the module measure nothing."""
+    """A hook that sums a statistic over the inputs of a module; copies and pickles of the module measure nothing.
+
+    training: only where gradients are recorded.
+    """
 
     def __init__(self, weight: Weight, statistic: Statistic, *, training: bool = False) -> None:
         check_observable(weight)
@@ -86,7 +89,7 @@ class Tap:
 
     def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
         """Add the statistic of an input."""
-        if self.training and not module.training:
+        if self.training and not torch.is_grad_enabled():
             return
         with torch.no_grad():
             value = self.statistic(self.weight, inputs[0])

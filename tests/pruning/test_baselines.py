@@ -62,10 +62,8 @@ def test_activations_weigh_the_weights():
     sp = Sparsifier(model, Unstructured(), method=method, sparsity=0.5, total_steps=9, optimizer=opt)
     assert [layer.name for layer in sp.layers] == ["0.weight"]  # the last one is the head
     x = torch.randn(2, 7, 6) * torch.arange(1, 7)
-    model.eval()
-    model(100 * x)  # not training
-    model.train()
     with torch.no_grad():
+        model(100 * x)  # not training
         w = sp.memory["behind.0.weight"].clone()
         means = 0.0
         for i in range(3):
@@ -78,6 +76,25 @@ def test_activations_weigh_the_weights():
             means = now if i == 0 else 0.9 * means + 0.1 * now
         score = (w.abs() * means.sqrt()).flatten()
     torch.testing.assert_close(sp.memory["logits.0"], score / score.mean())
+
+
+def test_inputs_that_a_compiled_model_does_not_show():
+    for pretrain in (0.0, 0.2):
+        torch._dynamo.reset()
+        model = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.Linear(5, 3))
+        opt = torch.optim.SGD(model.parameters(), lr=0.1)
+        method = methods.SMART("activation", pretrain=pretrain)
+        sp = Sparsifier(model, Unstructured(), method=method, sparsity=0.5, total_steps=10, optimizer=opt)
+        compiled = torch.compile(model, backend="eager")
+        for i in range(2):
+            compiled(torch.ones(4, 6)).sum().backward()
+            opt.step()
+            if pretrain == 0:
+                torch.testing.assert_close(sp.memory["seen.0.weight"], torch.ones(6))
+            elif i == 1:
+                compiled(torch.ones(4, 6)).sum().backward()
+                with pytest.raises(ValueError, match="compile it after that"):
+                    opt.step()
 
 
 def test_windows_of_smart_keep_n_of_m():

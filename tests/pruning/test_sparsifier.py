@@ -117,7 +117,7 @@ def test_sparsity_given_per_layer():
     assert [row.sparsity for row in sp.report().rows] == [0.5, 0.75, 0.75]
 
 
-@pytest.mark.parametrize("method", ["Magnitude", "SMART", "Powerpropagation", "SRSTE"])
+@pytest.mark.parametrize("method", ["Magnitude", "SMART activation", "Powerpropagation", "SRSTE"])
 def test_copies_and_pickles_in_every_phase(method):
     model = net()
     opt = sgd(model)

@@ -34,7 +34,7 @@ class SMART(SoftMasks):
 
     importance: "learned" (m starts at the norms of the units, divided by their mean, and is trained by the optimiser of
     the weights), "weight" (m is these norms at every step), "gradient" (a running mean of |<w_b, gradient_b>|) or
-    "activation" (norms of |w| |x|, |x| the running root mean square of the inputs of a weight in training mode).
+    "activation" (norms of |w| |x|, |x| the running root mean square of the inputs of a weight in training).
     pretrain: dense fraction of the steps; search: fraction with soft masks, tau from `start` to `end` exponentially, in
     units of the mean importance; then the k units of largest importance are kept and trained.
     scope "global" ranks the units of all layers together, in the search as in the end.  N:M keeps n of every window of
@@ -152,6 +152,11 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
     matrices = {}
     for tap in sp.taps:
         name, new = SEEN + tap.weight.name, tap.take(sp.group)
+        if new is None and tap.weight.parameter.grad is not None:
+            raise ValueError(
+                f"the inputs of {tap.weight.name} were not seen: a model compiled before the search began does not "
+                "call the hooks that look at them; compile it after that, take pretrain=0, or another importance"
+            )
         if new is not None:
             mean = mean_squares(new)
             old = sp.memory.get(name, mean)

@@ -67,6 +67,10 @@ def prune_once(
     targets = Allocation.of(layers, target, "layer").targets
     for view in (view for layer in layers for view in layer.views):
         check_observable(view.weight)
+        if view.weight.spread:
+            raise ValueError(
+                f"{view.weight.name} is sharded: prune the whole model in one process, ahead of fully_shard"
+            )
     check_unbalanced(layers, type(chosen).__name__)
     chosen.check(layers, granularity)
     masks = {}
