@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -11,7 +12,18 @@ from dataclasses import replace
 import pytest
 
 import theory.__main__ as command
-from theory import THEOREMS, Counterexample, Evidence, Fixed, Hypothesis, MissingExtra, Theorem, check_all, discover
+from theory import (
+    THEOREMS,
+    Counterexample,
+    Evidence,
+    Fixed,
+    Hypothesis,
+    MissingExtra,
+    Theorem,
+    check,
+    check_all,
+    discover,
+)
 
 NAMES = [t.name for t in THEOREMS]
 
@@ -121,6 +133,33 @@ def test_a_missing_extra_is_named_and_what_rests_on_it_is_sampled(verify, tmp_pa
     assert 'digits of W: not run: python-flint is not installed: pip install "sparseopt[certify]"' in (
         capsys.readouterr().out
     )
+
+
+RESTS_ON_BALLS = {
+    "duality_gap_bounds": ("three arithmetics", "certified"),
+    "exp_mask_is_lambert": ("Lambert function", "sampled"),
+    "exp_mask_is_not_subadditive": ("digits", "sampled"),
+    "fista_rate": ("certificates in balls", "sampled"),
+}
+
+
+@pytest.mark.parametrize("name", RESTS_ON_BALLS)
+def test_without_python_flint_a_theorem_holds_and_says_what_it_lacks(name, monkeypatch):
+    monkeypatch.setitem(sys.modules, "flint", None)  # importing it raises ImportError
+    (case,) = (t for t in THEOREMS if t.name == name)
+    lacking, kind = RESTS_ON_BALLS[name]
+    part = replace(case, fixed=tuple(f for f in case.fixed if f.name == lacking))
+    report = check(part, 2, allow_missing=True)
+    assert (report.ok, report.kind, report.not_run) == (True, kind, (lacking,))
+    assert report.fixed[0].problem == 'not run: python-flint is not installed: pip install "sparseopt[certify]"'
+
+
+def test_without_pepit_recording_ends_in_one_sentence(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PEPit", None)
+    monkeypatch.delitem(sys.modules, "theory.solvers.estimation")  # it is run as if from the command line
+    with pytest.raises(SystemExit) as stop:
+        runpy.run_module("theory.solvers.estimation", run_name="__main__")
+    assert stop.value.code == 'theory: PEPit is not installed: pip install "sparseopt[pep]"'
 
 
 def test_without_joblib_one_sentence_says_what_to_do(tmp_path, capsys, monkeypatch):

@@ -11,6 +11,7 @@ import numpy as np
 import sparseopt as so
 
 from ..exact_lasso import ExactLasso
+from ..extras import require
 from ..instances import REAL_DATA, conditioned_quadratic, real_data
 from ..theorem import Columns, Counterexample, Evidence, Fixed, Hypothesis, Theorem
 from .at_point import SLACK, AtPoint, iterate, random_point
@@ -124,6 +125,7 @@ COUNTEREXAMPLES = (
 
 def _fixed_levels() -> tuple[Evidence, ...]:
     """The three arithmetics enclose one number; a dual point depends on them in its last digits only."""
+    require("flint")
     loss = conditioned_quadratic(np.random.default_rng(1), so.Groups.from_sizes([2, 1, 3]), 10.0)
     problem = loss.problem.with_lam(0.3 * float(loss.tau.max()))
     w = iterate(problem, 20)

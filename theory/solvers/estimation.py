@@ -8,13 +8,14 @@ the recorded file alone.
 from __future__ import annotations
 
 import json
+import sys
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
 from ..exact_linear import solve
-from ..extras import require
+from ..extras import MissingExtra, require
 from .performance import Estimate
 from .tight_rates import BITS, METHODS, RECORDED, STEPS
 
@@ -177,4 +178,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except MissingExtra as error:
+        sys.exit(f"theory: {error}")

@@ -107,8 +107,8 @@ COUNTEREXAMPLES = (
 )
 
 
-def _fixed_certificates() -> tuple[Evidence, ...]:
-    return tuple(e for n in range(1, STEPS + 1) for e in certificate("fista", n, rate(n)))
+def _fixed_certificates(first: int, last: int) -> tuple[Evidence, ...]:
+    return tuple(e for n in range(first, last + 1) for e in certificate("fista", n, rate(n)))
 
 
 def _fixed_momenta() -> tuple[Evidence, ...]:
@@ -150,7 +150,13 @@ THEOREM = Theorem(
     conclusion=conclusion,
     counterexamples=COUNTEREXAMPLES,
     fixed=(
-        Fixed("exact certificates", "rational multipliers, forms in balls from 3 steps on", _fixed_certificates),
+        Fixed("exact certificates", "rational multipliers for 1 and 2 steps", lambda: _fixed_certificates(1, 2)),
+        Fixed(
+            "certificates in balls",
+            "rational multipliers, forms in balls, as the momentum is irrational from 3 steps on",
+            lambda: _fixed_certificates(3, STEPS),
+            certifies=True,
+        ),
         Fixed("momenta", "those of so.solvers.FISTA, against the formula", _fixed_momenta),
         Fixed("attained", "the library's own run on c|x| reaches the rate", _fixed_attained),
         *(
