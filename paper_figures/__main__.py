@@ -33,7 +33,9 @@ def draw_all(folder: Path) -> list[Path]:
     with house_style() as plt:
         for name, figure in FIGURES.items():
             try:
-                paths += save(figure.draw(recorded, plt), folder / "figures", name)
+                drawing = figure.draw(recorded, plt)
+                paths += save(drawing, folder / "figures", name)
+                plt.close(drawing)
                 drawn[name] = figure
             except Exception:
                 if not contradictions(recorded):

@@ -159,7 +159,7 @@ def slow_margin(instance: Trajectory) -> float:
 
 
 HYPOTHESES = (
-    Hypothesis("gap", "in the last half the k-th score leads by GAP", gap_margin),
+    Hypothesis("gap", "in the last half the k-th score leads by 10 tau_end", gap_margin),
     Hypothesis("settled", "the kept set does not change in the last half", settled_margin, necessary=False,
                why="a change would close the gap on the way, so the first hypothesis implies it up to one step"),
     Hypothesis("slow", "at least 200 steps", slow_margin),
