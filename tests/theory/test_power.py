@@ -11,7 +11,7 @@ import pytest
 import sparseopt as so
 import theory
 from theory import Counterexample, Evidence, check
-from theory.instances import quadratic
+from theory.instances import Instance, quadratic
 from theory.sequential_attention.inverse_sum_dominates import THEOREM as DOMINATES
 from theory.sequential_attention.lambda_window import THEOREM as WINDOW
 from theory.sequential_attention.one_group_global_optimum import THEOREM as OPTIMUM
@@ -53,6 +53,12 @@ def test_exp_mask_accepted_as_subadditive(monkeypatch, theorem):
     monkeypatch.setattr(subadditivity, "CONCAVE_BY_FORMULA", (*subadditivity.CONCAVE_BY_FORMULA, so.penalties.ExpMask))
     assert verdict(theorem) == "fails"
     assert verdict(replace(theorem, fixed=())) == "powerless"
+
+
+def test_a_distance_bound_of_more_than_the_strong_convexity(monkeypatch):
+    monkeypatch.setattr(Instance, "mu", property(lambda self: 1.1 * float(self.eigenvalues[0])))
+    sharp = tuple(case for case in OPTIMUM.fixed if case.name == "sharp")
+    assert verdict(replace(OPTIMUM, fixed=sharp), n=1) == "fails"
 
 
 def test_declared_trait_accepted_as_subadditive(monkeypatch):

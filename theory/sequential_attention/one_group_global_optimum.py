@@ -255,6 +255,19 @@ def _fixed_never_proved() -> tuple[Evidence, ...]:
     )
 
 
+def _fixed_sharp() -> tuple[Evidence, ...]:
+    """L = |u - c|^2 / 2: F_R((1 + s) b*) - F_R(b*) is |s b*|^2 / 2 for every q, since one group is active there."""
+    loss, found = quadratic("identity", np.eye(3), [1.0, 0.6, 0.3], so.Groups.uniform(3, 1)), []
+    for q in FUNCTIONS.values():
+        case = Sandwich(loss, q, 0.8, 0)
+        for s in (-0.5, 0.5, 2.0):
+            bound = case.margin((1 + s) * case.w)
+            apart = abs(s) * float(np.linalg.norm(case.w))
+            room = 2 * bound.tolerance + apart * case.error
+            found += [bound, Evidence("the bound is attained along b*", bound.rhs - bound.lhs, 0.0, room)]
+    return tuple(found)
+
+
 def real_instance(loss: Instance, q: Any, depth: float = 0.5) -> Sandwich:
     """The problem at lam the share `depth` of the guaranteed window below lambda_max."""
     window = loss.window
@@ -320,6 +333,7 @@ THEOREM = Theorem(
     counterexamples=COUNTEREXAMPLES,
     fixed=(
         Fixed("never proved", "exp mask, ties, two-group minimisers and wrong points", _fixed_never_proved),
+        Fixed("sharp", "the quadratic bound is attained where L is a square", _fixed_sharp),
         *(
             Fixed(
                 name, "real data in the middle of the guaranteed window, every q", lambda name=name: _fixed_real(name)
