@@ -205,7 +205,17 @@ def _check_writable(options: argparse.Namespace) -> None:
 
 
 def _summary(rows: list[dict[str, Any]], reused: list[str], written: list[Path], cache: Path) -> None:
-    header = ["theorem", "verdict", "kind", "instances", "rejected", "worst margin", "tolerance", "seed", "seconds"]
+    header = [
+        "theorem",
+        "verdict",
+        "kind",
+        "instances",
+        "rejected",
+        "worst margin",
+        "tolerance",
+        "worst seed",
+        "seconds",
+    ]
     keys = ["name", "verdict", "kind", "instances", "rejected", "worst_margin", "tolerance", "worst_seed", "seconds"]
     _table(header, [[_cell(r[key]) for key in keys] for r in (r | {"verdict": verdict_text(r)} for r in rows)])
     for r in rows:
