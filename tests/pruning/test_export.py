@@ -180,6 +180,20 @@ def test_layers_that_are_read_otherwise_stay_dense():
         same(export(model, "csr", (tokens, 2.0), **ALL)(tokens)["logits"][0], model(tokens)["logits"][0])
 
 
+def test_the_fast_path_of_transformer_layers():
+    """It reads dense weights of its layers, which a sparse layer would have to form at each call."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.TransformerEncoderLayer(32, 2, 64, batch_first=True), linear(16, (32, 32)))
+    model[0].linear1.weight.data[:32] = 0
+    x = sample(2, 3, 32)
+    fast = export(model, "sparse", x, **ALL)
+    rows = {row.name: row for row in fast.export_report.rows}
+    assert "fast path" in rows["0.linear1"].reason
+    assert [name for name, row in rows.items() if row.target != "dense"] == ["1"]
+    with torch.no_grad():
+        same(fast(x), model.eval()(x))
+
+
 def slowly(forward):
     """The forward pass, and ten milliseconds more."""
 

@@ -92,6 +92,8 @@ def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
     """Formats of a target, "auto" for all, that this layer can take, each with what builds it; or why there is none."""
     if site.reason:
         return {}, site.reason
+    if isinstance(site.weight.parent, nn.TransformerEncoderLayer):
+        return {}, "TransformerEncoderLayer reads its weight directly in its fast path"
     if site.weight.kind == "conv":
         return _convolutions(site.module, target)
     w, bias = site.matrix, site.bias
