@@ -223,7 +223,7 @@ THEOREM = Theorem(
         r"\{1, 2\} for no \lambda > 0; MCP has the unique minimum (1, 1, 0) if \gamma \lambda \le 1 and "
         r"\gamma \lambda^2 / 2 < c^2."
     ),
-    source="Open question 1 of the seed; the instance and the family are our own",
+    source="Open question: do concave penalties recover what the group LASSO misses? The instance is our own",
     kind="certified",
     hypotheses=HYPOTHESES,
     draw=draw,

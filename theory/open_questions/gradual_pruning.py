@@ -176,7 +176,7 @@ THEOREM = Theorem(
         r"schedule (1 - e^{-c t}) / (1 - e^{-c}) with c = 4 keeps on average more of the dense loss reduction than "
         r"one shot and than c = -4. Without refits or correlation there is no difference."
     ),
-    source="Open question 3 of the seed; paired experiments of our own",
+    source="Open question: is gradual pruning better than pruning in one shot? Paired experiments of our own",
     kind="sampled",
     hypotheses=HYPOTHESES,
     draw=draw,

@@ -219,7 +219,7 @@ THEOREM = Theorem(
         r"\lambda the LASSO, MCP and SCAD have exactly one critical point, while l_0 and l_q, 0 < q < 1, have a local "
         r"minimum on each of the 2^p supports, however close q is to 1."
     ),
-    source="Open question 2 of the seed; our own",
+    source="Open question: how many critical points are there? Our own",
     kind="sampled",
     hypotheses=HYPOTHESES,
     draw=draw,

@@ -144,7 +144,7 @@ THEOREM = Theorem(
         r"The critical points of u' H u / 2 - b' u + MCP_{\lambda, \gamma} over groups of one are the solutions of 5^p "
         r"linear systems. If \lambda_{min}(H) > 1 / \gamma there is exactly one; otherwise there may be several."
     ),
-    source="Open question 2 of the seed; convexity of the sum (textbook), the enumeration is our own",
+    source="Open question: how many critical points are there? Convexity of the sum (textbook), enumeration our own",
     kind="certified",
     hypotheses=HYPOTHESES,
     draw=draw,

@@ -248,7 +248,7 @@ THEOREM = Theorem(
         r"and within a tenth of the minimiser over the kept set. The lead holds on most trajectories; the kept set "
         r"is not always a best one."
     ),
-    source="Open question of the seed: which hypotheses of SMART's convergence hold; experiments of our own",
+    source="Open question: which hypotheses of SMART's convergence hold along its runs? Experiments of our own",
     kind="sampled",
     hypotheses=HYPOTHESES,
     draw=draw,
