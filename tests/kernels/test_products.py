@@ -13,6 +13,7 @@ from sparseopt._native import HAS_NATIVE  # noqa: E402
 from sparseopt.kernels import BlockSparse  # noqa: E402
 
 SHAPES = [(64, 96), (33, 250), (100, 70), (16, 16), (5, 3)]
+OP = torch.ops.sparseopt.block_linear
 BATCHES = (0, 1, 2, 3, 5, 7, 8, 9, 17)
 
 
@@ -66,6 +67,19 @@ def test_leading_axes_strides_and_other_types():
     close(kernels.block_linear(x[0, 0], blocks), y[0, 0], 80)
     empty = BlockSparse.of(torch.zeros(48, 80), 16)
     assert torch.equal(kernels.block_linear(x, empty, torch.ones(48)), torch.ones(2, 3, 48))
+
+
+def test_with_and_without_the_operator():
+    """Where only the value is asked for, no operator is called; modes of torch see one all the same."""
+    from torch.utils.flop_counter import FlopCounterMode
+
+    blocks, x = BlockSparse.of(sparse((20, 24), 16), 16), drawn(3, 24)
+    counter = FlopCounterMode(display=False, custom_mapping={OP: lambda *shapes, out_shape=None, **_: 7})
+    with counter:
+        seen = kernels.block_linear(x, blocks)
+    assert counter.get_total_flops() == 7
+    assert torch.equal(seen, kernels.block_linear(x, blocks))
+    assert torch.equal(seen, kernels.block_linear(x.requires_grad_(), blocks).detach())
 
 
 def test_second_derivatives():
