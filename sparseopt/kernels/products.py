@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch.autograd import forward_ad
 
 from .._native import HAS_NATIVE
 from .._native.products import SIDES, product_ptr, product_transposed_ptr
+from .operators import operator
 from .reference import block_sums
 
 Tensor = torch.Tensor
@@ -86,22 +86,7 @@ def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tenso
         )
     if bias is not None and (bias.shape != (w.rows,) or bias.dtype != x.dtype):
         raise ValueError(f"bias is {bias.dtype} {tuple(bias.shape)}: it must be {x.dtype} [{w.rows}]")
-    if not torch.compiler.is_compiling() and _only_the_value(x, values, bias):
-        return _value(x, values, w.starts, w.columns, bias, w.rows)
-    return torch.ops.sparseopt.block_linear(x, values, w.starts, w.columns, bias, w.rows)
-
-
-def _only_the_value(x: Tensor, values: Tensor, bias: Tensor | None) -> bool:
-    """Whether no gradient is asked for, and no mode or transformation of torch would have to see an operator.
-
-    Then the operator is not called: after a cold cache its dispatch costs as much as a product with a single row.
-    """
-    if torch.is_grad_enabled() and any(given is not None and given.requires_grad for given in (x, values, bias)):
-        return False
-    if type(x) is not Tensor or type(values) is not Tensor or torch._C._len_torch_dispatch_stack():
-        return False
-    transformed = torch._C._functorch.peek_interpreter_stack() is not None or forward_ad._current_level >= 0
-    return not transformed and not torch.jit.is_tracing()
+    return _block_linear(x, values, w.starts, w.columns, bias, w.rows)
 
 
 def _tiles(w: Tensor, b: int) -> Tensor:
@@ -132,12 +117,8 @@ def _summed(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, size: i
     return y.transpose(0, 1).reshape(len(x), -1)[:, :size]
 
 
-@torch.library.custom_op("sparseopt::block_linear", mutates_args=())
+@operator("block_linear")
 def _block_linear(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
-    return _value(x, values, starts, columns, bias, rows)
-
-
-def _value(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
     if not _compiled(x, values):
         flat = x.reshape(-1, x.shape[-1])
         y = _summed(flat, values, columns.long(), _rows_of(starts, len(values)), rows)
@@ -151,7 +132,7 @@ def _value(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Ten
     return y
 
 
-@torch.library.custom_op("sparseopt::block_linear_transposed", mutates_args=())
+@operator("block_linear_transposed")
 def _transposed(g: Tensor, values: Tensor, starts: Tensor, columns: Tensor, cols: int) -> Tensor:
     if not _compiled(g, values):
         flat, source = g.reshape(-1, g.shape[-1]), _rows_of(starts, len(values))
