@@ -71,6 +71,7 @@ def test_a_schedule_that_is_twice_as_slow(monkeypatch):
     assert verdict(annealing.THEOREM, n=3) == "fails"
 
 
+@pytest.mark.slow
 def test_masks_of_the_other_groups(monkeypatch):
     right = annealing.Annealing.masks.func
     monkeypatch.setattr(annealing.Annealing, "masks", property(lambda self: 1 - right(self)))
