@@ -105,19 +105,22 @@ class Basis:
         """Extend by the columns of group g."""
         rows = problem.penalty.groups.members(g)
         A = problem.X[:, rows]
-        A = np.asarray(A.todense() if hasattr(A, "todense") else A, dtype=np.float64)
+        A = np.asarray(A.todense() if hasattr(A, "todense") else A, dtype=np.float64, order="F")
         d = A.shape[1]
         self._grow(self.m + d)
         Q, bent = self.basis[:, : self.r], self.bent[:, : self.r]
         left = A
-        for _ in range(2):  # the second time removes the rounding of the first
+        for _ in range(2):
+            before = np.einsum("ij,ij->j", left, left)
             inside = bent.T @ left
             self.triangle[: self.r, self.m : self.m + d] += inside
-            left = left - Q @ inside
+            left = left - (inside.T @ Q.T).T  # column by column, as all these arrays lie
+            if (np.einsum("ij,ij->j", left, left) > before / 2).all():  # else rounding is removed by a second time
+                break
         whole = np.einsum("ij,ij->", A, self.datafit.curvature(A))
         values, vectors = np.linalg.eigh(left.T @ self.datafit.curvature(left))
         free = values > INDEPENDENT * whole
-        new = (left @ vectors[:, free]) / np.sqrt(values[free])
+        new = ((vectors[:, free] / np.sqrt(values[free])).T @ left.T).T
         here = slice(self.r, self.r + int(free.sum()))
         self.basis[:, here], self.bent[:, here] = new, self.datafit.curvature(new)
         self.triangle[here, self.m : self.m + d] = np.sqrt(values[free])[:, None] * vectors[:, free].T
