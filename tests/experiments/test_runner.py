@@ -169,6 +169,7 @@ def test_an_unknown_study_suggests_the_nearest(capsys):
     assert "did you mean 'one_group_window'?" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_killed_run_leaves_a_file_that_can_be_continued(tmp_path):
     path = tmp_path / "killed.jsonl"
     command = [sys.executable, "-m", "experiments", "run", "two_groups", "--out", str(path), "--grid", "13"]

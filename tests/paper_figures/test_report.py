@@ -132,6 +132,7 @@ def test_cards_and_summary_are_grouped_by_paper(report):
     assert re.findall(r'href="#(\w+)">Title', summary) == _cards_in_order(report)
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("word", PRINTED)
 def test_what_became_of_the_printed_sentence_is_in_summary_and_card(word, folder):
     rows = [verdict_row(name, printed=word if name == "lambda_window" else "holds") for name in NAMES]
@@ -191,6 +192,7 @@ def test_recorded_revisions_are_shown_and_the_present_one_where_it_differs(folde
     assert "0123456789ab (the checkout" not in text
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("where", ["verdict", "not run", "study"])
 def test_a_contradiction_gives_exit_status_1_and_a_new_report(where, folder, few_figures, capsys):
     (folder / "report.html").write_text("an old report, all green")
@@ -272,6 +274,7 @@ CONTRADICTIONS = {
 }
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("sentence", CONTRADICTIONS)
 def test_what_contradicts_the_theory_is_said(sentence, folder):
     kind, chosen, change = CONTRADICTIONS[sentence]

@@ -123,6 +123,7 @@ def test_below_the_curvature_it_cycles_with_period_two(rho, amplitude, z_first):
     assert settled[-1].descent_guaranteed is z_first
 
 
+@pytest.mark.slow
 def test_the_sparse_example_oscillates_below_the_curvature_only():
     """H = [[10, 9], [9, 10]] (L = 19), one of two entries: 20 of 20 starts oscillate at 18.9, none at 19.1."""
     rng = np.random.default_rng(0)

@@ -98,6 +98,7 @@ def test_outside_the_domain_the_conjugate_is_infinite(name):
     assert fit.conjugate(-100 * np.ones(shape_of(fit))) == np.inf
 
 
+@pytest.mark.sample(every=3)
 @EVERY
 def test_dual_is_the_best_multiple_and_below_the_loss(name, intercept):
     for seed in SEEDS:

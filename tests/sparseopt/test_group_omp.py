@@ -174,6 +174,7 @@ def test_every_swap_of_the_regulariser_is_the_ideal_one_and_certified(rho):
     assert swaps >= 4
 
 
+@pytest.mark.slow
 def test_a_strength_above_the_window_leaves_the_choice_undefined():
     """lam = 1.5 tau_S: nothing outside is active, and the run ends with a worse loss than within the window."""
     worse = 0

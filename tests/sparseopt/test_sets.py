@@ -135,6 +135,7 @@ def test_transposable_2_4_has_186_maximal_patterns_and_keeps_the_best():
     assert_masks(lambda v: TransposableNM(2, 4), lambda v: patterns, [(4, 4)], 0)
 
 
+@pytest.mark.slow
 def test_transposable_by_flow_has_the_energy_of_the_best_integral_point_of_the_linear_program():
     optimize = pytest.importorskip("scipy.optimize", reason="scipy is not complete")
     done = 0

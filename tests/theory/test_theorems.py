@@ -78,7 +78,7 @@ def test_rows_depend_on_the_seed_alone(theorem):
     assert rows[0] != rows[2]
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=7)
 @by_name
 def test_curves_are_columns_of_one_length_and_repeat(theorem):
     first, second = theorem.curves(0), theorem.curves(0)
