@@ -36,6 +36,7 @@ def test_solutions_are_proved_and_others_refuted(make):
     assert so.certify.stationarity(problem, w + 0.1, tol=1e-6).verdict == "refuted"
 
 
+@pytest.mark.sample(every=4)
 @pytest.mark.parametrize("penalty", [l0, mcp, scad])
 @pytest.mark.parametrize("seed", range(3))
 def test_global_gap_by_branch_and_bound(penalty, seed):

@@ -29,7 +29,7 @@ from theory.sequential_attention.scalar_functions import (
 by_name = pytest.mark.parametrize("theorem", THEOREMS, ids=lambda t: t.name)
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=6)
 @by_name
 def test_a_theorem_holds_at_the_quick_level(theorem):
     """One test for all that is asked of a report, since tests of one theorem may run in several processes."""
