@@ -74,6 +74,7 @@ def ugly():
     yield "zero columns", np.where(np.arange(60) % 3 == 0, 0.0, X), False
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("case", range(6))
 def test_ugly_data(case):
     name, X, intercept = list(ugly())[case]

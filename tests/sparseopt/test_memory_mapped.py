@@ -53,6 +53,7 @@ def test_solved_without_a_copy_in_memory(mapped, loss):
     np.testing.assert_allclose(result.w, in_memory.w, atol=1e-4)
 
 
+@pytest.mark.sample(every=3)
 def test_proximal_gradient_methods_make_no_copy_either(mapped, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 2**17)  # so that blocks are small against this X
     made = so.Problem(mapped, so.LeastSquares(mapped[:, 0], intercept=True), so.GroupLasso(0.1, GROUPS))
