@@ -36,10 +36,12 @@ STAGES = ("interpreter", "packages", "native")
 
 
 def say(text):
+    """Print a line of progress."""
     print("[setup] " + text, flush=True)
 
 
 def fail(text):
+    """End with exit status 1 and a sentence."""
     sys.exit("[setup] " + text)
 
 
@@ -72,6 +74,7 @@ def interpreter_has(module):
 
 
 def native_sources():
+    """Paths of all that the compiled core is built from."""
     folder = ROOT / "sparseopt" / "_native"
     return [p for p in [folder / "CMakeLists.txt", *folder.glob("csrc/**/*")] if p.is_file()]
 
@@ -96,6 +99,7 @@ def stages_to_do(wanted, found):
 
 
 def read_stamps(path):
+    """Stage -> stamp, as written by the last set-up; none where the file is missing or broken."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):
@@ -231,6 +235,7 @@ def outside_environment(folder):
 
 
 def set_up(folder, kernels):
+    """Bring the environment up to date: the first stage that changed, and all after it."""
     start = time.time()
     stamps_file = folder / "setup.json"
     wanted, found = wanted_stamps(kernels), read_stamps(stamps_file)
@@ -250,6 +255,7 @@ def set_up(folder, kernels):
 
 
 def main():
+    """Read the arguments, and set up one environment at a time."""
     parser = argparse.ArgumentParser(description="create or update the environment of sparseopt")
     parser.add_argument("--venv", default=".venv", help="folder of the environment, inside the checkout")
     parser.add_argument(

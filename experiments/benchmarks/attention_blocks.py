@@ -8,9 +8,8 @@ Processor time of a forward pass without gradients, dense and pruned in turn, mi
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 
+from .measured import one_thread
 from .pruning_cost import timed
 
 LENGTHS = (512, 1024)
@@ -22,9 +21,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="pruned attention maps")
     parser.add_argument("--rounds", type=int, default=5)
     given = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
-        command = [sys.executable, "-m", __spec__.name, *sys.argv[1:]]
-        os.execve(sys.executable, command, os.environ | {"OMP_NUM_THREADS": "1"})
+    one_thread(__spec__.name)
     import torch
     from transformers import BertConfig, BertModel
 

@@ -12,23 +12,18 @@ Appends the raw timings of every round to out/bench/block_product.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import sparseopt
 from sparseopt._native import build_info
 
-from .block_prox import bar, revision
+from .measured import bar, one_thread, record
 
 OUT = Path("out/bench/block_product.jsonl")
 BARS = {1: 6.0, 32: 8.0, 256: 8.0}
@@ -142,27 +137,9 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
                 faster = best[f"{batch}: {who.partition(' ')[0]} dense" if " " in who else f"{batch}: dense"] / seconds
                 print(f"  batch {batch}, {who}: {1e3 * seconds:.2f} ms, {faster:.2f} times the speed of dense")
         least, faster = BARS.get(int(batch), 1.0), best[f"{batch}: dense"] / best[f"{batch}: sparse"]
-        bar(f"batch {batch}: dense / sparse", faster, f"at least {least:g}", faster >= least)
+        bar(f"batch {batch}: dense / sparse", faster, least=least)
         faster = best[f"{batch}: onnx dense"] / best[f"{batch}: onnx balanced"]
-        bar(f"batch {batch}: onnx dense / onnx balanced", faster, f"at least {ONNX_BAR:g}", faster >= ONNX_BAR)
-
-
-def record(config: Config, timings: dict[str, list[float]]) -> None:
-    """Append one row per contestant, with all its rounds."""
-    import torch
-
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    common = {
-        "study": "block_product",
-        "config": asdict(config),
-        "revision": revision(),
-        "versions": {"sparseopt": sparseopt.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "device": platform.processor() or platform.machine(),
-        "isa": build_info()["isa"],
-    }
-    with OUT.open("a") as file:
-        for name, seconds in timings.items():
-            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
+        bar(f"batch {batch}: onnx dense / onnx balanced", faster, least=ONNX_BAR)
 
 
 def main() -> None:
@@ -171,15 +148,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=Config.rounds)
     parser.add_argument("--batch", type=int, nargs="+", default=list(BARS))
     given = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
-        os.execve(
-            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {"OMP_NUM_THREADS": "1"}
-        )
+    one_thread(__spec__.name)
     config = Config(rounds=given.rounds)
     timings = run(config, given.batch)
     report(config, timings)
-    record(config, timings)
-    print(f"appended to {OUT}")
+    record(OUT, config, timings)
 
 
 if __name__ == "__main__":

@@ -9,20 +9,18 @@ Appends the raw timings of every round to out/bench/block_prox.jsonl.
 from __future__ import annotations
 
 import argparse
-import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-import sparseopt
 from sparseopt._native import BlockLayout, RadialProx, block_prox_cuda_ptr, block_prox_ptr, build_info, radial_twin
 from sparseopt.penalties import Linear
+
+from .measured import bar, record
 
 OUT = Path("out/bench/block_prox.jsonl")
 BAR_MUL, BAR_EAGER = 2.0, 3.0
@@ -134,32 +132,6 @@ class Contest:
         return time.perf_counter() - start
 
 
-def revision() -> str:
-    """Revision of the checkout, with "+" if it was changed; "unknown" outside one."""
-    command = ["git", "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    return result.stdout.strip() or "unknown"
-
-
-def record(config: Config, timings: dict[str, list[float]]) -> None:
-    """Append one row per contestant, with all its rounds."""
-    import torch
-
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    device = torch.cuda.get_device_name() if config.device == "cuda" else platform.processor() or platform.machine()
-    common = {
-        "study": "block_prox",
-        "config": asdict(config),
-        "revision": revision(),
-        "versions": {"sparseopt": sparseopt.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "device": device,
-        "isa": build_info()["isa"],
-    }
-    with OUT.open("a") as file:
-        for name, seconds in timings.items():
-            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
-
-
 def run(config: Config) -> dict[str, list[float]]:
     """Seconds of every round of every contestant; they alternate, after a check of each that also warms it up."""
     import torch
@@ -176,11 +148,6 @@ def run(config: Config) -> dict[str, list[float]]:
     return timings
 
 
-def bar(what: str, ratio: float, limit: str, holds: bool) -> None:
-    """Print a measured ratio beside its bar."""
-    print(f"{what:32}{ratio:5.2f}   bar: {limit}, {'holds' if holds else 'MISSED'}")
-
-
 def report(config: Config, timings: dict[str, list[float]]) -> None:
     """Print the table, and on the CPU the bars."""
     best = {name: min(seconds) for name, seconds in timings.items()}
@@ -194,9 +161,9 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
     eager = {name: seconds for name, seconds in best.items() if name.startswith("torch:")}
     fastest = min(eager, key=lambda name: eager[name])
     if config.device == "cpu":
-        bar("in place / mul_(1.0)", native / base, f"at most {BAR_MUL}", native <= BAR_MUL * base)
+        bar("in place / mul_(1.0)", native / base, most=BAR_MUL)
         ratio = eager[fastest] / native
-        bar("fastest eager torch / in place", ratio, f"at least {BAR_EAGER}", ratio >= BAR_EAGER)
+        bar("fastest eager torch / in place", ratio, least=BAR_EAGER)
     print(f"fastest eager torch: {fastest.removeprefix('torch: ')}")
 
 
@@ -209,8 +176,12 @@ def main() -> None:
     config = Config(rounds=arguments.rounds, device=arguments.device)
     timings = run(config)
     report(config, timings)
-    record(config, timings)
-    print(f"appended to {OUT}")
+    device = ""
+    if config.device == "cuda":
+        import torch
+
+        device = torch.cuda.get_device_name()
+    record(OUT, config, timings, device)
 
 
 if __name__ == "__main__":

@@ -19,6 +19,7 @@ OUT = Path("out/bench/group_omp.jsonl")
 
 
 def main() -> None:
+    """Run, print, record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--shapes", default="A,B,C,D,E")
     parser.add_argument("--repeats", type=int, default=5)

@@ -16,6 +16,7 @@ from solver_instances import Instance, build, norms
 
 
 def sparseopt(instance: Instance) -> np.ndarray:
+    """Coefficients [p] of our group OMP."""
     import sparseopt as so
 
     best = so.sets.TopGroups(instance.shape.active, so.Groups.from_sizes(instance.sizes))
@@ -24,6 +25,7 @@ def sparseopt(instance: Instance) -> np.ndarray:
 
 
 def abess(instance: Instance) -> np.ndarray:
+    """Coefficients [p] of the splicing of abess."""
     from abess import LinearRegression
 
     labels = np.repeat(np.arange(len(instance.weights)), instance.shape.size)
@@ -42,6 +44,7 @@ def timed(name: str, instance: Instance) -> tuple[float, np.ndarray]:
 
 
 def main(name: str, letter: str, repeats: int) -> dict[str, object]:
+    """The row of one solver on one shape."""
     warnings.filterwarnings("ignore")
     instance = build(f"{letter}10")  # the strength plays no role
     timed(name, instance)

@@ -11,13 +11,9 @@ All as multiples of `W.mul_(1.0)`.  Appends the raw timings of every round to ou
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
-import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +24,7 @@ from sparseopt import kernels
 from sparseopt._native import build_info
 from sparseopt.penalties import Linear
 
-from .block_prox import bar, revision
+from .measured import bar, one_thread, record
 
 OUT = Path("out/bench/operators.jsonl")
 FUSED = ("prox", "scores and mask", "admm triple", "soft top-k")
@@ -75,52 +71,40 @@ class Contest:
         mask[scores.flatten().topk(self.k, sorted=False).indices] = 1.0
         return self.spread(mask)
 
+    def kept(self, scores: Any) -> Any:
+        """Mask [grid] of the k largest scores, by ours."""
+        array = scores.flatten().numpy().astype(np.float64)
+        chosen = sparseopt.sets.selection.largest(array, self.k, 0.0, lambda chosen: array[chosen])
+        return self.torch.from_numpy(chosen).view(self.scale.shape)
+
     def calls(self) -> Calls:
         """Operator -> contestant -> call."""
-        t, w, g, u, z, out, cut = self.torch, self.w, self.g, self.u, self.z, self.out, self.cut
-        choose = sparseopt.sets.selection.largest
+        return self.fused() | self.single()
 
-        def kept(scores: Any) -> Any:
-            array = scores.flatten().numpy().astype(np.float64)
-            return t.from_numpy(choose(array, self.k, 0.0, lambda chosen: array[chosen])).view(self.scale.shape)
-
-        def eager_prox() -> None:
-            norms = t.linalg.vector_norm(self.tiled(w), dim=(1, 3), keepdim=True)
-            self.tiled(w).mul_((1 - 1e-6 / norms).clamp_min_(0))
-
-        def eager_scores() -> None:
-            self.tiled(w).mul_(self.top(self.tiled(t.mul(w, g, out=out)).sum((1, 3)).abs_()))
-
-        def eager_triple() -> None:
-            t.add(w, u, out=out)
-            mask = self.top(t.linalg.vector_norm(self.tiled(out), dim=(1, 3)))
-            t.mul(self.tiled(out), mask, out=self.tiled(z))
-            t.sub(out, z, out=u)
-
-        def eager_backward() -> None:
-            t.mul(w, g, out=out)
-            self.tiled(out).sum((1, 3))
-            self.tiled(g).mul_(self.spread(self.scale))
-
-        def soft(call: Callable[[Any], Any]) -> None:
-            x = w.flatten().requires_grad_()
-            call(x).backward(g.flatten())
-
-        rest = (~self.mask).float()
+    def fused(self) -> Calls:
+        """Those of several steps."""
+        w, g, u, z, cut = self.w, self.g, self.u, self.z, self.cut
         return {
-            "prox": {"ours": lambda: kernels.block_prox_(w, Linear(), 1e-6, cut), "eager": eager_prox},
+            "prox": {"ours": lambda: kernels.block_prox_(w, Linear(), 1e-6, cut), "eager": self.eager_prox},
             "scores and mask": {
-                "ours": lambda: kernels.mask_blocks_(w, kept(kernels.block_dots(w, g, cut).abs()), cut),
-                "eager": eager_scores,
+                "ours": lambda: kernels.mask_blocks_(w, self.kept(kernels.block_dots(w, g, cut).abs()), cut),
+                "eager": self.eager_scores,
             },
             "admm triple": {
-                "ours": lambda: kernels.admm_update_(w, z, u, kept(kernels.sum_norms(w, u, cut)), cut),
-                "eager": eager_triple,
+                "ours": lambda: kernels.admm_update_(w, z, u, self.kept(kernels.sum_norms(w, u, cut)), cut),
+                "eager": self.eager_triple,
             },
             "soft top-k": {
-                "ours": lambda: soft(lambda x: kernels.soft_topk(x, x.numel() // 10, 0.1)),
-                "eager": lambda: soft(self.bisection),
+                "ours": lambda: self.soft(lambda x: kernels.soft_topk(x, x.numel() // 10, 0.1)),
+                "eager": lambda: self.soft(self.bisection),
             },
+        }
+
+    def single(self) -> Calls:
+        """Those of one step."""
+        t, w, g, u, z, out, cut = self.torch, self.w, self.g, self.u, self.z, self.out, self.cut
+        rest = (~self.mask).float()
+        return {
             "norms": {
                 "ours": lambda: kernels.block_norms(g, cut),
                 "eager": lambda: t.linalg.vector_norm(self.tiled(g), dim=(1, 3)),
@@ -131,7 +115,7 @@ class Contest:
             },
             "its backward": {
                 "ours": lambda: kernels.scale_blocks_vjp_(g, w, self.scale, cut),
-                "eager": eager_backward,
+                "eager": self.eager_backward,
             },
             "mask": {
                 "ours": lambda: kernels.mask_blocks_(w, self.mask, cut),
@@ -147,6 +131,35 @@ class Contest:
             },
             "N:M": {"ours": lambda: kernels.project_nm_(w, 2, 4), "eager": self.eager_nm},
         }
+
+    def soft(self, call: Callable[[Any], Any]) -> None:
+        """Forward and backward of a soft top-k of all entries."""
+        x = self.w.flatten().requires_grad_()
+        call(x).backward(self.g.flatten())
+
+    def eager_prox(self) -> None:
+        """Group soft threshold."""
+        norms = self.torch.linalg.vector_norm(self.tiled(self.w), dim=(1, 3), keepdim=True)
+        self.tiled(self.w).mul_((1 - 1e-6 / norms).clamp_min_(0))
+
+    def eager_scores(self) -> None:
+        """|<w, g>| of the blocks, and the mask of the largest."""
+        products = self.torch.mul(self.w, self.g, out=self.out)
+        self.tiled(self.w).mul_(self.top(self.tiled(products).sum((1, 3)).abs_()))
+
+    def eager_triple(self) -> None:
+        """The update of z and u."""
+        t, out = self.torch, self.out
+        t.add(self.w, self.u, out=out)
+        mask = self.top(t.linalg.vector_norm(self.tiled(out), dim=(1, 3)))
+        t.mul(self.tiled(out), mask, out=self.tiled(self.z))
+        t.sub(out, self.z, out=self.u)
+
+    def eager_backward(self) -> None:
+        """Both derivatives of scale times w."""
+        products = self.torch.mul(self.w, self.g, out=self.out)
+        self.tiled(products).sum((1, 3))
+        self.tiled(self.g).mul_(self.spread(self.scale))
 
     def bisection(self, x: Any) -> Any:
         """sigmoid(x / 0.1 + t) with t by 30 bisections, with its derivative by implicit differentiation."""
@@ -232,27 +245,9 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
         print(f"  {name}: {ours / base:.2f} mul_, eager {eager / base:.2f} mul_", end="")
         print(f", compiled {compiled / base:.2f} mul_" if compiled else "")
         least = 3.0 if name in FUSED else 1.0
-        bar(f"{name}: eager / ours", eager / ours, f"at least {least}", eager >= least * ours)
+        bar(f"{name}: eager / ours", eager / ours, least=least)
         if compiled:
-            bar(f"{name}: ours / compiled", ours / compiled, "at most 1.1", ours <= 1.1 * compiled)
-
-
-def record(config: Config, timings: dict[str, list[float]]) -> None:
-    """Append one row per contestant, with all its rounds."""
-    import torch
-
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    common = {
-        "study": "operators",
-        "config": asdict(config),
-        "revision": revision(),
-        "versions": {"sparseopt": sparseopt.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "device": platform.processor() or platform.machine(),
-        "isa": build_info()["isa"],
-    }
-    with OUT.open("a") as file:
-        for name, seconds in timings.items():
-            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
+            bar(f"{name}: ours / compiled", ours / compiled, most=1.1)
 
 
 def main() -> None:
@@ -261,15 +256,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=Config.rounds)
     parser.add_argument("--no-compile", action="store_true")
     given = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
-        os.execve(
-            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {"OMP_NUM_THREADS": "1"}
-        )
+    one_thread(__spec__.name)
     config = Config(rounds=given.rounds)
     timings = run(config, not given.no_compile)
     report(config, timings)
-    record(config, timings)
-    print(f"appended to {OUT}")
+    record(OUT, config, timings)
 
 
 if __name__ == "__main__":

@@ -9,23 +9,19 @@ the same Gaussian matrix.  Appends the raw timings of every round to out/bench/p
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-import sparseopt
 from sparseopt._native import build_info
 from sparseopt.sets import NM, PatternLibrary, TopBlocks, TransposableNM
 
-from .block_prox import bar, revision
+from .measured import bar, one_thread, record
 
 OUT = Path("out/bench/projections.jsonl")
 
@@ -93,25 +89,7 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
     print(f"projections in place, {config.size} x {config.size} float32, one thread,")
     print(f"minimum of {config.rounds} alternating rounds, {build_info()['isa']}; mul_(1.0) {1e3 * base:.2f} ms")
     for name, (_, limit) in contestants(config).items():
-        bar(f"{name} / mul_(1.0)", best[name] / base, f"at most {limit}", best[name] <= limit * base)
-
-
-def record(config: Config, timings: dict[str, list[float]]) -> None:
-    """Append one row per contestant, with all its rounds."""
-    import torch
-
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    common = {
-        "study": "projections",
-        "config": asdict(config),
-        "revision": revision(),
-        "versions": {"sparseopt": sparseopt.__version__, "torch": torch.__version__, "numpy": np.__version__},
-        "device": platform.processor() or platform.machine(),
-        "isa": build_info()["isa"],
-    }
-    with OUT.open("a") as file:
-        for name, seconds in timings.items():
-            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
+        bar(f"{name} / mul_(1.0)", best[name] / base, most=limit)
 
 
 def main() -> None:
@@ -119,14 +97,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="compiled projections against mul_")
     parser.add_argument("--rounds", type=int, default=Config.rounds)
     config = Config(rounds=parser.parse_args().rounds)
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
-        os.execve(
-            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {"OMP_NUM_THREADS": "1"}
-        )
+    one_thread(__spec__.name)
     timings = run(config)
     report(config, timings)
-    record(config, timings)
-    print(f"appended to {OUT}")
+    record(OUT, config, timings)
 
 
 if __name__ == "__main__":

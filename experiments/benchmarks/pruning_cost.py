@@ -3,24 +3,33 @@
     python -m experiments.benchmarks.pruning_cost [--model resnet|bert] [--rounds 6]
 
 Processor time of a step with the Sparsifier and without it, in turn, the same model and optimiser; minimum of each.
-Bars: at most 3 % in hard phases, 12 % in soft and ADMM phases.
+Bars: at most 3 % in hard phases, 12 % in soft and ADMM phases.  Raw timings go to out/bench/pruning_cost.jsonl.
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sparseopt._native import build_info
 
-from .block_prox import bar
+from .measured import bar, one_thread, record
 
+OUT = Path("out/bench/pruning_cost.jsonl")
 HARD, SOFT = 1.03, 1.12
+
+
+@dataclass(frozen=True)
+class Config:
+    """What is timed: "resnet" or "bert"."""
+
+    model: str = "resnet"
+    rounds: int = 6
 
 
 def build(name: str) -> tuple[Any, Any, dict[str, Any], tuple[int, int]]:
@@ -73,21 +82,19 @@ def timed(call: Callable[[], None]) -> float:
 
 
 def main() -> None:
-    """Run and print."""
+    """Run, print, record."""
     parser = argparse.ArgumentParser(description="cost of a Sparsifier per step")
-    parser.add_argument("--model", choices=("resnet", "bert"), default="resnet")
-    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--model", choices=("resnet", "bert"), default=Config.model)
+    parser.add_argument("--rounds", type=int, default=Config.rounds)
     given = parser.parse_args()
-    if os.environ.get("OMP_NUM_THREADS") != "1":  # read by OpenMP when the process starts
-        os.execve(
-            sys.executable, [sys.executable, "-m", __spec__.name, *sys.argv[1:]], os.environ | {"OMP_NUM_THREADS": "1"}
-        )
+    one_thread(__spec__.name)
     import torch
 
     from sparseopt.pruning import Block, Sparsifier
 
     torch.set_num_threads(1)
     print(f"{given.model}, one thread, {build_info()['isa']}, minimum of {given.rounds} alternating rounds")
+    timings: dict[str, list[float]] = {}
     for name, (method, limit) in phases().items():
         model, optimiser, batch, block = build(given.model)
         Sparsifier(model, Block(*block), method=method, sparsity=0.9, total_steps=1000, optimizer=optimiser)
@@ -105,7 +112,9 @@ def main() -> None:
             with without_hooks(optimiser):
                 without.append(timed(step))
         ratio = min(with_it) / min(without)
-        bar(f"{name}: {1e3 * min(without):.0f} ms", ratio, f"at most {limit}", ratio <= limit)
+        bar(f"{name}: {1e3 * min(without):.0f} ms", ratio, most=limit)
+        timings |= {f"{name}: with": with_it, f"{name}: without": without}
+    record(OUT, Config(given.model, given.rounds), timings)
 
 
 if __name__ == "__main__":

@@ -9,10 +9,9 @@ wall time.  Bars: see BARS.  Appends the raw timings of every round to out/bench
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy as np
 import sparseopt as so
 from sparseopt._native import build_info
 
-from .block_prox import revision
+from .measured import bar, record
 
 OUT = Path("out/bench/soft_topk.jsonl")
 TEMPERATURES = (10.0, 1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 1e-4, 1e-5, 1e-6)
@@ -165,21 +164,16 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
     cold_seconds = best["cold 0.1"]
     worst = max(best[f"cold {tau:g}"] for tau in TEMPERATURES)
     tied = max(seconds for name, seconds in best.items() if name.startswith(TIED))
-    bar("warm, tau 0.1, copies", best["warm 0.1"] / copy, warm)
-    bar("cold, tau 0.1, copies", cold_seconds / copy, cold)
-    bar("cold, tau 1e-5, copies", best["cold 1e-05"] / copy, 3.0)
-    bar("worst tau / tau 0.1, continuous", worst / cold_seconds, 1.4)
-    bar("worst tied / tau 0.1", tied / cold_seconds, 2.5)
-    bar("rows [4096, 1000] warm, copies", best["rows warm"] / best["copy rows"], 11.0)
-    bar("rows [4096, 1000] cold, copies", best["rows cold"] / best["copy rows"], 20.0)
-    bar("n = 1000 from Python, microseconds", 1e6 * best["n = 1000"], 10.0)
-    bar("cold / torch.topk straight through", cold_seconds / best["topk"], 1 / 7)
-    bar("cold / 64 bisections", cold_seconds / best["64 bisections"], 1 / 25)
-
-
-def bar(what: str, value: float, most: float) -> None:
-    """Print a measured figure beside its bar."""
-    print(f"{what:36}{value:7.3f}   bar: at most {most:.3g}, {'holds' if value <= most else 'MISSED'}")
+    bar("warm, tau 0.1, copies", best["warm 0.1"] / copy, most=warm)
+    bar("cold, tau 0.1, copies", cold_seconds / copy, most=cold)
+    bar("cold, tau 1e-5, copies", best["cold 1e-05"] / copy, most=3.0)
+    bar("worst tau / tau 0.1, continuous", worst / cold_seconds, most=1.4)
+    bar("worst tied / tau 0.1", tied / cold_seconds, most=2.5)
+    bar("rows [4096, 1000] warm, copies", best["rows warm"] / best["copy rows"], most=11.0)
+    bar("rows [4096, 1000] cold, copies", best["rows cold"] / best["copy rows"], most=20.0)
+    bar("n = 1000 from Python, microseconds", 1e6 * best["n = 1000"], most=10.0)
+    bar("cold / torch.topk straight through", cold_seconds / best["topk"], most=1 / 7)
+    bar("cold / 64 bisections", cold_seconds / best["64 bisections"], most=1 / 25)
 
 
 def threads(config: Config, pairs: int = 20) -> None:
@@ -188,22 +182,7 @@ def threads(config: Config, pairs: int = 20) -> None:
     one, two = (Vector(x, config.seed).cold(0.1, threads=n) for n in (1, 2))
     wall = time.perf_counter
     gain = max(timed(one, wall) / timed(two, wall) for _ in range(pairs))
-    print(f"{'2 threads, times faster':36}{gain:7.3f}   bar: at least 1.4, {'holds' if gain >= 1.4 else 'MISSED'}")
-
-
-def record(config: Config, timings: dict[str, list[float]]) -> None:
-    """Append one row per contestant, with all its rounds."""
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    common = {
-        "study": "soft_topk",
-        "config": asdict(config),
-        "revision": revision(),
-        "versions": {"sparseopt": so.__version__, "numpy": np.__version__},
-        "isa": build_info()["isa"],
-    }
-    with OUT.open("a") as file:
-        for name, seconds in timings.items():
-            file.write(json.dumps(common | {"contestant": name, "seconds": seconds}) + "\n")
+    bar("2 threads, times faster", gain, least=1.4)
 
 
 def main() -> None:
@@ -217,8 +196,7 @@ def main() -> None:
     if not arguments.threads_only:
         timings = run(config)
         report(config, timings)
-        record(config, timings)
-        print(f"appended to {OUT}")
+        record(OUT, config, timings)
     threads(config)
 
 

@@ -21,8 +21,7 @@ import numpy as np
 import scipy
 
 import sparseopt as so
-
-from .block_prox import revision
+from sparseopt.provenance import revision
 
 OUT = Path("out/bench/solver_cost.jsonl")
 SAMPLES, SIZE, ACTIVE = 200, 10, 5
@@ -67,6 +66,7 @@ def memory(X: np.ndarray, y: np.ndarray, groups: so.Groups, lam: float) -> float
 
 
 def main() -> None:
+    """Run, print, record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--columns", default="10000,100000,1000000")
     parser.add_argument("--threads", default="1,2")

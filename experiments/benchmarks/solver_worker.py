@@ -19,6 +19,7 @@ SLOWEST = 30.0  # CPU seconds of one solve: slower solvers are not repeated
 
 
 def sparseopt(instance: Instance, tol: float) -> np.ndarray:
+    """Coefficients [lams, p] or [lams, p, T] of ours; tol: relative gap."""
     import sparseopt as so
 
     losses = {"ls": so.LeastSquares, "logistic": so.Logistic, "multi": so.MultiResponse}
@@ -30,6 +31,7 @@ def sparseopt(instance: Instance, tol: float) -> np.ndarray:
 
 
 def skglm(instance: Instance, tol: float) -> np.ndarray:
+    """Those of skglm; tol: what it calls so."""
     from skglm.datafits import LogisticGroup, QuadraticGroup, QuadraticMultiTask
     from skglm.penalties import L2_1, WeightedGroupL2
     from skglm.solvers import GroupBCD, MultiTaskBCD
@@ -51,6 +53,7 @@ def skglm(instance: Instance, tol: float) -> np.ndarray:
 
 
 def celer(instance: Instance, tol: float) -> np.ndarray:
+    """Those of celer; tol: what it calls so."""
     from celer import celer_path
 
     groups = [list(range(j, j + instance.shape.size)) for j in range(0, instance.shape.p, instance.shape.size)]
@@ -59,6 +62,7 @@ def celer(instance: Instance, tol: float) -> np.ndarray:
 
 
 def adelie(instance: Instance, tol: float) -> np.ndarray:
+    """Those of adelie; tol: what it calls so."""
     import adelie as ad
 
     X, y, lams, options = instance.X, instance.y, instance.lams, {}
@@ -90,6 +94,7 @@ def adelie(instance: Instance, tol: float) -> np.ndarray:
 
 
 def adelie_covariance(instance: Instance, tol: float) -> np.ndarray:
+    """Those of adelie's covariance method; tol: what it calls so."""
     import adelie as ad
 
     X, y, n = instance.X, instance.y, instance.shape.n
@@ -102,6 +107,7 @@ def adelie_covariance(instance: Instance, tol: float) -> np.ndarray:
 
 
 def sklearn(instance: Instance, tol: float) -> np.ndarray:
+    """Those of scikit-learn; tol: what it calls so."""
     from sklearn.linear_model import MultiTaskLasso
 
     model = MultiTaskLasso(alpha=instance.lams[0], fit_intercept=False, tol=tol, max_iter=100000)
@@ -149,6 +155,7 @@ def calibrate(name: str, instance: Instance) -> tuple[float, float]:
 
 
 def main(name: str, label: str, repeats: int) -> dict[str, object]:
+    """The row of one solver on one instance."""
     warnings.filterwarnings("ignore")
     instance = build(label)
     tol, seconds = calibrate(name, instance)

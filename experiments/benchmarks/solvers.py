@@ -22,8 +22,7 @@ from typing import Any
 import numpy as np
 
 import sparseopt
-
-from .block_prox import revision
+from sparseopt.provenance import revision
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("solver_worker.py")
@@ -126,6 +125,7 @@ def best(rows: list[dict[str, Any]], ours: bool) -> tuple[float, str, float]:
 
 
 def main() -> None:
+    """Run, print, record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--instances", default=DEFAULT)
     parser.add_argument("--solvers", default="")
