@@ -184,6 +184,7 @@ class Environment:
         return subprocess.run([str(self.python), "-c", code], cwd="/", check=False).returncode == 0
 
     def torch(self):
+        """Install the CPU wheel of torch, unless the interpreter has its own or SPARSEOPT_TORCH=none."""
         choice = os.environ.get("SPARSEOPT_TORCH", "")
         if choice == "none":
             return say("going on without torch, as SPARSEOPT_TORCH=none asks")

@@ -246,6 +246,7 @@ class _Monitor:
         self.caution = caution(self.problem) if caution is not None else None
 
     def out_of_time(self) -> bool:
+        """Whether the time limit has passed."""
         return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit
 
     def check(self, n_iter: int, state: Any) -> Status | None:

@@ -28,6 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one sentence and exits with status 2."""
 
     def error(self, message: str) -> NoReturn:
+        """One sentence, exit status 2."""
         self.exit(2, f"theory: {message}\n")
 
 

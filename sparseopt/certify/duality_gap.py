@@ -89,6 +89,7 @@ class GapBounds:
 
     @classmethod
     def at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
+        """The bounds at w [p], from the raw data."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             return cls._at(problem, w)
 

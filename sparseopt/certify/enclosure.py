@@ -72,6 +72,7 @@ class _Fit:
         self.free = np.asarray(free.todense() if hasattr(free, "todense") else free, dtype=np.float64)
 
     def enclose(self, w: np.ndarray) -> Enclosure:
+        """The enclosure at w [p] or [p, T], from the raw data."""
         eta, value = self._at(w)
         lowered = self._attained(eta)
         reason = ""

@@ -87,6 +87,7 @@ class LeastSquaresEvaluation:
 
     @classmethod
     def at(cls, X: Any, datafit: LeastSquares, w: np.ndarray) -> LeastSquaresEvaluation:
+        """The evaluation at w [p], from the raw data."""
         weight = Ball.exact(datafit.sample_weight / power_of_two(datafit.sample_weight.max()))
         share = weight / weight.sum()
         support = np.flatnonzero(w)
@@ -108,10 +109,12 @@ class LeastSquaresEvaluation:
 
     @property
     def loss(self) -> Ball:
+        """sum_i s_i r_i^2 / 2 at w."""
         return self.share.dot(self.residual * self.residual).times(0.5)
 
     @property
     def loss_at_zero(self) -> Ball:
+        """The same at w = 0."""
         return self.share.dot(self.target * self.target).times(0.5)
 
     def dual(self, limit: float) -> Ball:
@@ -160,20 +163,24 @@ class QuadraticEvaluation:
 
     @classmethod
     def at(cls, datafit: Quadratic, w: np.ndarray) -> QuadraticEvaluation:
+        """The evaluation at w [p], from H and b."""
         fitted = product(datafit.H, Ball.exact(w), row_norms(datafit.H))
         return cls(datafit, w, fitted - Ball.exact(datafit.b), fitted)
 
     @property
     def curvatures(self) -> np.ndarray:
+        """Diagonal of H [p]."""
         return np.diag(self.datafit.H)
 
     @property
     def loss(self) -> Ball:
+        """w' H w / 2 - b' w at w."""
         w = Ball.exact(self.w)
         return w.dot(self.fitted).times(0.5) - Ball.exact(self.datafit.b).dot(w)
 
     @property
     def infimum(self) -> float:
+        """A lower bound of the loss over all w; -inf where there is none."""
         return float((-self._conjugate(0.0)).lower)
 
     def dual(self, limit: float) -> Ball:

@@ -1,5 +1,6 @@
 """Small recorded data in the formats that theory and experiments write."""
 
+import copy
 import csv
 import json
 
@@ -10,7 +11,44 @@ from theory import THEOREMS
 QS = ("Power(1/2)", "Power(2/3)", "Log(1)", "Ratio", "ExpMask")
 
 
+HYPOTHESES = [
+    {"name": "subadditive", "statement": "q(a + b) <= q(a) + q(b)", "necessary": True, "why": ""},
+    {"name": "minimiser", "statement": "b* is known", "necessary": False, "why": "it defines b*"},
+]
+COUNTEREXAMPLES = [
+    {
+        "drops": "subadditive",
+        "title": "the exp mask",
+        "why": "two groups cost less than one",
+        "claim": "sum |u_g| <= R(u)",
+        "separation": 0.2,
+        "tolerance": 1e-30,
+        "separated": True,
+        "exact": True,
+    }
+]
+FIXED = [
+    {
+        "name": "digits",
+        "margin": 0.0,
+        "tolerance": 1e-12,
+        "passed": True,
+        "evidence": "F_R(w) = F_GL(w)",
+        "detail": "real data",
+    },
+    {
+        "name": "diabetes",
+        "margin": None,
+        "tolerance": None,
+        "passed": None,
+        "evidence": "not run: no scikit-learn",
+        "detail": "real data",
+    },
+]
+
+
 def verdict_row(name, **changes):
+    """A row of verdicts.json, with fields of its own."""
     row = {
         "name": name,
         "ledger": "A9",
@@ -36,44 +74,13 @@ def verdict_row(name, **changes):
         "level": "standard",
         "seconds": 1.25,
         "tolerance": 4e-15,
-        "hypotheses": [
-            {"name": "subadditive", "statement": "q(a + b) <= q(a) + q(b)", "necessary": True, "why": ""},
-            {"name": "minimiser", "statement": "b* is known", "necessary": False, "why": "it defines b*"},
-        ],
-        "counterexamples": [
-            {
-                "drops": "subadditive",
-                "title": "the exp mask",
-                "why": "two groups cost less than one",
-                "claim": "sum |u_g| <= R(u)",
-                "separation": 0.2,
-                "tolerance": 1e-30,
-                "separated": True,
-                "exact": True,
-            }
-        ],
-        "fixed": [
-            {
-                "name": "digits",
-                "margin": 0.0,
-                "tolerance": 1e-12,
-                "passed": True,
-                "evidence": "F_R(w) = F_GL(w)",
-                "detail": "real data",
-            },
-            {
-                "name": "diabetes",
-                "margin": None,
-                "tolerance": None,
-                "passed": None,
-                "evidence": "not run: no scikit-learn",
-                "detail": "real data",
-            },
-        ],
+        "hypotheses": HYPOTHESES,
+        "counterexamples": COUNTEREXAMPLES,
+        "fixed": FIXED,
         "attacks": {"tried": 4321, "below": 0},
         "certificates": {"asked": 1234, "proved": 1234},
     }
-    return row | changes
+    return copy.deepcopy(row) | changes
 
 
 def study_rows():
