@@ -38,7 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     try:
-        return _list(options) if options.command == "list" else _verify(options)
+        status = _list(options) if options.command == "list" else _verify(options)
+        sys.stdout.flush()  # here, and not when the interpreter ends, a closed pipe can be met
+        return status
     except BrokenPipeError:  # the reader of standard output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

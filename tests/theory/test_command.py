@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -287,10 +288,20 @@ def test_unwritable_output_is_found_before_the_work(verify, tmp_path, capsys):
     assert "File name too long; what is finished is kept in" in capsys.readouterr().err
 
 
-def test_a_reader_that_has_seen_enough():
-    command = f"{sys.executable} -m theory list --json | head -1"
-    found = subprocess.run(command, shell=True, capture_output=True, text=True, check=True)
-    assert (found.stdout, found.stderr) == ("[\n", "")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_reader_that_has_seen_enough(unbuffered):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        found = subprocess.run(
+            [sys.executable, "-m", "theory", "list", "--json"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            env=os.environ | {"PYTHONUNBUFFERED": unbuffered},
+        )
+    assert (found.returncode, found.stderr) == (141, "")
 
 
 def test_a_theorem_without_a_number_comes_last():
