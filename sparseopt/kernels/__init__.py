@@ -7,7 +7,7 @@ for half types, the formulas of `reference` stand in.  They work under torch.com
 from . import reference
 from .blocks import block_dots, block_norms, block_prox_, mask_blocks_, scale_blocks, scale_blocks_
 from .layout import Cut
-from .products import BlockSparse, block_linear
+from .products import BlockSparse, block_linear, block_linear_transposed
 from .projections import (
     project_nm,
     project_nm_,
@@ -36,6 +36,7 @@ __all__ = [
     "augment_",
     "block_dots",
     "block_linear",
+    "block_linear_transposed",
     "block_norms",
     "block_prox_",
     "mask_blocks_",

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+from torch.autograd import forward_ad
 
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 
@@ -14,21 +15,31 @@ PLAIN = (torch.Tensor, torch.nn.Parameter)
 class Operator:
     """A function registered as the torch operator sparseopt::<name>, for autograd, compilers, modes and transforms.
 
-    A call goes past torch's dispatcher where none of them is at work.  changed: the arguments that it changes in place.
+    A call goes past torch's dispatcher where none of them is at work, and straight to autograd where it alone is.
+    changed: the arguments that it changes in place.
     """
 
     def __init__(self, name: str, function: Callable[..., Any], changed: tuple[str, ...]) -> None:
         self.function = function
         self.changed = [list(inspect.signature(function).parameters).index(argument) for argument in changed]
-        definition = torch.library.custom_op(f"sparseopt::{name}", function, mutates_args=changed)
-        self.register_fake = definition.register_fake
-        self.register_autograd = definition.register_autograd
+        self.definition = torch.library.custom_op(f"sparseopt::{name}", function, mutates_args=changed)
+        self.register_fake = self.definition.register_fake
         self.registered = getattr(torch.ops.sparseopt, name)
+        self.differentiable: type[torch.autograd.Function] | None = None
+
+    def register_autograd(self, backward: Callable[..., Any], *, setup_context: Callable[..., None]) -> None:
+        """Derivatives, as `torch.library` takes them."""
+        self.definition.register_autograd(backward, setup_context=setup_context)
+        steps = {"forward": self.function, "setup_context": setup_context, "backward": backward}
+        methods = {name: staticmethod(step) for name, step in steps.items()}
+        self.differentiable = type(self.definition._name, (torch.autograd.Function,), methods)
 
     def __call__(self, *given: Any) -> Any:
         """What the function returns."""
-        if torch.compiler.is_compiling() or not _unseen(given):
+        if _seen(given):
             return self.registered(*given)
+        if torch.is_grad_enabled() and any(isinstance(item, torch.Tensor) and item.requires_grad for item in given):
+            return self.registered(*given) if self.differentiable is None else self.differentiable.apply(*given)
         result = self.function(*given)
         for i in self.changed:
             torch.autograd.graph.increment_version(given[i])
@@ -40,12 +51,12 @@ def operator(name: str, *, mutates_args: tuple[str, ...] = ()) -> Callable[[Call
     return lambda function: Operator(name, function, mutates_args)
 
 
-def _unseen(given: tuple[Any, ...]) -> bool:
-    """Whether autograd, subclasses, dispatch modes and transforms have no part in a call."""
-    if torch._C._len_torch_dispatch_stack() or torch._C._functorch.peek_interpreter_stack() is not None:
-        return False
-    recording = torch.is_grad_enabled()
-    for item in given:
-        if isinstance(item, torch.Tensor) and (type(item) not in PLAIN or (recording and item.requires_grad)):
-            return False
-    return True
+def _seen(given: tuple[Any, ...]) -> bool:
+    """Whether compilers, subclasses, dispatch modes, transforms or tangents have a part in a call."""
+    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+        return True
+    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None:
+        return True
+    if forward_ad._current_level >= 0:
+        return True
+    return any(isinstance(item, torch.Tensor) and type(item) not in PLAIN for item in given)

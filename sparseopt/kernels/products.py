@@ -78,15 +78,26 @@ def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tenso
     a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
     Raises ValueError for tensors that do not fit.
     """
-    shape, values = x.shape, w.values
-    if not shape or shape[-1] != w.cols or x.dtype != values.dtype or x.device != values.device:
-        raise ValueError(
-            f"x is {x.dtype} {tuple(shape)} on {x.device}: the matrix takes {values.dtype} [..., {w.cols}] on "
-            f"{values.device}"
-        )
+    _check(x, w.values, w.cols, "x")
     if bias is not None and (bias.shape != (w.rows,) or bias.dtype != x.dtype):
         raise ValueError(f"bias is {bias.dtype} {tuple(bias.shape)}: it must be {x.dtype} [{w.rows}]")
-    return _block_linear(x, values, w.starts, w.columns, bias, w.rows)
+    return _block_linear(x, w.values, w.starts, w.columns, bias, w.rows)
+
+
+def block_linear_transposed(g: Tensor, w: BlockSparse) -> Tensor:
+    """g [..., rows] W, differentiable in g: what `block_linear` makes of a gradient on its way to x."""
+    _check(g, w.values, w.rows, "g")
+    return _transposed(g, w.values, w.starts, w.columns, w.cols)
+
+
+def _check(x: Tensor, values: Tensor, size: int, name: str) -> None:
+    """ValueError unless x [..., size] is like the values of the matrix."""
+    shape = x.shape
+    if not shape or shape[-1] != size or x.dtype != values.dtype or x.device != values.device:
+        raise ValueError(
+            f"{name} is {x.dtype} {tuple(shape)} on {x.device}: the matrix takes {values.dtype} [..., {size}] on "
+            f"{values.device}"
+        )
 
 
 def _tiles(w: Tensor, b: int) -> Tensor:
@@ -163,11 +174,7 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     _refuse_training(ctx)
-    x = (
-        torch.ops.sparseopt.block_linear_transposed(g, *ctx.saved_tensors, ctx.cols)
-        if ctx.needs_input_grad[0]
-        else None
-    )
+    x = _transposed(g, *ctx.saved_tensors, ctx.cols) if ctx.needs_input_grad[0] else None
     bias = g.reshape(-1, g.shape[-1]).sum(0) if ctx.needs_input_grad[4] else None
     return x, None, None, None, bias, None
 
@@ -180,7 +187,7 @@ def _keep_transposed(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
 
 def _backward_transposed(ctx: Any, x: Tensor) -> tuple[Tensor | None, ...]:
     _refuse_training(ctx)
-    return torch.ops.sparseopt.block_linear(x, *ctx.saved_tensors, None, ctx.rows), None, None, None, None
+    return _block_linear(x, *ctx.saved_tensors, None, ctx.rows), None, None, None, None
 
 
 def _refuse_training(ctx: Any) -> None:

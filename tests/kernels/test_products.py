@@ -49,6 +49,7 @@ def test_value_and_gradient_are_those_of_a_dense_product(b):
                 close(y, wide, shape[1])
             (dx,) = torch.autograd.grad(y, x, g)
             close(dx, g.double() @ w.double(), shape[0])
+            assert torch.equal(kernels.block_linear_transposed(g, blocks), dx)
 
 
 def test_leading_axes_strides_and_other_types():
@@ -117,6 +118,8 @@ def test_what_does_not_fit_is_refused():
         kernels.block_linear(torch.ones(2, 32), blocks)
     with pytest.raises(ValueError, match="the matrix takes"):
         kernels.block_linear(torch.ones(2, 48, dtype=torch.float64), blocks)
+    with pytest.raises(ValueError, match=r"g is .* the matrix takes torch.float32 \[..., 32\]"):
+        kernels.block_linear_transposed(torch.ones(2, 48), blocks)
     with pytest.raises(ValueError, match="bias"):
         kernels.block_linear(torch.ones(2, 48), blocks, torch.ones(48))
     with pytest.raises(ValueError, match="belong together"):

@@ -41,13 +41,15 @@ def products(b, n, threads, shape=(300, 200)):
 
 
 CASES = [(b, n) for b in (16, 32, 64) for n in (1, 2, 3, 11, 40)]
+LARGE = (700, 600)
+"""Enough for more than one thread at one row of 32 x 32 blocks."""
 
 
 def digest(threads):
     """Hash of all results."""
     total = hashlib.sha256()
-    for b, n in CASES:
-        for result in products(b, n, threads)[:2]:
+    for given in [(b, n, threads) for b, n in CASES] + [(32, 1, threads, LARGE)]:
+        for result in products(*given)[:2]:
             total.update(result.tobytes())
     return total.hexdigest()
 

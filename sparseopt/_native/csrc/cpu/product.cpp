@@ -34,7 +34,7 @@ struct buffer {
 };
 
 // For each row of blocks of the result: its blocks starts[r], ..., and the part of x that each takes. Transposed products have
-// the blocks `order` of the matrix, which are turned over on the way, or for a single row of x multiplied as they lie.
+// the blocks `order` of the matrix, which are turned over on the way.
 struct plan {
   const so_block_matrix& w;
   const int32_t *starts, *at, *order;
@@ -69,8 +69,6 @@ void block_row(const plan& p, const call& c, const tiles& all, int64_t r, const 
   const int64_t first = p.starts[r], count = p.starts[r + 1] - first, entries = p.w.b * p.w.b;
   const float* blocks = p.w.values + first * entries;
   const int64_t at = r * p.w.b, columns = std::min(p.w.b, p.outputs - at);
-  if (p.order && c.n == 1)
-    return table().dots({p.w.values, p.order + first, p.at + first, count, p.w.b}, packed, c.y + at, columns);
   if (p.order) {
     for (int64_t q = 0; q < count; ++q) {
       if (q + 1 < count) fetch(p.w.values + p.order[first + q + 1] * entries, entries);
@@ -86,6 +84,11 @@ void block_row(const plan& p, const call& c, const tiles& all, int64_t r, const 
   }
 }
 
+int64_t team_of(const so_block_matrix& w, int64_t n, int64_t parts, int threads) {
+  const int64_t wanted = w.count * w.b * w.b * n < parallel_products ? 1 : threads > 0 ? threads : so_threads();
+  return std::max<int64_t>(1, std::min(wanted, parts));
+}
+
 int64_t longest_row(const plan& p) {
   int64_t longest = 0;
   for (int64_t r = 0; r < p.block_rows(); ++r) longest = std::max<int64_t>(longest, p.starts[r + 1] - p.starts[r]);
@@ -95,8 +98,7 @@ int64_t longest_row(const plan& p) {
 void run(const plan& p, const call& c, int threads) {
   const int64_t tile = table().tile, rows = p.block_rows(), entries = p.w.b * p.w.b;
   const int64_t at_once = std::max<int64_t>(1, packed_entries / (p.padded() * tile)) * tile;
-  const int64_t wanted = p.w.count * entries * c.n < parallel_products ? 1 : threads > 0 ? threads : so_threads();
-  const int64_t team = std::max<int64_t>(1, std::min(wanted, rows));
+  const int64_t team = team_of(p.w, c.n, rows, threads);
   const int64_t scratch = p.order ? longest_row(p) * entries : 0;
   const buffer packed(std::min(at_once, (c.n + tile - 1) / tile * tile) * p.padded()), turned(team * scratch);
   for (int64_t first = 0; first < c.n; first += at_once) {
@@ -109,6 +111,30 @@ void run(const plan& p, const call& c, int threads) {
       for (int64_t r = k * rows / team; r < (k + 1) * rows / team; ++r)
         block_row(p, c, all, r, packed.start, turned.start + k * scratch);
   }
+}
+
+// Blocks of block columns first, ..., last - 1, in the order of memory.
+std::vector<so_placed_block> placed(const so_block_matrix& w, int64_t first, int64_t last) {
+  std::vector<so_placed_block> found;
+  found.reserve(w.count);
+  for (int32_t r = 0; r < (w.rows + w.b - 1) / w.b; ++r)
+    for (int32_t q = w.starts[r]; q < w.starts[r + 1]; ++q)
+      if (w.columns[q] >= first && w.columns[q] < last) found.push_back({q, r, w.columns[q]});
+  return found;
+}
+
+// y [cols] = x [rows] W: blocks are read as they lie; each thread has block columns of its own.
+void transposed_row(const so_block_matrix& w, const float* x, float* y, int threads) {
+  const int64_t rows = (w.rows + w.b - 1) / w.b * w.b, cols = (w.cols + w.b - 1) / w.b, team = team_of(w, 1, cols, threads);
+  const buffer whole(rows), sums(cols * w.b);
+  std::fill(std::copy_n(x, w.rows, whole.start), whole.start + rows, 0.0f);
+  std::fill_n(sums.start, cols * w.b, 0.0f);
+#pragma omp parallel for schedule(static, 1) num_threads(team) if (team > 1)
+  for (int64_t k = 0; k < team; ++k) {
+    const std::vector<so_placed_block> blocks = placed(w, k * cols / team, (k + 1) * cols / team);
+    table().scatter({w.values, blocks.data(), (int64_t)blocks.size(), w.b}, whole.start, sums.start);
+  }
+  std::copy_n(sums.start, w.cols, y);
 }
 
 }  // namespace
@@ -126,6 +152,7 @@ void so_block_product(const so_block_matrix& w, const float* x, const float* bia
 }
 
 void so_block_product_transposed(const so_block_matrix& w, const float* x, float* y, int64_t n, int threads) {
+  if (n == 1) return transposed_row(w, x, y, threads);
   const int64_t rows = (w.rows + w.b - 1) / w.b, cols = (w.cols + w.b - 1) / w.b;
   std::vector<int32_t> starts(cols + 1), at(w.count), order(w.count);
   for (int64_t q = 0; q < w.count; ++q) ++starts[w.columns[q] + 1];

@@ -22,10 +22,13 @@ struct so_product_out {
   const float* bias;
 };
 
-// Blocks order[q] of a matrix, which take the parts at[q] * b, ... of x.
+// Some blocks of a matrix, in the order of memory: each takes part `from` of x and adds to part `to` of y, parts of b entries.
+struct so_placed_block {
+  int32_t block, from, to;
+};
 struct so_scattered_blocks {
   const float* values;
-  const int32_t *order, *at;
+  const so_placed_block* blocks;
   int64_t count, b;
 };
 
@@ -34,7 +37,7 @@ struct so_product_kernels {
   void (*pack)(const float* x, int64_t ld, int64_t columns, int64_t padded, so_packed_rows rows, float* packed);
   void (*multiply)(const so_packed_rows& x, const so_block_row& row, const so_product_out& out);
   void (*transpose)(const float* block, int64_t b, float* to);
-  void (*dots)(const so_scattered_blocks& w, const float* x, float* y, int64_t columns);  // y = sum of (block x), one row
+  void (*scatter)(const so_scattered_blocks& w, const float* x, float* y);  // y += block x for all blocks, one row of x
 };
 
 extern const so_product_kernels so_product_baseline;
