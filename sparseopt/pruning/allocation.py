@@ -69,6 +69,16 @@ class Allocation:
         kept = [kept_of(size, ramp * target) for size, target in zip(sizes, self.targets, strict=True)]
         return [k * (n // size) for k, n, size in zip(kept, units, sizes, strict=True)]
 
+    def dropped(self, units: Sequence[int]) -> int:
+        """Units to drop in the end, of all layers."""
+        if self.scope == "global":
+            return sum(units) - self._budget(units)
+        return sum(units) - sum(self.counts(units))
+
+    def _budget(self, units: Sequence[int], ramp: float = 1.0) -> int:
+        """Units to keep of all layers together: at least one of each."""
+        return max(kept_of(sum(units), ramp * self.targets[0]), len(units))
+
     def masks(self, scores: Sequence[Tensor], ramp: float = 1.0) -> list[Tensor]:
         """Masks (bool [n]) of the units with the largest scores [n] of each layer; ties go to the lowest index.
 
@@ -83,7 +93,7 @@ class Allocation:
             chosen = zip(arrays, self.counts(units, ramp), self.groupings, strict=True)
             kept = [_top(array, k) if group is None else _balanced(array, k, group) for array, k, group in chosen]
         else:
-            kept = _shared(arrays, max(kept_of(sum(units), ramp * self.targets[0]), len(units)))
+            kept = _shared(arrays, self._budget(units, ramp))
         return [torch.from_numpy(mask).to(score.device) for mask, score in zip(kept, scores, strict=True)]
 
 

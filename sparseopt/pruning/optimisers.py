@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -11,10 +12,14 @@ from torch.optim import Optimizer
 from .layer import Layer
 
 Tensor = torch.Tensor
+LEAF = "sparseopt."
+"""Begins the names of leaves in groups of named parameters."""
+MOMENTUM = "momentum_buffer"
+"""What torch's SGD calls it."""
 
 
 class Optimisers:
-    """One or several optimisers.  Steps are counted at the last one's.
+    """One or several optimisers, stepped one after the other.
 
     Raises ValueError where one is no torch optimiser or a layer's weight belongs to none of them.
     """
@@ -41,12 +46,64 @@ class Optimisers:
                 "from this model's parameters, or exclude or freeze these layers"
             )
 
-    def hook(self, before: Callable[[], None], after: Callable[[bool], None]) -> None:
-        """Call before() ahead of every step of the first optimiser and after(last) behind every step of each."""
-        last = self.all[-1]
-        self._handles.append(self.all[0].register_step_pre_hook(lambda *_: before()))
+    def hook(self, before: Callable[[Optimizer], None], after: Callable[[Optimizer], None]) -> None:
+        """Call before(optimiser) ahead of every step, when its gradients are there, and after(optimiser) behind it.
+
+        A closure computes gradients within the step: before is called behind it.  Fused optimisers are stepped by
+        gradient scalers also where they are to skip, and with scaled gradients: neither is called for the former, and
+        before finds the latter unscaled.
+        """
+
+        def ahead(optimiser: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
+            if closure is None:
+                if not _skips(optimiser):
+                    _unscale(optimiser)
+                    before(optimiser)
+                return None
+
+            calls: list[Any] = []
+
+            def evaluated() -> Any:
+                if calls:
+                    raise ValueError(
+                        f"{type(optimiser).__name__} evaluates its closure again within a step, where masks are not "
+                        "applied: use an optimiser that evaluates it once"
+                    )
+                calls.append(closure())
+                before(optimiser)
+                return calls[0]
+
+            if "closure" in kwargs:
+                return args, kwargs | {"closure": evaluated}
+            return (args[0], evaluated, *args[2:]), kwargs
+
+        def behind(optimiser: Any, *_: Any) -> None:
+            if not _skips(optimiser):
+                after(optimiser)
+
         for item in self.all:
-            self._handles.append(item.register_step_post_hook(lambda optimiser, *_: after(optimiser is last)))
+            self._handles += [item.register_step_pre_hook(ahead), item.register_step_post_hook(behind)]
+
+    @contextmanager
+    def alone(self, optimiser: Optimizer) -> Iterator[None]:
+        """Within it, weights of the other optimisers have no gradients: these may still be scaled, or not be there."""
+        own = {id(p) for group in optimiser.param_groups for p in group["params"]}
+        others = [p for item in self.all for group in item.param_groups for p in group["params"] if id(p) not in own]
+        hidden = [(p, p.grad) for p in others if p.grad is not None]
+        for p, _ in hidden:
+            p.grad = None
+        try:
+            yield
+        finally:
+            for p, gradient in hidden:
+                p.grad = gradient
+
+    def last_of(self, parameters: Iterable[Tensor]) -> Tensor:
+        """The first of some parameters that belongs to the last optimiser that owns any of them."""
+        given = list(parameters)
+        places = [self.all.index(self.group_of(p)[0]) for p in given] if len(self.all) > 1 else [0] * len(given)
+        return given[places.index(max(places))]
 
     def unhook(self) -> None:
         """Remove the hooks."""
@@ -73,16 +130,23 @@ class Optimisers:
 
         Leaves beside weights that processes share are stepped one by one: lists of both kinds are refused by torch.
         """
-        group = self.group_of(beside)[1]
-        group["params"].extend(leaves)
+        item, group = self.group_of(beside)
+        given = list(leaves)
+        group["params"].extend(given)
+        if "param_names" in group:
+            group["param_names"].extend(f"{LEAF}{i}" for i in range(len(given)))
         if hasattr(beside, "placements") and group.get("foreach", False) is None:
             group["foreach"] = False
+        for leaf in given:
+            _begin_momentum(item, group, leaf)
 
     def release(self, leaves: Iterable[Tensor]) -> None:
         """Forget leaves that were adopted."""
         gone = {id(leaf) for leaf in leaves}
         for item in self.all:
             for group in item.param_groups:
+                if "param_names" in group:
+                    group["param_names"] = [name for name in group["param_names"] if not name.startswith(LEAF)]
                 group["params"] = [p for p in group["params"] if id(p) not in gone]
             for p in [p for p in item.state if id(p) in gone]:
                 del item.state[p]
@@ -97,5 +161,34 @@ class Optimisers:
 
     def reset(self, parameters: Iterable[Tensor]) -> None:
         """Forget momenta and the like of some parameters."""
-        for parameter in parameters:
-            self.group_of(parameter)[0].state.pop(parameter, None)
+        given = list(parameters)
+        owners = [self.group_of(parameter) for parameter in given]
+        for parameter, (item, _) in zip(given, owners, strict=True):
+            item.state.pop(parameter, None)
+        for parameter, (item, group) in zip(given, owners, strict=True):
+            _begin_momentum(item, group, parameter)
+
+
+def _begin_momentum(item: Optimizer, group: dict[str, Any], parameter: Tensor) -> None:
+    """Momentum 0, as at the start, for torch's fused SGD: it takes momenta of all parameters or of none."""
+    known = (item.state[p].get(MOMENTUM) is not None for p in group["params"] if p in item.state)
+    if isinstance(item, torch.optim.SGD) and group.get("fused") and group["momentum"] and any(known):
+        item.state[parameter][MOMENTUM] = torch.zeros_like(parameter)
+
+
+def _skips(optimiser: Any) -> bool:
+    """Whether a gradient scaler found gradients that are not finite, and leaves it to the optimiser not to step."""
+    found = getattr(optimiser, "found_inf", None)
+    return found is not None and bool(found)
+
+
+def _unscale(optimiser: Any) -> None:
+    """Do what a gradient scaler leaves to the optimiser."""
+    scale = getattr(optimiser, "grad_scale", None)
+    if scale is None:
+        return
+    for group in optimiser.param_groups:
+        for p in group["params"]:
+            if p.grad is not None:
+                p.grad.div_(scale.to(p.grad.device))
+    optimiser.grad_scale = None

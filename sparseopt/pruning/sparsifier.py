@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -23,6 +23,7 @@ from .report import Report, report_of
 from .schedules import Phase
 from .sharding import check_arrived, check_wrapping, data_group, masks_of, norms_of, spread, zeros_of
 from .targets import checked_model, layers_of
+from .traces import follow, traces_of
 from .weights import Weight
 
 Tensor = torch.Tensor
@@ -45,7 +46,8 @@ class Sparsifier:
     progress: bars on standard error, one for each phase; None: on terminals only.
 
     Acts in hooks of the optimiser: nothing to call in the loop; several optimisers are stepped one after the other, in
-    the order of the list.  `sparsity` is exact from total_steps on, up to the
+    the order of the list; steps are counted at the last one's.  Weights loaded before the first step count as there
+    from the start.  `sparsity` is exact from total_steps on, up to the
     rounding to whole units; training may go on, and no weight comes back.  fold() removes the hooks at the end.
     Raises ValueError, before anything is changed, for arguments that do not fit the model or each other.
     """
@@ -90,14 +92,12 @@ class Sparsifier:
         self.masks: dict[str, Tensor] = {}
         self.memory: dict[str, Tensor] = {}
         self.history: dict[str, list[tuple[int, float]]] = {}
-        self.folded = False
+        self.folded = self.loaded = self.opened = False
         self.taps: list[Tap] = []
         self.phase = self.timeline.at(0)
-        self.opened = False
-        with torch.no_grad():
-            self.method.enter(self, self.phase)
-            self.method.attach(self, self.phase)
-            self.method.settle(self, self.phase)
+        self.stepped: list[Any] = []
+        self.carried: dict[str, list[Any]] = {}
+        self._begin()
         self.optimisers.hook(self._before_step, self._after_step)
         self.progress.show(self.phase, 0, self.latest)
 
@@ -170,25 +170,72 @@ class Sparsifier:
             return scores
         return [score / layer.sizes.to(score.device).sqrt() for score, layer in zip(scores, self.layers, strict=True)]
 
+    def carry(
+        self, name: str, values: Sequence[Tensor | None], added: Callable[[Tensor, Tensor], Tensor] = torch.add
+    ) -> list[Any]:
+        """Values added to those kept under this name when other optimisers were stepped, in this step of all; None: 0.
+
+        Until the step of the last one is over; `before` of a method is called for each optimiser on its own.
+        """
+        old = self.carried.get(name, [None] * len(values))
+        pairs = zip(old, values, strict=True)
+        self.carried[name] = [b if a is None else a if b is None else added(a, b) for a, b in pairs]
+        return self.carried[name]
+
     # The hooks
 
-    def _before_step(self) -> None:
-        check_arrived(self.layers)
-        with torch.no_grad():
+    @torch.no_grad()
+    def _begin(self) -> None:
+        """Enter the first phase with the weights as they are."""
+        self.pruned_before = self._look_pruned()
+        self.method.enter(self, self.phase)
+        self.method.attach(self, self.phase)
+        self.method.settle(self, self.phase)
+        self.traces = traces_of(self.weights)
+
+    @torch.no_grad()
+    def _before_step(self, optimiser: Any) -> None:
+        if not self.stepped or any(item is optimiser for item in self.stepped):
+            self.stepped.clear()
+            self.carried.clear()
+            check_arrived(self.layers)
+            self._notice_changes()
             self._warn_of_zeros()
-            self.method.open(self, self.phase)
+        self.stepped.append(optimiser)
+        self.method.open(self, self.phase)
+        with self.optimisers.alone(optimiser):
             self.method.before(self, self.phase)
 
     @torch.no_grad()
-    def _after_step(self, last: bool) -> None:
-        if last:
+    def _after_step(self, optimiser: Any) -> None:
+        if optimiser is self.optimisers.all[-1]:
             self.step += 1
             self.method.after(self, self.phase)
             self._change_to(self.timeline.at(self.step))
-            self.method.settle(self, self.phase)
+            self.stepped.clear()
+        self.method.settle(self, self.phase)
+        self.traces = traces_of(self.weights)
+        if not self.stepped:
             self.progress.show(self.phase, self.step, self.latest)
-        else:
-            self.apply_masks()
+
+    def _notice_changes(self) -> None:
+        """Start anew where the weights were changed ahead of the first step; later refuse what would be lost."""
+        if self.opened or self.traces == traces_of(self.weights):
+            return
+        follow(self)
+        if not self.method.replaced(self, self.phase):
+            return
+        if self.step > 0 or self.loaded:
+            raise ValueError(
+                f"weights were changed between steps, but {type(self.method).__name__} trains others behind them in "
+                "this phase, so that the change would be lost: ahead of the model's state load that of the Sparsifier, "
+                "or build the Sparsifier when the weights are final"
+            )
+        self.method.detach(self, self.phase)
+        self.memory.clear()
+        self.masks.clear()
+        self.history.clear()
+        self._begin()
 
     def _change_to(self, phase: Phase) -> None:
         if phase.start == self.phase.start:
@@ -238,6 +285,7 @@ class Sparsifier:
     def fold(self) -> nn.Module:
         """Remove the hooks and return the model: plain, with its zeros.  Before total_steps it is pruned at once."""
         if not self.finished:
+            self._notice_changes()
             self.method.open(self, self.phase)
             self._change_to(self.timeline.at(10**18))
             self.method.settle(self, self.phase)
@@ -269,6 +317,7 @@ class Sparsifier:
             raise ValueError("no unit is 0: load the weights of a pruned model first, or just train")
         self.method.detach(self, self.phase)
         self.memory.clear()
+        self.opened, self.loaded = False, True
         self.masks, self.step = masks, max(self.step, self.total_steps)
         self.phase = self.timeline.at(self.step)
 
@@ -284,12 +333,17 @@ class Sparsifier:
                 layer.mask(self.masks[layer.name], parameters)
         return model
 
+    def _look_pruned(self) -> bool:
+        """Whether at least half as many units are 0 as are to be dropped."""
+        units = [layer.units for layer in self.layers]
+        wanted = sum(units) * self.granularity.sparsity if not self.counted else self.allocation.dropped(units)
+        zero = sum(int((norms == 0).sum()) for norms in norms_of(self.layers))
+        return zero > 0 and 2 * zero >= wanted
+
     def _warn_of_zeros(self) -> None:
         """Where a pruned model goes on without the state of its Sparsifier, its zeros would come back."""
-        if self.step > 0 or self.masks or self.memory:
-            return
-        zero = sum(int((norms == 0).sum()) for norms in self.norms())
-        if 2 * zero >= sum(layer.units for layer in self.layers):
+        if self.step == 0 and not self.loaded and self.pruned_before:
+            self.pruned_before = False
             warnings.warn(
                 "the weights look pruned, but no state of a Sparsifier was loaded, so zeros will be trained again: "
                 "call load_state_dict, or masks_from_zeros to keep them",

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .traces import placed, traces_of
+from .weights import local
+
 if TYPE_CHECKING:
     from .sparsifier import Sparsifier
 
@@ -44,21 +47,22 @@ def state_of(sp: Sparsifier) -> dict[str, Tensor]:
 def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     """Re-enter the phase that the state was taken in, with its masks and memory."""
     _check(sp, state)
-    sp.method.detach(sp, sp.phase)
-    devices = {layer.name: layer.weights[0].parameter.device for layer in sp.layers}
-    units = {layer.name: layer.units for layer in sp.layers}
-    sp.step = int(state["step"])
-    sp.masks = {name: unpacked(bits, units[name]).to(devices[name]) for name, bits in _under(state, "mask.").items()}
-    device = next(iter(devices.values()))
-    sp.memory = {name: tensor.detach().clone().to(device) for name, tensor in _under(state, "memory.").items()}
-    sp.history = {
+    layers = {layer.name: layer for layer in sp.layers}
+    masks = {name: unpacked(bits, layers[name].units) for name, bits in _under(state, "mask.").items()}
+    memory = {name: placed(sp, name, tensor.detach().clone()) for name, tensor in _under(state, "memory.").items()}
+    history = {
         name: [(int(step), float(value)) for step, value in values]
         for name, values in _under(state, "history.").items()
     }
+    sp.method.detach(sp, sp.phase)
+    sp.step, sp.memory, sp.history = int(state["step"]), memory, history
+    sp.masks = {name: mask.to(layers[name].weights[0].parameter.device) for name, mask in masks.items()}
     sp.phase = sp.timeline.at(sp.step)
+    sp.opened, sp.loaded = False, True
     sp.method.attach(sp, sp.phase)
     with torch.no_grad():
         sp.apply_masks()
+    sp.traces = traces_of(sp.weights)
 
 
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
@@ -74,7 +78,16 @@ def _check(sp: Sparsifier, state: dict[str, Tensor]) -> None:
             "the state is of other layers or settings: build the Sparsifier with the granularity, method, sparsity, "
             "scope, total_steps and model that it was saved with"
         )
-    known = {layer.name for layer in sp.layers}
-    unknown = sorted(set(_under(state, "mask.")) - known)
+    units = {layer.name: layer.units for layer in sp.layers}
+    masks, memory = _under(state, "mask."), _under(state, "memory.")
+    unknown = sorted(set(masks) - set(units))
     if unknown:
         raise ValueError(f"the state has masks of {unknown}, which are not among the pruned layers")
+    shapes = {weight.name: local(weight.parameter).shape for weight in sp.weights}
+    cut = [f"mask.{name}" for name, bits in masks.items() if bits.numel() != -(-units[name] // 8)]
+    for name, tensor in memory.items():
+        what, _, owner = name.partition(".")
+        if what == "behind" and tensor.shape != shapes.get(owner):
+            cut.append(f"memory.{name}")
+    if int(state["step"]) < 0 or cut:
+        raise ValueError(f"the state was changed or cut short ({', '.join(cut) or 'step'}): load it as it was saved")

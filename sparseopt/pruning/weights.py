@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 STEM_CHANNELS = 4
 """A first convolution of at most that many input channels reads an image: it stays dense."""
@@ -119,8 +120,8 @@ def choose_weights(
     ValueError where a shared parameter is both excluded and included under its names.
     """
     excluded, included = Patterns(exclude, "exclude"), Patterns(include, "include")
-    weights = list(weights_of(model))
     names = _names_of_parameters(model)
+    unfit, weights = _unfit(model)
     ruled = _by_rule(weights, names)
     chosen: list[Weight] = []
     skipped: list[Skipped] = []
@@ -134,7 +135,42 @@ def choose_weights(
             chosen.append(weight)
         else:
             skipped.append(Skipped(weight.name, weight.parameter.numel(), reason))
-    return _shared_once(chosen, skipped, weights), skipped
+    return _shared_once(chosen, skipped, weights), skipped + unfit + _others(model, weights, unfit)
+
+
+def _unfit(model: nn.Module) -> tuple[list[Skipped], list[Weight]]:
+    """Weights that cannot be pruned whatever is asked for, and the others.  ValueError for one without a shape yet."""
+    lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
+    if lazy:
+        raise ValueError(
+            f"{lazy[0]} is not initialised: run the lazy model on one batch first, then build its optimiser"
+        )
+    skipped, weights = [], []
+    for weight in weights_of(model):
+        if not isinstance(weight.parameter, nn.Parameter):
+            skipped.append(Skipped(weight.name, weight.parameter.numel(), "computed from others (parametrised)"))
+        elif weight.parameter.numel() == 0:
+            skipped.append(Skipped(weight.name, 0, "empty"))
+        else:
+            weights.append(weight)
+    return skipped, weights
+
+
+def _others(model: nn.Module, weights: list[Weight], unfit: list[Skipped]) -> list[Skipped]:
+    """Matrices and larger parameters of layers that are not pruned, such as LSTM, and quantised weights."""
+    known = {id(weight.parameter) for weight in weights}
+    listed = tuple(item.name.removesuffix("weight") for item in unfit)  # with all that they are computed from
+    result = []
+    for module_name, module in model.named_modules():
+        for name, parameter in module.named_parameters(module_name, recurse=False):
+            if parameter.ndim > 1 and id(parameter) not in known and not name.startswith(listed):
+                known.add(id(parameter))
+                result.append(Skipped(name, parameter.numel(), f"{type(module).__name__} is not pruned"))
+        packed = getattr(module, "weight", None)
+        if callable(packed) and "quantized" in type(module).__module__:
+            name = f"{module_name}.weight" if module_name else "weight"
+            result.append(Skipped(name, packed().numel(), "quantised"))
+    return result
 
 
 def _names_of_parameters(model: nn.Module) -> dict[int, list[str]]:

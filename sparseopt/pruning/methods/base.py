@@ -17,11 +17,12 @@ class Method:
       enter(sp, phase)    when a phase begins: put what it needs into memory, set masks;
       attach(sp, phase)   after enter, and when a run is resumed within the phase: build from memory what is not in it;
       open(sp, phase)     ahead of each optimiser step, before all else;
-      before(sp, phase)   then, for gradients;
+      before(sp, phase)   then, for gradients, of the optimiser that is stepped: the weights of others have none;
       after(sp, phase)    behind the step; sp.step counts it already;
       settle(sp, phase)   behind all that, for the next forward pass: apply masks;
       detach(sp, phase)   undo attach;
       leave(sp, phase)    when the phase ends, after detach.
+    replaced(sp, phase) is asked where weights were changed between steps.
     """
 
     needs_counted = False
@@ -57,6 +58,10 @@ class Method:
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Behind an optimiser step."""
+
+    def replaced(self, sp: Sparsifier, phase: Phase) -> bool:
+        """Whether the weights are no longer what `settle` left, and the method does not go on from what they are."""
+        return sp.step == 0 and not sp.loaded
 
     def detach(self, sp: Sparsifier, phase: Phase) -> None:
         """Undo attach."""

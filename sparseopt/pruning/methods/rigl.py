@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
-GRADIENT = "gradient."
+STEEP = "norms of gradients"
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,7 @@ class RigL(Method):
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Remember the gradients of the step that masks are exchanged after."""
         if self._due(phase, sp.step + 1):
-            for i, norms in enumerate(norms_of(sp.layers, [layer.gradients() for layer in sp.layers])):
-                sp.memory[f"{GRADIENT}{i}"] = norms
+            sp.carry(STEEP, norms_of(sp.layers, [layer.gradients() for layer in sp.layers]), torch.hypot)
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Exchange units."""
@@ -70,9 +69,9 @@ class RigL(Method):
             return
         share = self.alpha / 2 * (1 + math.cos(math.pi * phase.progress(sp.step)))
         moved = 0
-        for i, (layer, norms) in enumerate(zip(sp.layers, sp.norms(), strict=True)):
+        for layer, norms, steep in zip(sp.layers, sp.norms(), sp.carried[STEEP], strict=True):
             old = sp.masks[layer.name]
-            new = exchanged(old, norms, sp.memory.pop(f"{GRADIENT}{i}"), share)
+            new = exchanged(old, norms, steep, share)
             grown = new & ~old
             sp.optimisers.forget(layer, grown)
             layer.mask(new & old)

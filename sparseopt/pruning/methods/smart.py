@@ -26,6 +26,7 @@ IMPORTANCES = ("learned", "weight", "gradient", "activation")
 MEMORY = 0.9
 """Share of the old gradients and activations that is kept at every step."""
 SEEN = "seen."
+INNER = "inner products"
 
 
 @dataclass(frozen=True)
@@ -108,15 +109,17 @@ class SMART(SoftMasks):
         learned = self.importance == "learned"
         self.pull_back(sp, (lambda logits: self._values(sp, logits, phase)) if learned else None)
         if self.importance == "gradient":
-            new = _pooled(sp, _relative(sp, sp.comparable(_products(sp))))
-            for old, score in zip(logits_of(sp), new, strict=True):
-                old.lerp_(score.to(old), 1 - MEMORY)
+            sp.carry(INNER, [layer.products() for layer in sp.layers])
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Masks at the new temperature."""
         if phase.kind != "search":
             return
-        if self.importance in ("weight", "activation"):
+        if self.importance == "gradient":
+            scores = [total.abs() for total in summed(sp.layers, sp.carried[INNER])]
+            for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, sp.comparable(scores))), strict=True):
+                old.lerp_(new.to(old), 1 - MEMORY)
+        elif self.importance != "learned":
             scores = sp.norms() if self.importance == "weight" else _seen(sp)
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)
@@ -159,7 +162,7 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
             )
         if new is not None:
             mean = mean_squares(new)
-            old = sp.memory.get(name, mean)
+            old = sp.memory.get(name, mean).to(mean)
             sp.memory[name] = old.lerp(mean, 1 - MEMORY)
         if name in sp.memory:
             matrices[tap.weight.name] = weighted(tap.weight, sp.memory[name])
@@ -167,11 +170,6 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
         return sp.norms()
     views = [[matrices.get(view.weight.name, view.weight.parameter) for view in layer.views] for layer in sp.layers]
     return sp.comparable(norms_of(sp.layers, views))
-
-
-def _products(sp: Sparsifier) -> list[Tensor]:
-    """|<w_b, gradient_b>| of the units."""
-    return [total.abs() for total in summed(sp.layers, [layer.products() for layer in sp.layers])]
 
 
 def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> Tensor:

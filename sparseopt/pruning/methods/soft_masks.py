@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ... import kernels
+from ...kernels.reference import working
 from ..layer import Layer, View
 from ..schedules import Phase
 from ..sharding import summed
@@ -25,8 +26,10 @@ Values = Callable[[list[Tensor]], list[Tensor]]
 class SoftMasks(Behind):
     """Layers compute with s_b w_b.  In memory: "logits.<i>" and, for each layer, its mask values "soft.<i>".
 
-    Logits are in the optimiser's group of the first weight, so that schedulers treat them like it; weight decay acts on
-    them too.  Their gradients are set ahead of the step, after a gradient scaler has unscaled those of the weights.
+    Logits are in the optimiser's group of the first weight, so that schedulers treat them like it (of several
+    optimisers in the last one's that owns any of the weights); weight decay acts on them too.  Their gradients are set
+    ahead of the step, after a gradient scaler has unscaled those of the weights.  They are float32 or float64: steps of
+    1e-3 would be lost beside logits of half type.
     """
 
     def values(self, sp: Sparsifier) -> list[Tensor]:
@@ -42,7 +45,7 @@ class SoftMasks(Behind):
         if phase.kind in self.soft_kind:
             for logit in logits_of(sp):
                 logit.requires_grad_(True)
-            sp.optimisers.adopt(logits_of(sp), next(sp.parameters()))
+            sp.optimisers.adopt(logits_of(sp), sp.optimisers.last_of(sp.parameters()))
 
     def detach(self, sp: Sparsifier, phase: Phase) -> None:
         """Stop training the logits."""
@@ -55,7 +58,7 @@ class SoftMasks(Behind):
     def create(self, sp: Sparsifier, logits: list[Tensor]) -> None:
         """Put logits into memory."""
         for i, logit in enumerate(logits):
-            sp.memory[f"logits.{i}"] = logit.detach().clone()
+            sp.memory[f"logits.{i}"] = working(logit.detach()).clone()
 
     def set_values(self, sp: Sparsifier, values: list[Tensor]) -> None:
         """Put mask values into memory."""
@@ -64,7 +67,7 @@ class SoftMasks(Behind):
 
     def pull_back(self, sp: Sparsifier, values: Values | None) -> None:
         """From gradients of what layers compute with to those of the weights and, unless values is None, the logits."""
-        products = pulled(sp.layers, self.values(sp))
+        products = sp.carry("products", pulled(sp.layers, self.values(sp)))
         if values is None or all(product is None for product in products):
             return
         logits = logits_of(sp)

@@ -1,0 +1,292 @@
+"""What happens around and between steps: closures, scalers, several optimisers, weights that are loaded or moved."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from nets import METHODS, batch, net, sgd, sparsifier, train, wanted  # noqa: E402
+from torch.nn.functional import cross_entropy  # noqa: E402
+
+CHANGING = ["SequentialAttention", "Powerpropagation", "SMART", "SMART gradient", "RigL", "ADMM", "SRSTE"]
+"""Methods that look at gradients, or change them."""
+BEHIND = ["SequentialAttention", "Powerpropagation", "SMART", "SRSTE"]
+STEPS = 9
+
+
+def cases(names, fast=("SMART", "ADMM")):
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
+
+
+def fused(model):
+    return torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+
+
+def scaler(enabled=True):
+    return torch.amp.GradScaler("cpu", init_scale=256.0, growth_interval=10**6, enabled=enabled)
+
+
+def halves(model):
+    """Two optimisers."""
+    first = [*model.stem.parameters(), *model.conv.parameters(), *model.first.parameters()]
+    known = {id(p) for p in first}
+    return [
+        torch.optim.SGD(part, lr=0.05, momentum=0.9)
+        for part in (first, [p for p in model.parameters() if id(p) not in known])
+    ]
+
+
+def check_same(model, other, **tolerance):
+    for (name, a), b in zip(model.state_dict().items(), other.state_dict().values(), strict=True):
+        torch.testing.assert_close(a, b, **(tolerance or {"rtol": 0, "atol": 0}), msg=name)
+
+
+@pytest.mark.parametrize("method", cases(CHANGING))
+def test_a_closure_is_evaluated_with_the_weights_of_the_layers(method):
+    def run(with_closure):
+        model = net()
+        opt = sgd(model)
+        sparsifier(model, opt, method, total_steps=10)
+        for i in range(STEPS):
+            x, y = batch(i)
+
+            def closure(x=x, y=y):
+                opt.zero_grad()
+                loss = cross_entropy(model(x), y)
+                loss.backward()
+                return loss
+
+            if with_closure:
+                assert opt.step(closure).item() > 0
+            else:
+                closure()
+                opt.step()
+        return model
+
+    check_same(run(True), run(False))
+
+
+def test_a_closure_by_name_and_one_that_is_evaluated_twice():
+    class Twice(torch.optim.SGD):
+        def step(self, closure=None):
+            closure()
+            return super().step(closure)
+
+    x, y = batch()
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt)
+    opt.step(closure=lambda: cross_entropy(model(x), y).backward())
+    assert sp.step == 1
+    opt = Twice(model.parameters(), lr=0.1)
+    sparsifier(model, opt)
+    with pytest.raises(ValueError, match="evaluates its closure again"):
+        opt.step(lambda: cross_entropy(model(x), y).backward())
+
+
+@pytest.mark.parametrize("method", cases(CHANGING))
+def test_fused_optimisers_under_a_scaler(method):
+    def run(scaled):
+        model = net()
+        opt = fused(model)
+        sp = sparsifier(model, opt, method, total_steps=10)
+        scale = scaler(scaled)
+        for i in range(STEPS):
+            x, y = batch(i)
+            scale.scale(cross_entropy(model(x), y)).backward()
+            if i in (2, 3):  # to be skipped
+                model.first.weight.grad.fill_(torch.inf)
+            if scaled or i not in (2, 3):
+                scale.step(opt)
+            scale.update()
+            opt.zero_grad()
+        assert sp.step == STEPS - 2
+        return model
+
+    check_same(run(True), run(False), rtol=1e-5, atol=1e-6)  # buffers of the norm see the same batches
+
+
+@pytest.mark.parametrize("method", cases(CHANGING))
+def test_several_optimisers_under_a_scaler(method):
+    def run(scaled):
+        model = net()
+        optimisers = halves(model)
+        sparsifier(model, optimisers, method, total_steps=10)
+        scale = scaler(scaled)
+        for i in range(STEPS):
+            x, y = batch(i)
+            scale.scale(cross_entropy(model(x), y)).backward()
+            for opt in optimisers:
+                scale.step(opt)
+                opt.zero_grad()
+            scale.update()
+        return model
+
+    check_same(run(True), run(False), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("skipped", [0, 1])
+@pytest.mark.parametrize("method", cases(CHANGING))
+def test_one_of_several_optimisers_is_skipped(method, skipped):
+    model = net()
+    optimisers = halves(model)
+    sp = sparsifier(model, optimisers, method, total_steps=10)
+    ruined = (model.first, model.second)[skipped]
+    scale = scaler()
+    for i in range(STEPS):
+        x, y = batch(i)
+        scale.scale(cross_entropy(model(x), y)).backward()
+        if i == 3:
+            ruined.weight.grad.fill_(torch.inf)
+        for opt in optimisers:
+            scale.step(opt)
+            assert not sp.opened  # the layers compute with what they should
+            opt.zero_grad()
+        scale.update()
+    assert sp.step == STEPS - skipped
+    train_all(model, optimisers, 3)
+    assert {layer.name: int((layer.norms() > 0).sum()) for layer in sp.layers} == wanted(sp) or method == "RigL"
+
+
+def train_all(model, optimisers, steps):
+    for i in range(steps):
+        x, y = batch(i)
+        cross_entropy(model(x), y).backward()
+        for opt in optimisers:
+            opt.step()
+            opt.zero_grad()
+
+
+@pytest.mark.parametrize("method", cases(["ACDC", "SMART"]))
+def test_fused_sgd_with_momentum(method):
+    def run(together):
+        model = net()
+        opt = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9, fused=together)
+        sp = sparsifier(model, opt, method)
+        train(model, opt, 22)
+        assert sp.finished
+        return model
+
+    check_same(run(True), run(False), rtol=1e-3, atol=1e-4)
+
+
+def test_named_parameters_keep_their_names():
+    model = net()
+    opt = torch.optim.SGD(model.named_parameters(), lr=0.05)
+    sparsifier(model, opt, "SMART")
+    names = list(opt.param_groups[0]["param_names"])
+    train(model, opt, 8)
+    group = opt.param_groups[0]
+    assert len(group["param_names"]) == len(group["params"]) == len(names) + 3
+    train(model, opt, 14, first=8)
+    assert opt.param_groups[0]["param_names"] == names
+
+
+@pytest.mark.parametrize("method", cases(METHODS, ("GroupLasso", "SRSTE")))
+def test_weights_loaded_ahead_of_the_first_step_count(method):
+    def run(late):
+        model, source = net(1), net(2)
+        if not late:
+            model.load_state_dict(source.state_dict())
+        opt = torch.optim.SGD(model.parameters(), lr=0.0)
+        sp = sparsifier(model, opt, method)
+        if late:
+            model.load_state_dict(source.state_dict())
+        train(model, opt, 22)
+        assert sp.finished
+        return model
+
+    for a, b in zip(run(True).parameters(), run(False).parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", cases(METHODS, ("GroupLasso", "SRSTE")))
+def test_every_method_warns_of_a_pruned_checkpoint(method):
+    pruned = net()
+    opt = sgd(pruned)
+    sparsifier(pruned, opt, total_steps=1)
+    train(pruned, opt, 1)
+    for late in (False, True):
+        model = net(1)
+        if not late:
+            model.load_state_dict(pruned.state_dict())
+        opt = sgd(model)
+        sparsifier(model, opt, method)
+        if late:
+            model.load_state_dict(pruned.state_dict())
+        with pytest.warns(UserWarning, match="masks_from_zeros"):
+            train(model, opt, 1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            train(model, opt, 1)
+
+
+@pytest.mark.parametrize("method", cases(BEHIND))
+def test_weights_changed_behind_the_back_of_a_method_are_refused(method):
+    model = net()
+    opt = sgd(model)
+    sparsifier(model, opt, method)
+    train(model, opt, 8)
+    same = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    with torch.no_grad():  # exchanged for an average, and back
+        model.first.weight.mul_(0.5)
+        model.first.weight.copy_(same["first.weight"])
+    train(model, opt, 1)
+    with torch.no_grad():
+        model.first.weight.clamp_(-0.01, 0.01)
+    with pytest.raises(ValueError, match="changed between steps"):
+        train(model, opt, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("method", cases([*BEHIND, "SMART activation", "ADMM"]))
+def test_models_may_be_moved_between_steps(method, dtype):
+    for steps in (0, 8):
+        model = net()
+        opt = sgd(model)
+        sp = sparsifier(model, opt, method)
+        train(model, opt, steps)
+        model.to(dtype).to(memory_format=torch.channels_last)
+        for i in range(steps, 21):
+            x, y = batch(i)
+            cross_entropy(model(x.to(dtype)), y).backward()
+            opt.step()
+            opt.zero_grad()
+        assert {p.dtype for p in model.parameters()} == {dtype}
+        assert model.conv.weight.is_contiguous(memory_format=torch.channels_last)
+        assert {layer.name: int((layer.norms() > 0).sum()) for layer in sp.layers} == wanted(sp)
+
+
+def test_importances_of_half_types_are_trained():
+    model = net().to(torch.bfloat16)
+    opt = torch.optim.Adam(model.parameters(), lr=1e-3)  # beside 1 too little for bfloat16
+    sp = sparsifier(model, opt, "SMART")
+    moved = []
+    for i in range(10):
+        x, y = batch(i)
+        cross_entropy(model(x.to(torch.bfloat16)), y).backward()
+        opt.step()
+        opt.zero_grad()
+        if sp.phase.kind == "search":
+            moved.append(sp.memory["logits.0"].clone())
+    assert bool((moved[0] != moved[-1]).float().mean() > 0.9)
+
+
+def test_a_state_that_was_cut_changes_nothing():
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt, "SRSTE")
+    train(model, opt, 3)
+    state, before = sp.state_dict(), {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for name, change in {
+        "memory.behind.first.weight": lambda x: x[:5],
+        "step": lambda x: x - 100,
+    }.items():
+        with pytest.raises(ValueError, match="cut short"):
+            sp.load_state_dict(state | {name: change(state[name])})
+    assert sp.step == 3
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+    train(model, opt, 1)
