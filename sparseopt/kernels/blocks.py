@@ -15,7 +15,7 @@ import torch
 from .._native import RadialProx, block_prox_ptr, radial_twin
 from .._native import grid as native
 from .._native.projections import core
-from . import reference
+from . import device, reference
 from .layout import Cut, checked_cut, host
 from .operators import operator
 
@@ -59,7 +59,10 @@ def block_prox_(w: Tensor, rho: Any, step: float | Tensor, cut: Any) -> Tensor:
     A block that is not finite becomes NaN.
     """
     cut = checked_cut(w, cut)
-    steps = torch.as_tensor(step, dtype=torch.float64, device=w.device)
+    if isinstance(step, (int, float)):
+        steps = torch.full((), float(step), dtype=torch.float64, device=w.device)  # nothing to copy from the host
+    else:
+        steps = torch.as_tensor(step, dtype=torch.float64, device=w.device)
     if steps.ndim:
         _over_blocks(steps, w, cut, "step")
     twin = radial_twin(rho)
@@ -102,9 +105,9 @@ def checked_kept(kept: Tensor, w: Tensor, cut: Cut) -> Tensor:
 def _block_norms(w: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w)
-    out = w.new_empty(cut.grid(w))
     if at is None:
-        return reference.block_norms(w, cut)
+        return device.block_norms(w, cut)
+    out = w.new_empty(cut.grid(w))
     if taps == 1 and cut.divides(w) and c >= 16:  # 16 columns at a time
         name = "block_norms_" + at.layout.function_suffix
         getattr(core, name)(w.data_ptr(), out.data_ptr(), at.block_layout.shape, at.threads)
@@ -118,7 +121,7 @@ def _block_dots(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, a, b)
     if at is None:
-        return reference.block_dots(a, b, cut)
+        return device.block_dots(a, b, cut)
     out = a.new_empty(cut.grid(a))
     native.dots_ptr(a.data_ptr(), b.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
     return out
@@ -130,7 +133,8 @@ def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor
     out = torch.empty_like(w, memory_format=torch.contiguous_format)
     at = host(cut, w, out)
     if at is None:
-        return reference.scale_blocks(w, scale, cut).contiguous()
+        device.scale_blocks_into_(out, w, scale, cut)
+        return out
     factors = scale.to(w.dtype).contiguous()
     native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
     return out
@@ -140,10 +144,10 @@ def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor
 def _scale_blocks_backward(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
     cut = Cut(r, c, taps)
     w, g = w.contiguous(), g.contiguous()
-    at = host(cut, w, g)
+    dw, at = torch.empty_like(g), host(cut, w, g)
     if at is None:
-        return reference.scale_blocks(g, scale, cut).contiguous(), reference.block_dots(w, g, cut).to(scale.dtype)
-    dw, dscale = torch.empty_like(g), g.new_empty(cut.grid(w))
+        return dw, device.scale_blocks_vjp_(dw, w, g, scale, cut).to(scale.dtype)
+    dscale = g.new_empty(cut.grid(w))
     factors = scale.to(w.dtype).contiguous()
     given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), dw.data_ptr(), dscale.data_ptr())
     native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
@@ -155,7 +159,7 @@ def _scale_blocks_in_place(w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     cut = Cut(r, c, taps)
     at = host(cut, w)
     if at is None:
-        w.copy_(reference.scale_blocks(w, scale, cut))
+        device.scale_blocks_into_(w, w, scale, cut)
         return
     factors = scale.to(w.dtype).contiguous()
     native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
@@ -166,7 +170,7 @@ def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) ->
     cut = Cut(r, c, taps)
     at = host(cut, w)
     if at is None:
-        w.masked_fill_(~reference.spread(kept, cut, w), 0.0)
+        device.mask_blocks_into_(w, w, kept, cut)
     elif taps == 1 and cut.divides(w) and c >= 8:  # runs of zeros without reading
         name, kept = "keep_blocks_" + at.layout.function_suffix, kept.contiguous()
         getattr(core, name)(w.data_ptr(), w.data_ptr(), at.block_layout.shape, kept.data_ptr(), at.threads)
@@ -179,6 +183,9 @@ def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) ->
 def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
     cut, x = Cut(r, c), w
     if host(cut, w) is None:
+        norms = device.block_prox_(w, step, kind, parameter, cut)
+        if norms is not None:
+            return norms
         x = reference.working(w).cpu().contiguous()
     at = host(cut, x)
     assert at is not None  # a contiguous tensor in the host's memory, and a twin is compiled

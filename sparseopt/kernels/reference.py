@@ -55,7 +55,7 @@ def mask_blocks(w: torch.Tensor, kept: torch.Tensor, cut: Cut) -> torch.Tensor:
 
 def add_scaled_blocks(g: torch.Tensor, w: torch.Tensor, scale: torch.Tensor, cut: Cut) -> torch.Tensor:
     """g plus each block of w times its scale."""
-    return (working(g) + working(scale_blocks(w, scale, cut))).to(g.dtype)
+    return (working(g) + scale_blocks(working(w), working(scale), cut)).to(g.dtype)
 
 
 def admm_update(

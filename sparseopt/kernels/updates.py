@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from .._native import grid as native
-from . import reference
+from . import device
 from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, host
 from .operators import operator
@@ -50,7 +50,7 @@ def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
 def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Tensor:
     """z <- w + u in the blocks with kept (bool [grid]), else 0; u <- u + w - z: both in place, in one pass.
 
-    Returns [|w - z|^2, |z - z before|^2], float64 on the CPU: squares of the primal residual and of the dual one / rho.
+    Returns [|w - z|^2, |z - z before|^2], float64 on the device of w: squares of the primal residual and of the dual one / rho.
     """
     cut = checked_cut(w, cut)
     checked_like(z, w, "z")
@@ -82,7 +82,7 @@ def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w, u)
     if at is None:
-        return reference.block_norms(reference.working(w) + reference.working(u), cut).to(w.dtype)
+        return device.sum_norms(w, u, cut)
     out = w.new_empty(cut.grid(w))
     native.sum_norms_ptr(w.data_ptr(), u.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
     return out
@@ -93,7 +93,7 @@ def _scale_into(out: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int
     cut = Cut(r, c, taps)
     at = host(cut, w, out)
     if at is None:
-        out.copy_(reference.scale_blocks(w, scale, cut))
+        device.scale_blocks_into_(out, w, scale, cut)
         return
     factors = scale.to(w.dtype).contiguous()
     native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
@@ -104,7 +104,7 @@ def _mask_into(out: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) 
     cut = Cut(r, c, taps)
     at = host(cut, w, out)
     if at is None:
-        out.copy_(reference.mask_blocks(w, kept, cut))
+        device.mask_blocks_into_(out, w, kept, cut)
         return
     kept = kept.contiguous()
     native.mask_ptr(w.data_ptr(), kept.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
@@ -115,9 +115,7 @@ def _scale_vjp(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
     if at is None:
-        dscale = reference.block_dots(w, g, cut)
-        g.copy_(reference.scale_blocks(g, scale, cut))
-        return dscale
+        return device.scale_blocks_vjp_(g, w, g, scale, cut)
     dscale, factors = w.new_empty(cut.grid(w)), scale.to(w.dtype).contiguous()
     given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), g.data_ptr(), dscale.data_ptr())
     native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
@@ -129,7 +127,7 @@ def _add_scaled(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
     if at is None:
-        g.copy_(reference.add_scaled_blocks(g, w, scale, cut))
+        device.add_scaled_blocks_(g, w, scale, cut)
         return
     factors = scale.to(w.dtype).contiguous()
     native.add_scaled_ptr(w.data_ptr(), factors.data_ptr(), g.data_ptr(), at.layout, threads=at.threads)
@@ -140,10 +138,7 @@ def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, 
     cut = Cut(r, c, taps)
     at = host(cut, w, z, u)
     if at is None:
-        new_z, new_u, residuals = reference.admm_update(w, z, u, kept, cut)
-        z.copy_(new_z)
-        u.copy_(new_u)
-        return residuals.cpu()
+        return device.admm_update_(z, u, w, kept, cut)
     kept = kept.contiguous()
     given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr())
     return torch.tensor(native.admm_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
@@ -153,7 +148,7 @@ def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, 
 def _augment(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> None:
     at = host(Cut(1, w.shape[1]), w, g, z, u)
     if at is None:
-        g.copy_(reference.augment(g, w, z, u, rho))
+        device.augment_(g, w, z, u, rho)
         return
     given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), g.data_ptr())
     native.augment_ptr(*given, rho=rho, layout=at.layout, threads=at.threads)
@@ -164,7 +159,7 @@ def _sparse_decay(g: Tensor, w: Tensor, kept: Tensor, pull: float, r: int, c: in
     cut = Cut(r, c, taps)
     at = host(cut, w, g)
     if at is None:
-        g.copy_(reference.sparse_decay(w, g, kept, pull, cut))
+        device.sparse_decay_(g, w, kept, pull, cut)
         return
     kept = kept.contiguous()
     native.decay_ptr(w.data_ptr(), g.data_ptr(), kept.data_ptr(), pull, at.layout, threads=at.threads)
@@ -182,4 +177,4 @@ def _(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor:
 
 @_admm_update.register_fake
 def _(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
-    return torch.empty(2, dtype=torch.float64)
+    return w.new_empty(2, dtype=torch.float64)

@@ -5,9 +5,33 @@
 #pragma once
 #include <stdint.h>
 
+#include "block.h"   // so_prox, so_stream
+#include "radial.h"  // SO_HD
+
 struct so_grid {
   int64_t rows, channels, taps, ld, br, bc;
 };
+
+// What the passes do with an entry, on the CPU and by CUDA. V: a number; on the CPU also a vector of the compiler's, where a
+// factor has equal entries.
+SO_HD float so_unless_zero(float factor, float x) { return factor == 0 ? 0 : x; }
+SO_HD double so_unless_zero(double factor, double x) { return factor == 0 ? 0 : x; }
+#if !defined(__CUDACC__)
+template <class V> SO_HD V so_unless_zero(V factor, V x) { return factor[0] == 0 ? V{} : x; }
+#endif
+template <class V> SO_HD V so_scaled(V w, V factor) { return so_unless_zero(factor, (V)(w * factor)); }
+template <class V> SO_HD V so_added(V g, V w, V factor) { return g + so_unless_zero(factor, (V)(factor * w)); }
+template <class V, class T> SO_HD V so_augmented(V g, V w, V z, V u, T rho) { return g + rho * (w - z + u); }
+template <class T> SO_HD T so_decay_factor(T pull, T kept) { return pull * (T(1) - kept); }  // kept: 0 or 1
+
+// The update of ADMM: z, u, and the differences whose squares are summed.
+template <class V> struct so_admm_step {
+  V z, u, apart, moved;
+};
+template <class V> SO_HD so_admm_step<V> so_admm_from(V w, V before, V u, V z) { return {z, w + u - z, w - z, z - before}; }
+template <class V> SO_HD so_admm_step<V> so_admm(V w, V before, V u, V kept) {
+  return so_admm_from(w, before, u, so_unless_zero(kept, (V)(w + u)));
+}
 
 // Results do not depend on the number of threads (<= 0: as many as OpenMP offers), nor on the instruction set: products are
 // rounded, then added, column by column.
@@ -37,3 +61,37 @@ template <class T> void so_grid_add_scaled(const T* w, const T* scale, T* g, con
 // g += pull * w in the blocks that are not kept.
 template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads);
+
+// On a CUDA device, queued on a stream; all pointers there. Half types are computed in float32, sums in double precision in an
+// order that depends on the sizes alone. Matrices of one call have one layout; values over blocks are of the working type.
+//   pass            read            written                               values   number
+//   SO_PASS_DOTS    0, 1            results = sum of 0 times 1
+//   SO_PASS_NORMS   0, 1 or none    results = |0 + 1|
+//   SO_PASS_VJP     0 = w, 1 = g    2 = scale g, results = sum w g        scale
+//   SO_PASS_PROX    0               1 = 0 times prox(norm) / norm, results = norms, which may be null
+//   SO_PASS_SCALE   0               1 = scale 0                           scale
+//   SO_PASS_MASK    0               1 = 0 where kept, else 0              kept
+//   SO_PASS_ADD     0 = w, 1 = g    1 = g + scale w                       scale
+//   SO_PASS_DECAY   0 = w, 1 = g    1 = g + pull w where not kept         kept     pull
+//   SO_PASS_AUGMENT 0 = w, 1 = z, 2 = u, 3 = g    3 = g + rho (w - z + u)          rho
+//   SO_PASS_ADMM    0 = w, 1 = z, 2 = u    1, 2, work[0, 1] = residuals   kept
+// kept: bytes, 0 or 1. work: so_grid_cuda_work numbers. Returns as so_block_prox_cuda does; cudaErrorInvalidValue for sizes
+// that the kernels do not take: so_grid_cuda_takes says so before.
+enum so_number_type { SO_FLOAT32, SO_FLOAT64, SO_BFLOAT16, SO_FLOAT16 };
+enum so_pass {
+  SO_PASS_DOTS, SO_PASS_NORMS, SO_PASS_VJP, SO_PASS_PROX, SO_PASS_SCALE, SO_PASS_MASK, SO_PASS_ADD, SO_PASS_DECAY,
+  SO_PASS_AUGMENT, SO_PASS_ADMM
+};
+struct so_grid_call {
+  int pass, type;
+  void* matrices[4];
+  const void* values;
+  void* results;
+  double* work;
+  double number;
+  so_prox prox;
+  so_grid grid;
+};
+int64_t so_grid_cuda_work(const so_grid& grid);
+bool so_grid_cuda_takes(const so_grid& grid);
+int so_grid_cuda(const so_grid_call& call, so_stream stream);

@@ -91,7 +91,7 @@ class ADMM(Method):
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])
         squares = [_updated(sp, layer, kept) for layer, kept in zip(sp.layers, _projections(sp), strict=True)]
-        residuals = torch.stack(summed(sp.layers, squares)).sum(0)
+        residuals = torch.stack([each.to(squares[0].device) for each in summed(sp.layers, squares)]).sum(0)
         primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
         for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
             sp.record(name, value)
@@ -115,11 +115,11 @@ def _views(sp: Sparsifier) -> list[View]:
 
 def _updated(sp: Sparsifier, layer: Layer, kept: Tensor) -> Tensor:
     """Change z and u of a layer; the squares [2] of its residuals."""
-    squares = torch.zeros(2, dtype=torch.float64)
+    squares = []
     for view in layer.views:
         z, u = sp.memory["z." + view.name], sp.memory["u." + view.name]
-        squares += kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut)
-    return squares
+        squares.append(kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut))
+    return torch.stack(squares).sum(0)
 
 
 def _projections(sp: Sparsifier) -> list[Tensor]:

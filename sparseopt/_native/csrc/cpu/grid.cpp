@@ -250,7 +250,7 @@ template <class T>
 void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
   for_tasks<T>(grid, 1, threads, [&](const task& t, int64_t, T* row, int64_t) {
     const so_per_block<T> factors = t.spread(kept, row);
-    for (int64_t j = 0; j < (factors.width ? t.count : t.columns); ++j) row[j] = (T)pull * (T(1) - row[j]);
+    for (int64_t j = 0; j < (factors.width ? t.count : t.columns); ++j) row[j] = so_decay_factor((T)pull, row[j]);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += grid.ld) leaves<T>().add_scaled(w + at, factors, g + at, t.columns);
   });
 }
@@ -267,3 +267,9 @@ void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_
   template void so_grid_decay(const T*, T*, const uint8_t*, double, const so_grid&, int);
 SO_INSTANCES(float)
 SO_INSTANCES(double)
+
+#ifndef SO_WITH_CUDA
+int64_t so_grid_cuda_work(const so_grid&) { return 0; }
+bool so_grid_cuda_takes(const so_grid&) { return false; }
+int so_grid_cuda(const so_grid_call&, so_stream) { return -1; }
+#endif

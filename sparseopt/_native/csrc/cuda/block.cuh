@@ -7,6 +7,14 @@
 #define SO_WARP 32
 #define SO_FULL_WARP 0xffffffffu
 
+#if defined(__CUDACC__)
+#define SO_UNROLL _Pragma("unroll")
+#define SO_MEMBER static __host__ __device__ __forceinline__
+#else
+#define SO_UNROLL
+#define SO_MEMBER static inline
+#endif
+
 enum so_reduction { SO_SUM, SO_LARGEST };
 
 template <so_reduction op> SO_HD double so_combine(double a, double b) {

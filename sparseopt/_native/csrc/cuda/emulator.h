@@ -14,6 +14,7 @@
 
 #define __global__ static
 #define __device__ static
+#define __launch_bounds__(threads)
 #define __shared__ static  // one thread block runs at a time: static storage is its shared memory
 
 namespace emulator {

@@ -1,29 +1,12 @@
 // Launches of the CUDA kernels.
 #include "block.cuh"
+#include "device.h"
 #include "projection.cuh"
 #include "topk.cuh"
 
-#include <cuda_runtime.h>
-
-namespace {
-
-// Switches to a device and back.
-struct device_guard {
-  int before = -1, wanted;
-  explicit device_guard(int device) : wanted(device) {
-    cudaGetDevice(&before);
-    if (before != wanted) cudaSetDevice(wanted);
-  }
-  ~device_guard() {
-    if (before != wanted && before >= 0) cudaSetDevice(before);
-  }
-};
-
-}  // namespace
-
 template <class T>
 int so_block_prox_cuda(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, so_stream stream) {
-  const device_guard guard(stream.device);
+  const so_device_guard guard(stream.device);
   const int64_t count = (b.rows / b.br) * (b.cols / b.bc);
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
   so_block_prox_kernel<T><<<(unsigned)count, so_threads_per_block(b), 0, (cudaStream_t)stream.handle>>>(w, out, norms, b, prox);
@@ -35,7 +18,7 @@ template int so_block_prox_cuda(const double*, double*, double*, const so_blocks
 
 template <class T>
 int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int32_t* finite, so_stream stream) {
-  const device_guard guard(stream.device);
+  const so_device_guard guard(stream.device);
   const int64_t count = so_projection_blocks((p.cols + m - 1) / m * p.rows);
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
   so_nm_kernel<T><<<(unsigned)count, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(w, out, p, n, m, finite);
@@ -44,7 +27,7 @@ int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int3
 
 template <class T>
 int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& l, int32_t* finite, so_stream stream) {
-  const device_guard guard(stream.device);
+  const so_device_guard guard(stream.device);
   const int64_t count = so_projection_blocks((p.cols + l.c - 1) / l.c * ((p.rows + l.r - 1) / l.r));
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
   so_library_kernel<T><<<(unsigned)count, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(w, out, p, l, finite);
@@ -52,7 +35,7 @@ int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_libr
 }
 
 template <class T> int so_keep_blocks_cuda(const T* w, T* out, const so_blocks& b, const uint8_t* kept, so_stream stream) {
-  const device_guard guard(stream.device);
+  const so_device_guard guard(stream.device);
   const int64_t count = (b.rows / b.br) * (b.cols / b.bc);
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
   so_keep_kernel<T><<<(unsigned)count, so_threads_per_block(b), 0, (cudaStream_t)stream.handle>>>(w, out, b, kept);
@@ -70,7 +53,7 @@ int64_t so_topk_cuda_bytes(int64_t rows, int64_t n) { return so_topk_workspace(r
 
 // Queues the kernels of `queue`, one after another.
 template <class T, class Queue> int so_queue_topk(const so_topk_launch<T>& a, so_stream stream, Queue queue) {
-  const device_guard guard(stream.device);
+  const so_device_guard guard(stream.device);
   if (a.shape.rows * so_topk_chunks(a.shape.n) > 0x7fffffff || a.shape.n > 0xffffffffll) return (int)cudaErrorInvalidConfiguration;
   queue(a, [&](auto kernel, int64_t blocks, const so_topk_launch<T>& arguments, int pass) {
     kernel<<<(unsigned)blocks, SO_TOPK_THREADS, 0, (cudaStream_t)stream.handle>>>(arguments, pass);

@@ -1,0 +1,45 @@
+// Python bindings of the grid passes on CUDA devices: one function for all passes and types, checked by sparseopt/kernels.
+#include "grid.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
+
+#include <tuple>
+
+namespace nb = nanobind;
+
+namespace {
+
+using layout = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;          // rows, channels, taps, ld, br, bc
+using matrices = std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+using over_blocks = std::tuple<uintptr_t, uintptr_t, uintptr_t>;                          // values, results, work
+using radial = std::tuple<int, double, uintptr_t, bool>;                                  // kind, parameter, step, per_block
+
+so_grid grid_of(const layout& l) {
+  return {std::get<0>(l), std::get<1>(l), std::get<2>(l), std::get<3>(l), std::get<4>(l), std::get<5>(l)};
+}
+
+int run(int pass, int type, const matrices& m, const over_blocks& b, double number, const radial& r, const layout& l, int device,
+        uintptr_t stream) {
+  const so_grid_call call = {pass,
+                             type,
+                             {(void*)std::get<0>(m), (void*)std::get<1>(m), (void*)std::get<2>(m), (void*)std::get<3>(m)},
+                             (const void*)std::get<0>(b),
+                             (void*)std::get<1>(b),
+                             (double*)std::get<2>(b),
+                             number,
+                             {std::get<0>(r), std::get<1>(r), (const double*)std::get<2>(r), std::get<3>(r)},
+                             grid_of(l)};
+  nb::gil_scoped_release unlocked;
+  return so_grid_cuda(call, so_stream{device, (void*)stream});
+}
+
+}  // namespace
+
+void so_define_grid_cuda(nb::module_& m) {
+  m.def("grid_cuda", run, nb::arg("pass_").noconvert(), nb::arg("type").noconvert(), nb::arg("matrices").noconvert(),
+        nb::arg("over_blocks").noconvert(), nb::arg("number").noconvert(), nb::arg("prox").noconvert(), nb::arg("grid").noconvert(),
+        nb::arg("device").noconvert(), nb::arg("stream").noconvert());
+  m.def("grid_cuda_work", [](const layout& l) { return so_grid_cuda_work(grid_of(l)); }, nb::arg("grid").noconvert());
+  m.def("grid_cuda_takes", [](const layout& l) { return so_grid_cuda_takes(grid_of(l)); }, nb::arg("grid").noconvert());
+}

@@ -1,0 +1,70 @@
+"""Passes over grids of blocks on CUDA devices (csrc/grid.h), on addresses there, unchecked: `sparseopt.kernels` checks.
+
+Nothing waits for the device.  There is no pure-Python stand-in here: `sparseopt.kernels.reference` is that.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from .loader import core
+
+Grid = tuple[int, int, int, int, int, int]
+"""(rows, channels, taps, ld, br, bc), as `GridLayout.given`."""
+
+
+class Pass(IntEnum):
+    """What a call does: the order of `so_pass`, which says which of its addresses it reads and writes."""
+
+    DOTS = 0
+    NORMS = 1
+    VJP = 2
+    PROX = 3
+    SCALE = 4
+    MASK = 5
+    ADD = 6
+    DECAY = 7
+    AUGMENT = 8
+    ADMM = 9
+
+
+class Call(NamedTuple):
+    """One pass over matrices of a common layout; addresses on the device, 0 for what the pass does not use.
+
+    dtype: 0 float32, 1 float64, 2 bfloat16, 3 float16.  values: over blocks, of the working type or bytes.  results:
+    over blocks, of the dtype.  work: `work_of` numbers in double precision.  prox: (code, parameter, address of the
+    step, one for each block), as `RadialProx`.
+    """
+
+    kind: Pass
+    dtype: int
+    matrices: tuple[int, int, int, int]
+    grid: Grid
+    values: int = 0
+    results: int = 0
+    work: int = 0
+    number: float = 0.0
+    prox: tuple[int, float, int, bool] = (0, 0.0, 0, False)
+
+
+def takes(grid: Grid) -> bool:
+    """Whether CUDA was compiled in and its kernels take matrices of this size, up to 2^30 entries in a row or block."""
+    return core is not None and bool(core.grid_cuda_takes(grid))
+
+
+def work_of(grid: Grid) -> int:
+    """Numbers that `Pass.ADMM` needs; the first two become its residuals."""
+    return int(core.grid_cuda_work(grid))
+
+
+def launch(call: Call, *, device: int = 0, stream: int = 0) -> None:
+    """Queue a pass on a stream of a device.
+
+    Raises RuntimeError with CUDA's error code when that fails, -1 when CUDA was not compiled in.
+    """
+    over_blocks = (call.values, call.results, call.work)
+    kind, given = int(call.kind), call.matrices
+    code = core.grid_cuda(kind, call.dtype, given, over_blocks, call.number, call.prox, call.grid, device, stream)
+    if code:
+        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
