@@ -50,7 +50,8 @@ def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
 def admm_update_(w: Tensor, z: Tensor, u: Tensor, kept: Tensor, cut: Any) -> Tensor:
     """z <- w + u in the blocks with kept (bool [grid]), else 0; u <- u + w - z: both in place, in one pass.
 
-    Returns [|w - z|^2, |z - z before|^2], float64 on the device of w: squares of the primal residual and of the dual one / rho.
+    Returns [|w - z|^2, |z - z before|^2], float64 on the device of w: the squares of the primal residual and of the
+    dual one / rho.
     """
     cut = checked_cut(w, cut)
     checked_like(z, w, "z")

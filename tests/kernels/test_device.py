@@ -178,7 +178,11 @@ def test_extremes_and_nan(place):
         same(kernels.block_norms(w, Cut(2, 3)).flatten(), torch.tensor(entries, dtype=dtype, device=place))
         w = w.nan_to_num(0.0, 0.0)
         w[0, 0], w[0, 3] = info.max / 4, info.tiny  # two of a size
-        close(kernels.block_norms(w, Cut(2, 3))[0, :2, 0] / w[0, [0, 3]], torch.full((2,), 2**0.5, dtype=dtype, device=place), 4)
+        close(
+            kernels.block_norms(w, Cut(2, 3))[0, :2, 0] / w[0, [0, 3]],
+            torch.full((2,), 2**0.5, dtype=dtype, device=place),
+            4,
+        )
     w = drawn((8, 8), place)
     w[0, 0], w[5, 5] = torch.nan, torch.inf
     kernels.block_prox_(w, so.penalties.Linear(), 0.1, (4, 4))
