@@ -1,6 +1,6 @@
 """The state of a Sparsifier beside the checkpoints of other trainers: Hugging Face, Accelerate, Lightning.
 
-Everywhere it is loaded ahead of the optimiser's state, because a method may train parameters of its own there.
+It may be loaded ahead of the states of model and optimiser, or behind them.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def lightning_callback(sp: Sparsifier) -> Any:
             return sp.state_dict()
 
         def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-            """Ahead of the optimiser's state."""
+            """As it was saved."""
             sp.load_state_dict(state_dict)
 
     return StateCallback()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
 from torch.optim import Optimizer
 
 from .layer import Layer
+from .weights import local
 
 Tensor = torch.Tensor
-LEAF = "sparseopt."
-"""Begins the names of leaves in groups of named parameters."""
 MOMENTUM = "momentum_buffer"
 """What torch's SGD calls it."""
 
@@ -51,35 +51,31 @@ class Optimisers:
 
         A closure computes gradients within the step: before is called behind it.  Fused optimisers are stepped by
         gradient scalers also where they are to skip, and with scaled gradients: neither is called for the former, and
-        before finds the latter unscaled.
+        before finds the latter unscaled.  Nor are they for steps that torch.distributed.checkpoint takes to build the
+        state of an optimiser, with learning rates and gradients of 0.
         """
 
+        idle: set[int] = set()
+
+        @torch.compiler.disable
         def ahead(optimiser: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            idle.discard(id(optimiser))
             closure = kwargs.get("closure", args[1] if len(args) > 1 else None)
-            if closure is None:
-                if not _skips(optimiser):
-                    _unscale(optimiser)
-                    before(optimiser)
+            if closure is not None:
+                once = _once(closure, partial(before, optimiser), type(optimiser).__name__)
+                return (
+                    (args, kwargs | {"closure": once}) if "closure" in kwargs else ((args[0], once, *args[2:]), kwargs)
+                )
+            if _skips(optimiser) or _moves_nothing(optimiser):
+                idle.add(id(optimiser))
                 return None
+            _unscale(optimiser)
+            before(optimiser)
+            return None
 
-            calls: list[Any] = []
-
-            def evaluated() -> Any:
-                if calls:
-                    raise ValueError(
-                        f"{type(optimiser).__name__} evaluates its closure again within a step, where masks are not "
-                        "applied: use an optimiser that evaluates it once"
-                    )
-                calls.append(closure())
-                before(optimiser)
-                return calls[0]
-
-            if "closure" in kwargs:
-                return args, kwargs | {"closure": evaluated}
-            return (args[0], evaluated, *args[2:]), kwargs
-
+        @torch.compiler.disable
         def behind(optimiser: Any, *_: Any) -> None:
-            if not _skips(optimiser):
+            if id(optimiser) not in idle:
                 after(optimiser)
 
         for item in self.all:
@@ -98,12 +94,6 @@ class Optimisers:
         finally:
             for p, gradient in hidden:
                 p.grad = gradient
-
-    def last_of(self, parameters: Iterable[Tensor]) -> Tensor:
-        """The first of some parameters that belongs to the last optimiser that owns any of them."""
-        given = list(parameters)
-        places = [self.all.index(self.group_of(p)[0]) for p in given] if len(self.all) > 1 else [0] * len(given)
-        return given[places.index(max(places))]
 
     def unhook(self) -> None:
         """Remove the hooks."""
@@ -124,32 +114,6 @@ class Optimisers:
     def learning_rate(self, parameter: Tensor) -> float:
         """The present learning rate of a parameter."""
         return float(self.group_of(parameter)[1]["lr"])
-
-    def adopt(self, leaves: Iterable[Tensor], beside: Tensor) -> None:
-        """Train leaves in the group that owns a parameter: gradient scalers and schedulers treat them like it.
-
-        Leaves beside weights that processes share are stepped one by one: lists of both kinds are refused by torch.
-        """
-        item, group = self.group_of(beside)
-        given = list(leaves)
-        group["params"].extend(given)
-        if "param_names" in group:
-            group["param_names"].extend(f"{LEAF}{i}" for i in range(len(given)))
-        if hasattr(beside, "placements") and group.get("foreach", False) is None:
-            group["foreach"] = False
-        for leaf in given:
-            _begin_momentum(item, group, leaf)
-
-    def release(self, leaves: Iterable[Tensor]) -> None:
-        """Forget leaves that were adopted."""
-        gone = {id(leaf) for leaf in leaves}
-        for item in self.all:
-            for group in item.param_groups:
-                if "param_names" in group:
-                    group["param_names"] = [name for name in group["param_names"] if not name.startswith(LEAF)]
-                group["params"] = [p for p in group["params"] if id(p) not in gone]
-            for p in [p for p in item.state if id(p) in gone]:
-                del item.state[p]
 
     def forget(self, layer: Layer, units: Tensor) -> None:
         """Set momenta and the like to 0 in some units (bool [n]) of a layer."""
@@ -174,6 +138,32 @@ def _begin_momentum(item: Optimizer, group: dict[str, Any], parameter: Tensor) -
     known = (item.state[p].get(MOMENTUM) is not None for p in group["params"] if p in item.state)
     if isinstance(item, torch.optim.SGD) and group.get("fused") and group["momentum"] and any(known):
         item.state[parameter][MOMENTUM] = torch.zeros_like(parameter)
+
+
+def _once(closure: Callable[[], Any], before: Callable[[], None], name: str) -> Callable[[], Any]:
+    """A closure that calls before() behind it, and refuses to be evaluated again."""
+    calls: list[Any] = []
+
+    def evaluated() -> Any:
+        if calls:
+            raise ValueError(
+                f"{name} evaluates its closure again within a step, where masks are not applied: use an optimiser "
+                "that evaluates it once"
+            )
+        calls.append(closure())
+        before()
+        return calls[0]
+
+    return evaluated
+
+
+def _moves_nothing(optimiser: Optimizer) -> bool:
+    """Whether all learning rates are 0, and all gradients."""
+    rates = [group.get("lr", 1.0) for group in optimiser.param_groups]
+    if any((isinstance(rate, Tensor) and rate.device.type != "cpu") or float(rate) != 0 for rate in rates):
+        return False
+    gradients = [p.grad for group in optimiser.param_groups for p in group["params"] if p.grad is not None]
+    return not any(bool(local(gradient).any()) for gradient in gradients)
 
 
 def _skips(optimiser: Any) -> bool:

@@ -14,6 +14,7 @@ from . import state as states
 from .allocation import Allocation, checked_sparsity
 from .inputs import Tap
 from .layer import Layer
+from .leaves import Twin
 from .methods.base import Method
 from .methods.magnitude import Magnitude
 from .optimisers import Optimisers
@@ -94,6 +95,7 @@ class Sparsifier:
         self.history: dict[str, list[tuple[int, float]]] = {}
         self.folded = self.loaded = self.opened = False
         self.taps: list[Tap] = []
+        self.twin: Twin | None = None
         self.phase = self.timeline.at(0)
         self.stepped: list[Any] = []
         self.carried: dict[str, list[Any]] = {}
@@ -301,8 +303,8 @@ class Sparsifier:
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
         """Go on where another run stopped.
 
-        Build model, optimiser and Sparsifier as at the start, then load this state, then the model's and the
-        optimiser's.  Raises ValueError, and changes nothing, for a state of other layers or settings.
+        Build model, optimiser and Sparsifier as at the start, then load this state, the model's and the optimiser's, in
+        any order.  Raises ValueError, and changes nothing, for a state of other layers or settings.
         """
         states.load_state(self, state)
 

@@ -34,9 +34,11 @@ def traces_of(weights: Iterable[Weight]) -> list[Trace]:
 def placed(sp: Sparsifier, name: str, tensor: Tensor) -> Tensor:
     """A tensor of the memory where the weight that it belongs to lies; of its type and order where it is like it.
 
-    In the memory "<what>.<weight>" and "<what>.<weight>:<row>" belong to a weight, "<what>.<i>" to layer i.
+    In the memory "<what>.<weight>" and "<what>.<weight>:<row>" belong to a weight, "<what>.<i>" and "leaf.<i>.<key>" to
+    layer i.
     """
-    owner = name.partition(".")[2]
+    what, _, owner = name.partition(".")
+    owner = owner.partition(".")[0] if what == "leaf" else owner
     if owner.isdecimal():
         layer = sp.layers[min(int(owner), len(sp.layers) - 1)]
         return tensor.to(layer.weights[0].parameter.device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import pytest
@@ -173,16 +174,45 @@ def test_fused_sgd_with_momentum(method):
     check_same(run(True), run(False), rtol=1e-3, atol=1e-4)
 
 
-def test_named_parameters_keep_their_names():
+@pytest.mark.parametrize("method", cases(METHODS, ("SMART",)))
+def test_the_optimiser_stays_that_of_the_model(method):
     model = net()
-    opt = torch.optim.SGD(model.named_parameters(), lr=0.05)
-    sparsifier(model, opt, "SMART")
-    names = list(opt.param_groups[0]["param_names"])
+    opt = torch.optim.SGD(model.named_parameters(), lr=0.05, momentum=0.9)
+    sparsifier(model, opt, method)
+    names = [name for name, _ in model.named_parameters()]
+    for i in range(22):
+        train(model, opt, 1, first=i)
+        assert opt.param_groups[0]["param_names"] == names
+        assert all(a is b for a, b in zip(opt.param_groups[0]["params"], model.parameters(), strict=True))
+        assert set(opt.state) <= set(model.parameters())
+
+
+@pytest.mark.parametrize("method", cases(METHODS, ("SMART",)))
+def test_checkpoints_of_torch_distributed(method):
+    from torch.distributed.checkpoint import state_dict as distributed
+
+    pairs = []
+    for seed in (0, 1):
+        model = net(seed)
+        opt = sgd(model)
+        pairs.append((model, opt, sparsifier(model, opt, method)))
+    (model, opt, sp), (again, other, resumed) = pairs
     train(model, opt, 8)
-    group = opt.param_groups[0]
-    assert len(group["param_names"]) == len(group["params"]) == len(names) + 3
+    states = copy.deepcopy(distributed.get_state_dict(model, opt))  # they share memory with the optimiser
+    distributed.set_state_dict(again, other, model_state_dict=states[0], optim_state_dict=states[1])
+    resumed.load_state_dict(sp.state_dict())
     train(model, opt, 14, first=8)
-    assert opt.param_groups[0]["param_names"] == names
+    train(again, other, 14, first=8)
+    assert sp.step == resumed.step == 22
+    check_same(model, again)
+
+
+def test_importances_under_muon():
+    model = net()
+    opt = torch.optim.Muon([model.first.weight, model.second.weight], lr=0.01)
+    sp = sparsifier(model, opt, "SMART", exclude=["conv"])
+    train(model, opt, 20)
+    assert sp.sparsity == 0.75
 
 
 @pytest.mark.parametrize("method", cases(METHODS, ("GroupLasso", "SRSTE")))

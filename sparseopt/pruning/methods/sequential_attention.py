@@ -86,6 +86,7 @@ class SequentialAttention(SoftMasks):
         """New attention; every now and then a smaller support."""
         if phase.kind == "sparse":
             return
+        self.train(sp)
         every = max(1, (phase.stop - phase.start) // self.updates)
         support = _support(sp)
         if phase.kind == "sparsify" and (sp.step - phase.start) % every == 0:

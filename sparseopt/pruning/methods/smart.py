@@ -115,11 +115,13 @@ class SMART(SoftMasks):
         """Masks at the new temperature."""
         if phase.kind != "search":
             return
-        if self.importance == "gradient":
+        if self.importance == "learned":
+            self.train(sp)
+        elif self.importance == "gradient":
             scores = [total.abs() for total in summed(sp.layers, sp.carried[INNER])]
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, sp.comparable(scores))), strict=True):
                 old.lerp_(new.to(old), 1 - MEMORY)
-        elif self.importance != "learned":
+        else:
             scores = sp.norms() if self.importance == "weight" else _seen(sp)
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)

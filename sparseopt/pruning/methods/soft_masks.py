@@ -11,6 +11,7 @@ import torch
 from ... import kernels
 from ...kernels.reference import working
 from ..layer import Layer, View
+from ..leaves import Twin
 from ..schedules import Phase
 from ..sharding import summed
 from .behind import Behind
@@ -26,10 +27,9 @@ Values = Callable[[list[Tensor]], list[Tensor]]
 class SoftMasks(Behind):
     """Layers compute with s_b w_b.  In memory: "logits.<i>" and, for each layer, its mask values "soft.<i>".
 
-    Logits are in the optimiser's group of the first weight, so that schedulers treat them like it (of several
-    optimisers in the last one's that owns any of the weights); weight decay acts on them too.  Their gradients are set
-    ahead of the step, after a gradient scaler has unscaled those of the weights.  They are float32 or float64: steps of
-    1e-3 would be lost beside logits of half type.
+    Logits are trained by a twin of the optimiser of the first weight, with the settings of its group: schedulers and
+    weight decay act on them too.  Their gradients are set ahead of the step, after a gradient scaler has unscaled those
+    of the weights.  They are float32 or float64: steps of 1e-3 would be lost beside logits of half type.
     """
 
     def values(self, sp: Sparsifier) -> list[Tensor]:
@@ -45,15 +45,21 @@ class SoftMasks(Behind):
         if phase.kind in self.soft_kind:
             for logit in logits_of(sp):
                 logit.requires_grad_(True)
-            sp.optimisers.adopt(logits_of(sp), sp.optimisers.last_of(sp.parameters()))
+            sp.twin = Twin(sp.optimisers.group_of(next(sp.parameters()))[0], logits_of(sp), sp.memory)
+
+    def train(self, sp: Sparsifier) -> None:
+        """A step of the logits; behind that of the weights, before masks are chosen."""
+        assert sp.twin is not None  # attached
+        sp.twin.step(sp.optimisers.group_of(next(sp.parameters()))[1])
 
     def detach(self, sp: Sparsifier, phase: Phase) -> None:
         """Stop training the logits."""
-        if phase.kind in self.soft_kind:
-            sp.optimisers.release(logits_of(sp))
-            for logit in logits_of(sp):
+        if sp.twin is not None:
+            sp.twin.forget()
+            for logit in sp.twin.leaves:
                 logit.requires_grad_(False)
                 logit.grad = None
+            sp.twin = None
 
     def create(self, sp: Sparsifier, logits: list[Tensor]) -> None:
         """Put logits into memory."""
