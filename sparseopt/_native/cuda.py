@@ -68,3 +68,22 @@ def launch(call: Call, *, device: int = 0, stream: int = 0) -> None:
     code = core.grid_cuda(kind, call.dtype, given, over_blocks, call.number, call.prox, call.grid, device, stream)
     if code:
         raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
+
+
+class ProductCall(NamedTuple):
+    """A product with a block-sparse matrix (csrc/product.h); addresses on the device, 0 for none.
+
+    tensors: values, x, bias, y, starts, at, order.  sizes: n, outputs, inputs, side of the blocks, their number.
+    """
+
+    dtype: int
+    transposed: bool
+    tensors: tuple[int, int, int, int, int, int, int]
+    sizes: tuple[int, int, int, int, int]
+
+
+def launch_product(call: ProductCall, *, device: int = 0, stream: int = 0) -> None:
+    """Queue a product on a stream of a device; RuntimeError as `launch`."""
+    code = core.product_cuda(*call, device, stream)
+    if code:
+        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")

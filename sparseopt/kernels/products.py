@@ -1,4 +1,4 @@
-"""The product with a block-sparse matrix as a torch operator: compiled for float32 on the CPU, torch elsewhere."""
+"""The product with a block-sparse matrix as a torch operator: compiled for float32 on the CPU and for CUDA."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 
 from .._native import HAS_NATIVE
 from .._native.products import SIDES, product_ptr, product_transposed_ptr
+from . import device_products
 from .operators import operator
 from .reference import block_sums
 
@@ -74,8 +75,8 @@ def kept_blocks(w: Tensor, b: int) -> int:
 def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tensor:
     """x [..., cols] W' + bias [rows], differentiable in x and the bias: `torch.nn.functional.linear` for a sparse W.
 
-    On the CPU in float32 compiled, the same bits for any number of threads; elsewhere a gather, a batched product and
-    a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
+    On the CPU in float32 and on CUDA devices compiled, the same bits for any number of threads and in every run;
+    elsewhere a gather, a batched product and a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
     Raises ValueError for tensors that do not fit.
     """
     _check(x, w.values, w.cols, "x")
@@ -125,11 +126,13 @@ def _summed(x: Tensor, matrices: Tensor, source: Tensor, target: Tensor, size: i
     padded = torch.nn.functional.pad(x, (0, blocks * b - x.shape[1])).reshape(-1, blocks, b)
     products = torch.bmm(padded[:, source].transpose(0, 1), matrices)
     y = x.new_zeros(-(-size // b), len(x), b).index_add_(0, target, products)
-    return y.transpose(0, 1).reshape(len(x), -1)[:, :size]
+    return y.transpose(0, 1).reshape(len(x), y.shape[0] * b)[:, :size]
 
 
 @operator("block_linear")
 def _block_linear(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bias: Tensor | None, rows: int) -> Tensor:
+    if device_products.usable(x, values):
+        return device_products.product(x, values, starts, columns, bias, rows)
     if not _compiled(x, values):
         flat = x.reshape(-1, x.shape[-1])
         y = _summed(flat, values, columns.long(), _rows_of(starts, len(values)), rows)
@@ -145,6 +148,8 @@ def _block_linear(x: Tensor, values: Tensor, starts: Tensor, columns: Tensor, bi
 
 @operator("block_linear_transposed")
 def _transposed(g: Tensor, values: Tensor, starts: Tensor, columns: Tensor, cols: int) -> Tensor:
+    if device_products.usable(g, values):
+        return device_products.product_transposed(g, values, starts, columns, cols)
     if not _compiled(g, values):
         flat, source = g.reshape(-1, g.shape[-1]), _rows_of(starts, len(values))
         y = _summed(flat, values.transpose(1, 2), source, columns.long(), cols)

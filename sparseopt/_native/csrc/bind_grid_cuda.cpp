@@ -1,5 +1,7 @@
-// Python bindings of the grid passes on CUDA devices: one function for all passes and types, checked by sparseopt/kernels.
+// Python bindings of the grid passes and of the block-sparse product on CUDA devices: one function for all passes and types,
+// checked by sparseopt/kernels.
 #include "grid.h"
+#include "product.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
@@ -34,6 +36,28 @@ int run(int pass, int type, const matrices& m, const over_blocks& b, double numb
   return so_grid_cuda(call, so_stream{device, (void*)stream});
 }
 
+using addresses = std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+using sizes = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t>;  // n, outputs, inputs, b, count
+
+int product(int type, bool transposed, const addresses& p, const sizes& s, int device, uintptr_t stream) {
+  const so_product_call call = {type,
+                                transposed,
+                                (const void*)std::get<0>(p),
+                                (const void*)std::get<1>(p),
+                                (const void*)std::get<2>(p),
+                                (void*)std::get<3>(p),
+                                (const int32_t*)std::get<4>(p),
+                                (const int32_t*)std::get<5>(p),
+                                (const int32_t*)std::get<6>(p),
+                                std::get<0>(s),
+                                std::get<1>(s),
+                                std::get<2>(s),
+                                std::get<3>(s),
+                                std::get<4>(s)};
+  nb::gil_scoped_release unlocked;
+  return so_product_cuda(call, so_stream{device, (void*)stream});
+}
+
 }  // namespace
 
 void so_define_grid_cuda(nb::module_& m) {
@@ -42,4 +66,6 @@ void so_define_grid_cuda(nb::module_& m) {
         nb::arg("device").noconvert(), nb::arg("stream").noconvert());
   m.def("grid_cuda_work", [](const layout& l) { return so_grid_cuda_work(grid_of(l)); }, nb::arg("grid").noconvert());
   m.def("grid_cuda_takes", [](const layout& l) { return so_grid_cuda_takes(grid_of(l)); }, nb::arg("grid").noconvert());
+  m.def("product_cuda", product, nb::arg("type").noconvert(), nb::arg("transposed").noconvert(), nb::arg("tensors").noconvert(),
+        nb::arg("sizes").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
 }

@@ -5,6 +5,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "block.h"  // so_stream
+
 struct so_block_matrix {
   const float* values;
   const int32_t *starts, *columns;
@@ -20,3 +22,17 @@ void so_block_product(const so_block_matrix& w, const float* x, const float* bia
 
 // y [n, cols] = x [n, rows] W: the gradient with respect to x of the product above.
 void so_block_product_transposed(const so_block_matrix& w, const float* x, float* y, int64_t n, int threads);
+
+// On a CUDA device, queued on a stream; all pointers there. Rows of blocks of the result y [n, outputs]: row r adds up, in order,
+// the blocks order[p] (p itself where order is null) of `values` times the parts at[p] of x [n, inputs], for p = starts[r], ...,
+// starts[r + 1] - 1; transposed: times the blocks turned over, and there is no bias. type: so_number_type (grid.h). Half types
+// are multiplied by tensor cores and added in float32. A part that lies outside x makes NaN. Returns as so_grid_cuda does.
+struct so_product_call {
+  int type;
+  bool transposed;
+  const void *values, *x, *bias;
+  void* y;
+  const int32_t *starts, *at, *order;
+  int64_t n, outputs, inputs, b, count;
+};
+int so_product_cuda(const so_product_call& call, so_stream stream);

@@ -166,3 +166,7 @@ void so_block_product_transposed(const so_block_matrix& w, const float* x, float
     }
   run({w, starts.data(), at.data(), order.data(), w.cols, w.rows}, {x, nullptr, y, n}, threads);
 }
+
+#ifndef SO_WITH_CUDA
+int so_product_cuda(const so_product_call&, so_stream) { return -1; }
+#endif

@@ -9,9 +9,13 @@
 
 #if defined(__CUDACC__)
 #define SO_UNROLL _Pragma("unroll")
+#define SO_UNROLL_SOME _Pragma("unroll 4")
+#define SO_DEVICE_MEMBER __device__
 #define SO_MEMBER static __host__ __device__ __forceinline__
 #else
 #define SO_UNROLL
+#define SO_UNROLL_SOME
+#define SO_DEVICE_MEMBER
 #define SO_MEMBER static inline
 #endif
 
