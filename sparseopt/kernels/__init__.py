@@ -1,7 +1,8 @@
 """Torch faces of the compiled block operations: operators with shape functions and derivatives, on any device.
 
-On the CPU they run compiled, in place, without spreading what belongs to blocks over their entries; elsewhere, and
-for half types, the formulas of `reference` stand in.  They work under torch.compile(fullgraph=True).
+On the CPU and on CUDA devices they run compiled, in place, without spreading what belongs to blocks over their
+entries; elsewhere, and for half types on the CPU, the formulas of `reference` stand in.  They work under
+torch.compile(fullgraph=True), and on a device in CUDA graphs: they run on the current stream and wait for nothing.
 """
 
 from . import reference

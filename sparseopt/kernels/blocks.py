@@ -1,4 +1,4 @@
-"""Operations on the blocks of a matrix, as torch operators: compiled for the CPU, plain torch elsewhere.
+"""Operations on the blocks of a matrix, as torch operators: compiled for the CPU and CUDA, plain torch elsewhere.
 
 All take w [rows, channels * taps] and a `Cut` (or (r, c), (r, c, taps)); arrays over blocks are
 [grid] = [ceil(rows / r), ceil(channels / c), taps].  float32, float64, bfloat16, float16 (computed in float32).

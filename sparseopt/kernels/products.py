@@ -76,7 +76,8 @@ def block_linear(x: Tensor, w: BlockSparse, bias: Tensor | None = None) -> Tenso
     """x [..., cols] W' + bias [rows], differentiable in x and the bias: `torch.nn.functional.linear` for a sparse W.
 
     On the CPU in float32 and on CUDA devices compiled, the same bits for any number of threads and in every run;
-    elsewhere a gather, a batched product and a sum.  W cannot be trained: RuntimeError in the backward pass where its values need a gradient.
+    elsewhere a gather, a batched product and a sum.  W cannot be trained: RuntimeError in the backward pass where its
+    values need a gradient.
     Raises ValueError for tensors that do not fit.
     """
     _check(x, w.values, w.cols, "x")
