@@ -43,8 +43,9 @@ def check_parallel(group: Any) -> None:
 
 def data_group(model: nn.Module, layers: Sequence[Layer]) -> Any:
     """The processes that see different data of one model: of DistributedDataParallel or of fully_shard, or None."""
-    if isinstance(model, nn.parallel.DistributedDataParallel):
-        return model.process_group
+    for module in model.modules():
+        if isinstance(module, nn.parallel.DistributedDataParallel):
+            return module.process_group
     return next((layer.group for layer in layers if layer.group is not None), None)
 
 
@@ -85,6 +86,29 @@ def _first_row(weight: Weight) -> int:
     parameter: Any = weight.parameter
     offsets = compute_local_shape_and_global_offset(parameter.shape, parameter.device_mesh, parameter.placements)[1]
     return int(offsets[0])
+
+
+def gathered(weight: Weight, held: Tensor) -> Tensor:
+    """All rows of a tensor [rows of this process, ...] that is spread like a weight; every process takes part."""
+    if not weight.spread:
+        return held
+    from torch.distributed.tensor import DTensor
+
+    parameter: Any = weight.parameter
+    shape = torch.Size((parameter.shape[0], *held.shape[1:]))
+    stride = torch.empty(shape, device="meta").stride()
+    spread_out: Any = DTensor.from_local(
+        held.contiguous(), parameter.device_mesh, parameter.placements, shape=shape, stride=stride
+    )
+    return spread_out.full_tensor()
+
+
+def rows_here(weight: Weight, whole: Tensor) -> Tensor:
+    """Those of a tensor [rows, ...] that this process holds of a weight."""
+    if not weight.spread:
+        return whole
+    first = _first_row(weight)
+    return whole[first : first + local(weight.parameter).shape[0]]
 
 
 def _parts(layer: Layer, view: View, weight: Weight) -> list[View]:

@@ -25,7 +25,7 @@ from .schedules import Phase
 from .sharding import check_arrived, check_wrapping, data_group, masks_of, norms_of, spread, zeros_of
 from .targets import checked_model, layers_of
 from .traces import follow, traces_of
-from .weights import Weight
+from .weights import Weight, plain_name, unwrapped
 
 Tensor = torch.Tensor
 SAME_SPARSITY = 1e-6
@@ -297,7 +297,11 @@ class Sparsifier:
         return self.model
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Tensors only: step, masks (packed bits), memory of the method, history.  See load_state_dict."""
+        """Tensors only: step, masks (packed bits), memory of the method, history.  See load_state_dict.
+
+        Of all processes together: where they share weights each of them calls it, and gets the state of the whole, which
+        any other number of processes can load.
+        """
         return states.state_of(self)
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -325,8 +329,8 @@ class Sparsifier:
 
     @torch.no_grad()
     def apply_to(self, model: nn.Module) -> nn.Module:
-        """Apply the masks to a model of the same parameter names, such as a moving average of this one; returns it."""
-        parameters = dict(model.named_parameters())
+        """Apply the masks to a model of the same parameter names, or its AveragedModel, as moving averages are; returns it."""
+        parameters = {plain_name(name): parameter for name, parameter in unwrapped(model).named_parameters()}
         missing = [weight.name for weight in self.weights if weight.name not in parameters]
         if missing:
             raise ValueError(f"the model has no parameter {missing[0]}: give a copy of the pruned model")

@@ -8,13 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
+from .layer import View
+from .schedules import Phase
+from .sharding import gathered, rows_here
 from .traces import placed, traces_of
-from .weights import local
+from .weights import Weight, local
 
 if TYPE_CHECKING:
     from .sparsifier import Sparsifier
 
 Tensor = torch.Tensor
+BEHIND = "behind"
+"""Begins the names of what is trained behind a weight, a tensor like it, in the memory."""
 
 
 def fingerprint(sp: Sparsifier) -> Tensor:
@@ -38,7 +43,7 @@ def state_of(sp: Sparsifier) -> dict[str, Tensor]:
     """step, settings (a hash), mask.<layer>, memory.<name>, history.<name> [., 2]; tensors of their own memory."""
     result = {"step": torch.tensor(sp.step), "settings": fingerprint(sp)}
     result |= {f"mask.{name}": packed(mask) for name, mask in sp.masks.items()}
-    result |= {f"memory.{name}": tensor.detach().clone().contiguous() for name, tensor in sp.memory.items()}
+    result |= {f"memory.{name}": tensor.detach().clone().contiguous() for name, tensor in _whole(sp).items()}
     for name, values in sp.history.items():
         result[f"history.{name}"] = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
     return result
@@ -46,10 +51,11 @@ def state_of(sp: Sparsifier) -> dict[str, Tensor]:
 
 def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     """Re-enter the phase that the state was taken in, with its masks and memory."""
-    _check(sp, state)
+    phase = _check(sp, state)
     layers = {layer.name: layer for layer in sp.layers}
     masks = {name: unpacked(bits, layers[name].units) for name, bits in _under(state, "mask.").items()}
-    memory = {name: placed(sp, name, tensor.detach().clone()) for name, tensor in _under(state, "memory.").items()}
+    memory = _held(sp, {name: tensor.detach().clone() for name, tensor in _under(state, "memory.").items()}, phase)
+    memory = {name: placed(sp, name, tensor) for name, tensor in memory.items()}
     history = {
         name: [(int(step), float(value)) for step, value in values]
         for name, values in _under(state, "history.").items()
@@ -57,7 +63,7 @@ def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     sp.method.detach(sp, sp.phase)
     sp.step, sp.memory, sp.history = int(state["step"]), memory, history
     sp.masks = {name: mask.to(layers[name].weights[0].parameter.device) for name, mask in masks.items()}
-    sp.phase = sp.timeline.at(sp.step)
+    sp.phase = phase
     sp.opened, sp.loaded = False, True
     sp.method.attach(sp, sp.phase)
     with torch.no_grad():
@@ -65,11 +71,47 @@ def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     sp.traces = traces_of(sp.weights)
 
 
+def _whole(sp: Sparsifier) -> dict[str, Tensor]:
+    """The memory, of weights as a whole: those of several views, and those that processes share."""
+    result = dict(sp.memory)
+    kinds = sp.method.of_views(sp.phase)
+    for weight in sp.weights:
+        held = local(weight.parameter).detach()
+        for kind in kinds:
+            matrix = torch.zeros_like(held.flatten(1), memory_format=torch.contiguous_format)
+            for view in _views(sp, weight):
+                matrix[view.first : view.stop] = result.pop(f"{kind}.{view.name}")
+            result[f"{kind}.{weight.name}"] = gathered(weight, matrix)
+        behind = f"{BEHIND}.{weight.name}"
+        if behind in result:
+            result[behind] = gathered(weight, result[behind])
+    return result
+
+
+def _held(sp: Sparsifier, whole: dict[str, Tensor], phase: Phase) -> dict[str, Tensor]:
+    """What this process keeps of it, view by view."""
+    result = dict(whole)
+    for weight in sp.weights:
+        for kind in sp.method.of_views(phase):
+            matrix = rows_here(weight, result.pop(f"{kind}.{weight.name}"))
+            for view in _views(sp, weight):
+                result[f"{kind}.{view.name}"] = matrix[view.first : view.stop].clone()
+        behind = f"{BEHIND}.{weight.name}"
+        if behind in result:
+            result[behind] = rows_here(weight, result[behind]).clone()
+    return result
+
+
+def _views(sp: Sparsifier, weight: Weight) -> list[View]:
+    return [view for layer in sp.layers for view in layer.views if view.weight.name == weight.name]
+
+
 def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
 
 
-def _check(sp: Sparsifier, state: dict[str, Tensor]) -> None:
+def _check(sp: Sparsifier, state: dict[str, Tensor]) -> Phase:
+    """The phase of the state; ValueError for one that does not fit."""
     missing = {"step", "settings"} - set(state)
     if missing:
         raise ValueError(f"the state lacks {sorted(missing)}: give what Sparsifier.state_dict() returned")
@@ -83,11 +125,14 @@ def _check(sp: Sparsifier, state: dict[str, Tensor]) -> None:
     unknown = sorted(set(masks) - set(units))
     if unknown:
         raise ValueError(f"the state has masks of {unknown}, which are not among the pruned layers")
-    shapes = {weight.name: local(weight.parameter).shape for weight in sp.weights}
     cut = [f"mask.{name}" for name, bits in masks.items() if bits.numel() != -(-units[name] // 8)]
-    for name, tensor in memory.items():
-        what, _, owner = name.partition(".")
-        if what == "behind" and tensor.shape != shapes.get(owner):
-            cut.append(f"memory.{name}")
+    phase = sp.timeline.at(max(int(state["step"]), 0))
+    for weight in sp.weights:
+        shape = weight.parameter.shape
+        wanted = {f"{kind}.{weight.name}": (shape[0], shape[1:].numel()) for kind in sp.method.of_views(phase)}
+        behind = f"{BEHIND}.{weight.name}"
+        wanted |= {behind: tuple(shape)} if behind in memory else {}
+        cut += [f"memory.{name}" for name in wanted if name not in memory or memory[name].shape != wanted[name]]
     if int(state["step"]) < 0 or cut:
         raise ValueError(f"the state was changed or cut short ({', '.join(cut) or 'step'}): load it as it was saved")
+    return phase

@@ -75,6 +75,8 @@ def checked_weight(weight: Weight) -> Weight:
         )
     if parameter.dtype not in FLOATS or parameter.is_quantized or parameter.is_sparse:
         raise ValueError(f"{name} is {parameter.dtype} ({parameter.layout}): dense floating weights can be pruned")
+    if getattr(weight.module, "sparse", False):
+        raise ValueError(f"{name} has sparse gradients: build its nn.Embedding with sparse=False, or exclude it")
     if not bool(torch.isfinite(local(parameter.detach())).all()):
         raise ValueError(f"{name} has NaN or infinite entries: repair the model first")
     return weight

@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+COMPILED = "_orig_mod"
+"""The attribute in which torch.compile keeps a module."""
 STEM_CHANNELS = 4
 """A first convolution of at most that many input channels reads an image: it stays dense."""
 
@@ -120,6 +122,7 @@ def choose_weights(
     ValueError where a shared parameter is both excluded and included under its names.
     """
     excluded, included = Patterns(exclude, "exclude"), Patterns(include, "include")
+    model = unwrapped(model)
     names = _names_of_parameters(model)
     unfit, weights = _unfit(model)
     ruled = _by_rule(weights, names)
@@ -138,6 +141,22 @@ def choose_weights(
     return _shared_once(chosen, skipped, weights), skipped + unfit + _others(model, weights, unfit)
 
 
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The model inside torch.compile, DistributedDataParallel and AveragedModel."""
+    while True:
+        if hasattr(model, COMPILED):
+            model = getattr(model, COMPILED)
+        elif isinstance(model, nn.parallel.DistributedDataParallel | torch.optim.swa_utils.AveragedModel):
+            model = model.module
+        else:
+            return model
+
+
+def plain_name(name: str) -> str:
+    """A name without what compiled modules inside the model put into it."""
+    return name.replace(f"{COMPILED}.", "")
+
+
 def _unfit(model: nn.Module) -> tuple[list[Skipped], list[Weight]]:
     """Weights that cannot be pruned whatever is asked for, and the others.  ValueError for one without a shape yet."""
     lazy = [name for name, parameter in model.named_parameters() if is_lazy(parameter)]
@@ -146,7 +165,8 @@ def _unfit(model: nn.Module) -> tuple[list[Skipped], list[Weight]]:
             f"{lazy[0]} is not initialised: run the lazy model on one batch first, then build its optimiser"
         )
     skipped, weights = [], []
-    for weight in weights_of(model):
+    for found in weights_of(model):
+        weight = replace(found, name=plain_name(found.name), module_name=plain_name(found.module_name))
         if not isinstance(weight.parameter, nn.Parameter):
             skipped.append(Skipped(weight.name, weight.parameter.numel(), "computed from others (parametrised)"))
         elif weight.parameter.numel() == 0:
@@ -163,20 +183,20 @@ def _others(model: nn.Module, weights: list[Weight], unfit: list[Skipped]) -> li
     result = []
     for module_name, module in model.named_modules():
         for name, parameter in module.named_parameters(module_name, recurse=False):
-            if parameter.ndim > 1 and id(parameter) not in known and not name.startswith(listed):
+            if parameter.ndim > 1 and id(parameter) not in known and not plain_name(name).startswith(listed):
                 known.add(id(parameter))
-                result.append(Skipped(name, parameter.numel(), f"{type(module).__name__} is not pruned"))
+                result.append(Skipped(plain_name(name), parameter.numel(), f"{type(module).__name__} is not pruned"))
         packed = getattr(module, "weight", None)
         if callable(packed) and "quantized" in type(module).__module__:
             name = f"{module_name}.weight" if module_name else "weight"
-            result.append(Skipped(name, packed().numel(), "quantised"))
+            result.append(Skipped(plain_name(name), packed().numel(), "quantised"))
     return result
 
 
 def _names_of_parameters(model: nn.Module) -> dict[int, list[str]]:
     names: dict[int, list[str]] = {}
     for name, parameter in model.named_parameters(remove_duplicate=False):
-        names.setdefault(id(parameter), []).append(name)
+        names.setdefault(id(parameter), []).append(plain_name(name))
     return names
 
 

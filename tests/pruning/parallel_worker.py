@@ -15,12 +15,14 @@ import torch
 import torch.distributed as dist
 from nets import GRANULARITIES, METHODS
 from torch import nn
+from torch.distributed.checkpoint import state_dict as checkpoint
 from torch.distributed.fsdp import fully_shard
 from torch.nn import functional
 
 from sparseopt.pruning import Block, Sparsifier
 
 STEPS = 10
+MIDDLE = 4
 BATCH = 12
 CASES = [
     ("Magnitude", "block"),
@@ -55,8 +57,11 @@ def data(step):
     return torch.randn(BATCH, 2, 6, 6, generator=rng), torch.randint(3, (BATCH,), generator=rng)
 
 
-def run(how, method, granularity):
-    """Masks, scalars and the whole weights after training."""
+def run(how, method, granularity, begin=None):
+    """Masks, scalars and the whole weights after training.
+
+    begin: a folder with states of the middle, to go on from where they are, and to write them to where they are not.
+    """
     rank, size = (dist.get_rank(), dist.get_world_size()) if how != "single" else (0, 1)
     model = build().double()
     if how == "fsdp":
@@ -78,13 +83,19 @@ def run(how, method, granularity):
         smallest=2,
         scope="layer" if method == "SequentialAttention" or sparsity is None else "global",
     )
-    for step in range(STEPS):
+    file = None if begin is None else Path(begin) / f"{method} {granularity}.pt"
+    resumed = file is not None and file.is_file()
+    if resumed:
+        load_whole(model, optimiser, sp, file)
+    for step in range(MIDDLE + 1 if resumed else 0, STEPS):
         x, y = (part[rank::size] for part in data(step))
         functional.cross_entropy(model(x.double()), y).backward()
         optimiser.step()
         optimiser.zero_grad()
-        if step == 4:
+        if step == MIDDLE:
             resume(sp, optimiser)
+            if file is not None:
+                save_whole(model, optimiser, sp, file)
     masks = {name.removeprefix("module."): mask for name, mask in sp.masks.items()}
     sparsity = sp.sparsity
     sp.fold()
@@ -93,6 +104,24 @@ def run(how, method, granularity):
         whole = parameter.full_tensor() if how == "fsdp" else parameter
         weights[name.removeprefix("module.")] = whole.detach().clone()
     return {"masks": masks, "weights": weights, "sparsity": sparsity}
+
+
+def save_whole(model, optimiser, sp, file):
+    """States as one process has them."""
+    options = checkpoint.StateDictOptions(full_state_dict=True)
+    states = (sp.state_dict(), *checkpoint.get_state_dict(model, optimiser, options=options))
+    if dist.get_rank() == 0:
+        torch.save(states, file)
+
+
+def load_whole(model, optimiser, sp, file):
+    """In any number of processes."""
+    options = checkpoint.StateDictOptions(full_state_dict=True)
+    mine, weights, momenta = torch.load(file, weights_only=True)
+    given = {"model_state_dict": weights, "optim_state_dict": momenta}
+    checkpoint.set_state_dict(model, optimiser, **given, options=options)
+    sp.load_state_dict(mine)
+    assert sp.step == MIDDLE + 1
 
 
 def resume(sp, optimiser):
@@ -136,23 +165,24 @@ def _message(call):
     return "nothing was refused"
 
 
-def main(folder, cases):
-    """All cases by DDP and FSDP2; writes what `run` returned."""
+def main(folder, cases, begin=None):
+    """All cases by DDP and FSDP2, or by FSDP2 from the middle; writes what `run` returned."""
     warnings.filterwarnings("ignore")
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     rank, size = dist.get_rank(), dist.get_world_size()
-    results = {(how, *case): run(how, *case) for how in ("ddp", "fsdp") for case in cases}
-    results["refused"] = refusals() if size == 2 else []
+    ways = ("ddp", "fsdp") if begin is None else ("fsdp",)
+    results = {(how, *case): run(how, *case, begin) for how in ways for case in cases}
+    results["refused"] = refusals() if size == 2 and begin is None else []
     torch.save(results, Path(folder) / f"{size}-{rank}.pt")
     dist.destroy_process_group()
 
 
-def process(rank, size, folder, cases):
+def process(rank, size, folder, cases, begin=None):
     """What torchrun does: set the environment and start."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": str(size), "MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo"}
     os.environ |= {"LOCAL_RANK": str(rank), "TORCH_DISTRIBUTED_DEBUG": "OFF"}
-    main(folder, cases)
+    main(folder, cases, begin)
 
 
 if __name__ == "__main__":

@@ -60,3 +60,28 @@ def test_quantised_and_lazy_layers():
     optimiser = torch.optim.SGD(lazy.parameters(), lr=0.1)
     with pytest.raises(ValueError, match="run the lazy model on one batch first"):
         Sparsifier(lazy, Block(2, 2), total_steps=3, optimizer=optimiser)
+
+
+def test_names_are_those_of_the_model_inside_wrappers():
+    inner = nn.Sequential(*layers())
+    names = reasons(inner, exclude=["^1$"])
+    assert reasons(torch.compile(inner, backend="eager"), exclude=["^1$"]) == names
+    average = torch.optim.swa_utils.AveragedModel(inner)
+    assert reasons(average, exclude=["^1$"]) == names
+    optimiser = torch.optim.SGD(inner.parameters(), lr=0.1)
+    sp = Sparsifier(inner, Block(2, 2), sparsity=0.5, total_steps=1, optimizer=optimiser)
+    inner(torch.randn(2, 8)).sum().backward()
+    optimiser.step()
+    assert bool((average.module[0].weight != 0).all())
+    sp.apply_to(average)
+    assert torch.equal(average.module[0].weight == 0, inner[0].weight == 0)
+    inner[1] = torch.compile(inner[1], backend="eager")
+    assert reasons(inner, exclude=["^1$"]) == names
+
+
+def test_sparse_gradients_are_refused():
+    model = nn.Sequential(nn.Embedding(8, 8, sparse=True), nn.Linear(8, 8), nn.Linear(8, 2))
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    Sparsifier(model, Block(2, 2), total_steps=3, optimizer=optimiser).fold()
+    with pytest.raises(ValueError, match="sparse=False"):
+        Sparsifier(model, Block(2, 2), total_steps=3, optimizer=optimiser, include=["^0$"])

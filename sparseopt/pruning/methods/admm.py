@@ -56,6 +56,10 @@ class ADMM(Method):
         """Dense, admm, sparse."""
         return Timeline.of(total_steps, ("dense", self.pretrain), ("admm", self.until - self.pretrain))
 
+    def of_views(self, phase: Phase) -> tuple[str, ...]:
+        """z and u."""
+        return ("z", "u") if phase.kind == "admm" else ()
+
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """z = P(w), u = 0."""
         if phase.kind == "admm":

@@ -35,6 +35,10 @@ class Method:
         """Phases of a run."""
         raise NotImplementedError
 
+    def of_views(self, phase: Phase) -> tuple[str, ...]:
+        """What is in memory in a phase as "<what>.<view>", a matrix for every view."""
+        return ()
+
     def check(self, sp: Sparsifier) -> None:
         """ValueError where the method cannot do what is asked for."""
 

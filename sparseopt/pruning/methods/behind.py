@@ -13,6 +13,7 @@ import torch
 
 from ..layer import View
 from ..schedules import Phase
+from ..state import BEHIND
 from ..weights import local
 from .base import Method
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
-PREFIX = "behind."
+PREFIX = BEHIND + "."
 ROUNDING = 16.0
 
 
