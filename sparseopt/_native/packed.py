@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .bcd import ColumnStore, Descent, never
+from .bcd import ColumnStore, Descent, never, residual_array
 from .loader import core
 
 ROWS = 32
@@ -91,10 +91,10 @@ class PackedColumns:
 class PackedDescent:
     """Sweeps over packed columns that change the coefficients of `descent`, a `Descent` on the same columns.
 
-    unit: size of the residual, so that it fits single precision.  s: [n, padded] the change of root * X w, less its
-    mean where centred, since `lower` began, negative, in that unit.  pull: [p] minus the gradient by position, exact
-    at the start; `renewed` [p] is the same at the end, up to the packing error, for the groups `scored` there [G], and
-    as it was for the others.  interrupted: whether the last descent ended early.
+    unit: size of the residual, so that it fits single precision.  s: [n, padded] in that unit, what it was when `lower`
+    began less the change of root * X w since then, less its mean where centred.  pull: [p] minus the gradient by
+    position, exact at s = 0; `renewed` [p] is the same at the end, up to the packing error, for the groups `scored`
+    there [G], and as it was for the others.  interrupted: whether the last descent ended early.
     """
 
     def __init__(self, descent: Descent, packed: PackedColumns, unit: float) -> None:
@@ -104,6 +104,7 @@ class PackedDescent:
         self.interrupted = False
         self.pull = np.zeros(descent.store.p)
         self.renewed = np.zeros(descent.store.p)
+        self.lanes = np.empty(8 * descent.store.p)
         self.kappa = 0.0
         self.workspace = np.empty(0)
         own = {"share": 0, "inverse": 0, "target": 0, "centred": 0, "unweighted_blocks": 0, "total": 1.0}
@@ -121,6 +122,7 @@ class PackedDescent:
         working: np.ndarray,
         scores: np.ndarray,
         residual: np.ndarray,
+        start: np.ndarray,
         *,
         gap_target: float,
         careful: bool,
@@ -131,11 +133,13 @@ class PackedDescent:
     ) -> float:
         """Sweep over the groups `working` in this order until their relative gap is at most `gap_target`.
 
-        scores: [G], known at the start, renewed where scored.  residual: [n], root * (target - X w) now.  careful: do
-        not leave out scores that a prediction makes needless.  Returns the gap reached, measured or predicted.
+        scores: [G], known at the start, renewed where scored.  residual, start: [n], root * (target - X w) at the start
+        is residual + n start, and `pull` belongs to the residual alone.  careful: do not leave out scores that a
+        prediction makes needless.  Returns the gap reached, measured or predicted.
         """
         self.descent.prepare_large(working)
-        self.s[:] = 0
+        n = self.descent.store.n
+        self.s[:n], self.s[n:] = start * (n / self.unit), 0
         self.scored[:] = 0
         self.packed.measure()
         fields = self.packed_fields | {"residual": residual.ctypes.data, "careful": int(careful), "kappa": self.kappa}
@@ -164,6 +168,16 @@ class PackedDescent:
         chosen, fields = np.ascontiguousarray(groups, dtype=np.int64), self.last_fields
         arguments = chosen.ctypes.data, len(chosen), self.workspace.ctypes.data
         self.interrupted = core.packed_score(self.fields, fields, *arguments, ask)
+
+    def fit_and_products(self, w: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X w [n + padding] and, for the groups that are not zero in w, X_g' v [p], in one read of their columns.
+
+        w: [p] by position.  v: [n].  Of the columns themselves, in float64.
+        """
+        z, products = residual_array(self.descent.store.n, 1), np.zeros_like(self.pull)
+        pointers = (array.ctypes.data for array in (w, v, z, products, self.lanes))
+        core.bcd_fit_and_gradient(self.descent.fields, *pointers)
+        return z, products
 
     def _room(self, fields: dict[str, Any], groups: int, coefficients: int, anderson: int) -> None:
         needed = core.packed_workspace(self.fields, fields, groups, coefficients, anderson)

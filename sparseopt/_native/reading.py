@@ -39,11 +39,14 @@ def kept_store(kept: dict[str, Any], X: Any, groups: Any) -> ColumnStore:
 
 @dataclass(frozen=True)
 class Nearly:
-    """X_g' v to within slack_g in norm, for the groups known.  known: [G], bool.  pull: [p, outputs].  slack: [G]."""
+    """X_g' v to within slack_g in norm.  pull: [p, outputs].  slack: [G], inf where nothing is known.
 
-    known: np.ndarray
+    enough: [G], slack up to which active groups count as read, since the gap allows for it.
+    """
+
     pull: np.ndarray
     slack: np.ndarray
+    enough: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -53,7 +56,8 @@ class Reading:
     anchors: vectors [outputs, n + PADDING] that were multiplied with columns of X.  anchor: [G], the one of each group.
     -1 where it was forgotten.  pull: [p, outputs], X_g' anchor by position, exact for its own anchor only.  norms: [G]
     of pull.
-    slack: [G], how far pull may be from X_g' anchor, in norm; 0 where it is exact (to rounding).
+    slack: [G], how far pull may be from X_g' anchor, in norm; 0 where it is exact (to rounding).  Of active groups it
+    is 0, or so small that it was said to be `enough`.
     frobenius: [G], |X_g|_F; inf where it was not worth its cost.
     columns: number of columns that were read to make this from the reading before.
     """
@@ -116,7 +120,8 @@ class Reading:
         if fresh.all():
             return replace(start, columns=0)._without_old_anchors()
         bound = start._bounds(now)
-        reading = start._renewed(now, active & ~fresh, threads, ask)
+        near = fresh if nearly is None else fresh | (active & (nearly.slack <= nearly.enough))
+        reading = start._renewed(now, active & ~near, threads, ask)
         if reading is None:
             return None
         known = np.flatnonzero((active if largest else fresh | active) & (slope > 0))
@@ -135,8 +140,8 @@ class Reading:
 
     def _with(self, now: np.ndarray, nearly: Nearly) -> Reading:
         """With what is known at `now` up to a bound."""
-        chosen = np.flatnonzero(nearly.known)
-        rows = np.repeat(nearly.known, self.store.groups.sizes)
+        known = np.isfinite(nearly.slack)
+        chosen, rows = np.flatnonzero(known), np.repeat(known, self.store.groups.sizes)
         pull, norms, anchor, slack = self.pull.copy(), self.norms.copy(), self.anchor.copy(), self.slack.copy()
         pull[rows] = nearly.pull[rows]
         squares = np.add.reduceat(np.einsum("ij,ij->i", pull, pull), self.store.offsets[:-1])

@@ -47,7 +47,8 @@ class GroupDescent:
     w, seen_z, gradient, gap, measures: what a round ends with, of the last pass over X; gap is None where the problem
     has none, measures where the norms of the groups do not tell them.
     The gradient of zero groups may be that of an earlier point where a bound shows that they fulfil the conditions
-    (`Reading`); gap and violation are those of the true gradient all the same.
+    (`Reading`), that of others may be off by a small part of the tolerance; gap and violation are at least those of the
+    true gradient.
     """
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
@@ -88,13 +89,16 @@ class GroupDescent:
         """Fewest groups that a round adds: all that may become active where sweeps cost less than passes over X."""
         return self.groups.n_groups if isinstance(self.frame, PackedFrame) else self.options.working_set
 
-    def move(self, by_position: np.ndarray) -> None:
-        """Take these coefficients; everything that does not need all of X follows from them."""
-        self.try_move(by_position, np.inf)
+    def move(self, by_position: np.ndarray, fitted: np.ndarray | None = None) -> None:
+        """Take these coefficients; everything that does not need all of X follows from them.
 
-    def try_move(self, by_position: np.ndarray, limit: float) -> bool:
+        fitted: [outputs, n + padding], their X w where it is known.
+        """
+        self.try_move(by_position, np.inf, fitted)
+
+    def try_move(self, by_position: np.ndarray, limit: float, fitted: np.ndarray | None = None) -> bool:
         """`move`, if the objective there is at most `limit` to rounding; else nothing happens, answer False."""
-        fitted = self.inner.fit(by_position)[:, : self.store.n]
+        fitted = (self.inner.fit(by_position) if fitted is None else fitted)[:, : self.store.n]
         z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
         norms = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", by_position, by_position), self.store.offsets[:-1]))
         value = self.problem.datafit.value(z) + self._penalty_value(by_position, norms)
@@ -193,10 +197,11 @@ class GroupDescent:
             self.scores = self._score(self.gradient)
             self.gap = self._gap()
             return
-        self.scores = reading.norms / self.slope0
+        slack = np.where(self.norms > 0, reading.slack, 0.0)
+        self.scores = (reading.norms + slack) / self.slope0
         self.gap = self._gap()
         arrays = self.by_position, self.norms, reading.pull, reading.norms
-        violation = largest_violation(problem.penalty, self.slope0, *arrays)
+        violation = largest_violation(problem.penalty, self.slope0, *arrays) + float(slack.max())
         self.measures = Measures(self.value, violation, int(np.count_nonzero(self.norms)))
 
     def _gap(self) -> float | None:

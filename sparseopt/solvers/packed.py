@@ -25,6 +25,9 @@ SHRINKS = 0.25
 MAX_REFRESHES = 8
 """Surrogates of one round at most."""
 
+ALLOWED = 0.25
+"""Errors of the gradient of active groups that do not matter, in units of accuracy x strength: a gap rises by less."""
+
 STALE = 0.01
 """A surrogate starts from gradients that are known to this part of the strength of their group."""
 
@@ -35,9 +38,14 @@ TRUSTED = 2
 class PackedFrame(LeastSquaresFrame):
     """Surrogates  |P (w - w0)|^2 / (2n) + <gradient(w0), w - w0> + penalty(w)  with P the packed columns.
 
-    The gradient at w0 is exact (float64, from X), so a minimum of the surrogate misses that of the problem by the
-    packing error of w - w0 only, which shrinks by the same factor each time.  Where that does not pay (heavy-tailed
-    columns), the descent goes on with X itself.  The gap of the run is always measured with X in float64.
+    The gradient at w0 is exact (float64, from X) but for a tiny part, so a minimum of the surrogate misses that of the
+    problem by the packing error of w - w0 only, which shrinks by the same factor each time.  Where that does not pay
+    (heavy-tailed columns), the descent goes on with X itself.  The gap of the run is made with X in float64, and what
+    was read of packed columns for it is allowed for.
+
+    The exact gradient is that at a force nearby, which is known before the exact one: so X is read once and not twice.
+    nearby: that force [n].  off: the force at w0 less that, where surrogates begin.  known, uncertain: bounds [G] of
+    the errors of the gradients of the surrogate, nearby and at the force of the run.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -48,7 +56,9 @@ class PackedFrame(LeastSquaresFrame):
         packed = packed_columns(self.kept, self.store, datafit)
         self.surrogate = PackedDescent(self.inner, packed, float(2.0 ** np.round(np.log2(size))))
         self.lowered = 0
-        self.uncertain: np.ndarray | None = None  # bounds [G] of the errors of surrogate.renewed, of the last point
+        self.nearby = self.off = np.zeros(self.store.n)
+        self.known = np.zeros(self.store.groups.n_groups)
+        self.uncertain: np.ndarray | None = None
 
     def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
         """Those of packed columns, apart from those of the columns themselves."""
@@ -65,23 +75,31 @@ class PackedFrame(LeastSquaresFrame):
             reached = self._lower(run, scores, wanted)
             moved = self._move(run)
             if run.ask() or reached + factor * moved <= goal:
-                return
+                return None if self._known_enough(run) else self._sharpen(run)
             gap = self._refresh(run, scores)
             if gap <= goal:
-                return
+                return self._sharpen(run)
             if gap > SHRINKS * before:
                 break
             before, factor = gap, gap / moved if moved > 0 else np.inf
         self.kept["packing pays"], self.uncertain = False, None
         self._forget_blocks()
-        super().descend(run, target)
+        return super().descend(run, target)
 
     def nearly(self, run: GroupDescent) -> Nearly | None:
         """What is known of the gradient where the run is."""
         if self.uncertain is None:
             return None
-        known = np.where(run.norms > 0, self.uncertain == 0, np.isfinite(self.uncertain))
-        return Nearly(known, -self.surrogate.renewed[:, None], self.uncertain)
+        return Nearly(-self.surrogate.renewed[:, None], self.uncertain, self._enough(run))
+
+    def _known_enough(self, run: GroupDescent) -> bool:
+        assert self.uncertain is not None
+        active = run.norms > 0
+        return bool((self.uncertain[active] <= self._enough(run)[active]).all())
+
+    def _enough(self, run: GroupDescent) -> np.ndarray:
+        """Errors [G] of the gradients of active groups that the gap allows for; 0 where it is not made from norms."""
+        return (ALLOWED * (run.options.accuracy or 0.0) if run.by_norms else 0.0) * run.strength
 
     def _start(self, run: GroupDescent) -> None:
         """Gradients of the working set where the run is, read again where too little is known."""
@@ -93,7 +111,8 @@ class PackedFrame(LeastSquaresFrame):
         if stale.any():
             self._read(run, stale, pull, np.zeros(len(uncertain)))
             uncertain[stale] = 0.0
-        self.surrogate.pull[:], self.uncertain = pull[:, 0], uncertain
+        self.surrogate.pull[:], self.known = pull[:, 0], uncertain
+        self.nearby, self.off = run.force, np.zeros_like(run.force)
 
     def _read(self, run: GroupDescent, need: np.ndarray, pull: np.ndarray, norms: np.ndarray) -> None:
         """Exact gradients of the groups `need`, bool [G], into pull [p, 1], and their norms."""
@@ -102,15 +121,12 @@ class PackedFrame(LeastSquaresFrame):
 
     def _lower(self, run: GroupDescent, scores: np.ndarray, wanted: float) -> float:
         order = run.working[np.argsort(-scores[run.working], kind="stable")]
-        root = self.surrogate.packed.root
-        residual = run.force * self.store.n
-        if root is not None:
-            residual = np.divide(residual, root, out=np.zeros_like(root), where=root > 0)
         self.lowered += 1
         return self.surrogate.lower(
             order,
             scores,
-            residual,
+            self._unweighted(self.nearby) * self.store.n,
+            self._unweighted(self.off),
             gap_target=wanted,
             careful=self.lowered > TRUSTED,
             max_epochs=MAX_EPOCHS,
@@ -118,38 +134,73 @@ class PackedFrame(LeastSquaresFrame):
             ask=run.ask,
         )
 
+    def _unweighted(self, force: np.ndarray) -> np.ndarray:
+        """A force [n] as packed columns are multiplied with it: over the roots of the sample weights."""
+        root = self.surrogate.packed.root
+        return force if root is None else np.divide(force, root, out=np.zeros_like(root), where=root > 0)
+
     def _move(self, run: GroupDescent) -> float:
         """Take the coefficients of the surrogate; bound the errors of its gradients.  Returns the length of the move.
 
-        The exact change of the residual, over n, is s up to its rounding and that of the columns, so that with the
-        packed columns P and what packing changed, E:  |X_g' change - P_g' s| <= |E_g| |s| + |X_g| |change - s|.
+        The next point nearby is the force that the surrogate leads to.  Active groups are multiplied with it while the
+        exact force is made in the same read.
         """
-        surrogate, before, start = self.surrogate, run.force, self.uncertain
-        run.move(self.inner.coefficients())
+        surrogate, root = self.surrogate, self.surrogate.packed.root
         s = np.multiply(surrogate.s[: self.store.n], surrogate.unit / self.store.n, dtype=np.float64)
-        change, moved = run.force - before, float(np.linalg.norm(s))
-        packed = surrogate.packed
-        if surrogate.interrupted or packed.root is not None or start is None:
-            self.uncertain = np.full(len(run.norms), np.inf)
-            return moved
-        kept = start + packed.lengths * float(np.linalg.norm(change))
-        norms = np.sqrt(np.add.reduceat(surrogate.renewed**2, self.store.offsets[:-1]))
-        open_ = (run.norms == 0) & (surrogate.scored == 0) & (packed.ready > 0) & ~(norms + kept <= run.strength)
-        if open_.any():
-            surrogate.score(np.flatnonzero(open_), run.ask)
-        off = float(np.linalg.norm(change - s))
-        renewed = start + (packed.error + SINGLE * packed.frobenius) * moved + packed.lengths * off
-        self.uncertain = np.where(surrogate.scored > 0, renewed, kept) if not surrogate.interrupted else kept + np.inf
+        moved = float(np.linalg.norm(s))
+        self.nearby = self.nearby + (s if root is None else root * s)
+        datafit: Any = run.problem.datafit
+        if datafit.fit_intercept:
+            self.nearby -= datafit.share * self.nearby.sum()
+        w = self.inner.coefficients()
+        fitted, products = surrogate.fit_and_products(w, self.nearby)
+        run.move(w, fitted)
+        self.off = run.force - self.nearby
+        active = run.norms > 0
+        run.count(int(self.store.groups.sizes[active].sum()))
+        self.known = np.where(active, 0.0, self._zeros_known(run, moved))
+        rows = np.repeat(active, self.store.groups.sizes)
+        surrogate.renewed[rows] = products[rows]
+        self.uncertain = self.known + self._longest(float(np.linalg.norm(self.off)))
         return moved
 
+    def _zeros_known(self, run: GroupDescent, moved: float) -> np.ndarray:
+        """Bounds [G] of the errors of surrogate.renewed at the new point nearby; zeros that may matter are scored.
+
+        With P the packed columns and E what packing changed:  |X_g' s - P_g' s| <= |E_g| |s|,  |s| = moved.
+        """
+        surrogate, packed = self.surrogate, self.surrogate.packed
+        if surrogate.interrupted:
+            return np.full(len(run.norms), np.inf)
+        kept = self.known + self._longest(moved)
+        norms = np.sqrt(np.add.reduceat(surrogate.renewed**2, self.store.offsets[:-1]))
+        open_ = (run.norms == 0) & (surrogate.scored == 0) & (packed.ready > 0) & ~(norms + kept <= run.strength)
+        if open_.any() and packed.root is None:
+            surrogate.score(np.flatnonzero(open_), run.ask)
+        renewed = self.known + (packed.error + SINGLE * packed.frobenius) * moved
+        return kept + np.inf if surrogate.interrupted else np.where(surrogate.scored > 0, renewed, kept)
+
+    def _longest(self, size: float) -> np.ndarray:
+        """Bounds [G] of |X_g' v| for vectors v of this length."""
+        return self.surrogate.packed.lengths * size if size > 0 else np.zeros(self.store.groups.n_groups)
+
+    def _sharpen(self, run: GroupDescent) -> None:
+        """Gradients of the active groups at the force itself: the little that it is off is seen by packed columns."""
+        surrogate, packed = self.surrogate, self.surrogate.packed
+        off, active = self._unweighted(self.off), np.flatnonzero(run.norms)
+        rows = np.repeat(run.norms > 0, self.store.groups.sizes)
+        surrogate.s[: self.store.n] = off * (self.store.n / surrogate.unit)
+        surrogate.pull[rows] = surrogate.renewed[rows]
+        surrogate.score(active, run.ask)
+        slack = (packed.error + SINGLE * packed.frobenius)[active] * float(np.linalg.norm(off))
+        assert self.uncertain is not None
+        self.uncertain[active] = np.inf if surrogate.interrupted else slack
+
     def _refresh(self, run: GroupDescent, scores: np.ndarray) -> float:
-        """Exact gradients of the active groups; the relative gap over the working set, the others' as packed."""
-        active = run.norms > 0
-        pull, norms = self.surrogate.renewed[:, None].copy(), np.zeros(len(active))
-        self._read(run, active, pull, norms)
-        self.surrogate.pull[:] = self.surrogate.renewed[:] = pull[:, 0]
-        if self.uncertain is not None:
-            self.uncertain[active] = 0.0
+        """The next surrogate begins nearby.  Returns the relative gap over the working set, nearly."""
+        surrogate, active = self.surrogate, run.norms > 0
+        surrogate.pull[:] = surrogate.renewed
+        norms = np.sqrt(np.add.reduceat(surrogate.renewed**2, self.store.offsets[:-1]))
         with np.errstate(divide="ignore", invalid="ignore"):
             scores[active] = norms[active] / run.strength[active]
         return run.gap_over_working(scores)

@@ -92,10 +92,10 @@ struct so_problem {
 //   values   group g at offsets[g] * blocks * 32: root (x - mean) / scale / 2^16, `ready` where packed, lazily; blocks of 32 rows
 //   square   [p] sums of squares of the packed columns, in units of (scale 2^16)^2.  mean [p]: what was taken off, 0 if not centred
 //   root     [n] square roots of n x sample weight; null: all 1.  centred: whether means are taken off
-//   s        [32 blocks] -(packed columns) (b - b at the start), in units of `unit`
-//   pull     [p] minus the exact gradient at the start; renewed [p] out: as left where scored [G] out says so, else as it was
+//   s        [32 blocks] s at the start - (packed columns) (b - b at the start), in units of `unit`
+//   pull     [p] minus the exact gradient at s = 0; renewed [p] out: as left where scored [G] out says so, else as it was
 //   frobenius [G] of the columns, centred where they are; inf where not known
-//   residual [n] root (target - X w) at the start.  careful: never skip a score that seems to be known
+//   residual [n] root (target - X w) at the start, less unit s.  careful: never skip a score that seems to be known
 //   kappa    gap over sqrt(curvature x change^2 of a sweep), 0 where unknown; the report has the new one in place of the violation
 struct so_packed {
   int64_t blocks;
@@ -116,7 +116,7 @@ so_bcd_report so_bcd_inner(const so_problem& problem, const int64_t* working, in
                            const so_bcd_options& options, double* workspace, const so_poll& poll);
 int64_t so_bcd_workspace(const so_problem& problem, int64_t coefficients, int64_t anderson);  // doubles
 
-// The same on packed columns, in the order of `working`, from s = 0; scores [G] in and out.  Workspace in doubles.
+// The same on packed columns, in the order of `working`, from a small s; scores [G] in and out.  Workspace in doubles.
 so_bcd_report so_packed_inner(const so_problem& problem, const so_packed& packed, const int64_t* working, int64_t count, double* scores,
                               const so_bcd_options& options, double* workspace, const so_poll& poll);
 
@@ -153,3 +153,7 @@ void so_bcd_rotate(const so_problem& problem, const double* w, double* b, bool f
 
 // z [T][ldr] += X w for w [p, T] by position.
 void so_bcd_fit(const so_problem& problem, const double* w, double* z);
+
+// z [n] += X w for w [p] by position, and gradient [p] = X_g' v of the groups that are not zero in w, in one read of dense columns: the
+// same bits as so_bcd_fit and so_bcd_gradient.  lanes [8 p]: room.
+void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* lanes);

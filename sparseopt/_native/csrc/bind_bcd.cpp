@@ -200,6 +200,11 @@ void so_define_bcd(nb::module_& m) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
   });
   m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
+  m.def("bcd_fit_and_gradient", [](const nb::dict& d, uintptr_t w, uintptr_t v, uintptr_t z, uintptr_t gradient, uintptr_t lanes) {
+    const so_problem p = design_of(d);
+    nb::gil_scoped_release unlocked;
+    so_bcd_fit_and_gradient(p, (const double*)w, (const double*)v, (double*)z, (double*)gradient, (double*)lanes);
+  });
   m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {
     so_bcd_rotate(problem_of(d), (const double*)w, (double*)b, forward);
   });

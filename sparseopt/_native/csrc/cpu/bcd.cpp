@@ -89,6 +89,10 @@ int so_bcd_gradient(const so_problem& p, const double* v, const so_bcd_pass& pas
 
 void so_bcd_fit(const so_problem& p, const double* w, double* z) { table().fit(p, w, z); }
 
+void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* lanes) {
+  table().fit_and_gradient(p, w, v, z, gradient, lanes);
+}
+
 void so_bcd_rotate(const so_problem& p, const double* w, double* b, bool forward) {
   const int64_t T = p.state.outputs;
   for (int64_t g = 0; g < p.groups.count; ++g) {
