@@ -23,6 +23,9 @@ SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
 MAX_ITER = 100_000
 """Iterations allowed where the caller sets no limit."""
 
+ROUNDING = 64 * float(np.finfo(float).eps)
+"""Gaps this far below 0, relative to the objective, are what the rounding errors of an accurate evaluation leave."""
+
 STALL_CHECKS = 200
 """Stopping tests in a row without a better gap (violation) or objective after which a run counts as stalled."""
 
@@ -259,10 +262,12 @@ class _Monitor:
         self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
         _, objective, gap, violation, *_ = row
         merit = gap if self.problem.convex else violation / (self.violation_scale or 1.0)
-        improved = self.best is None or merit < self.best[0] or objective < self.lowest
+        best = np.inf if self.best is None else self.best[0]
+        unknown = not merit < np.inf and not best < np.inf  # no dual point is feasible: the objective tells
+        better = merit < best or (unknown and objective < self.lowest)
+        self.since_progress = 0 if better or objective < self.lowest else self.since_progress + 1
         self.lowest = min(self.lowest, objective)
-        self.since_progress = 0 if improved else self.since_progress + 1
-        if self.best is None or merit < self.best[0]:
+        if better:
             self.best = (merit, state, row)
         if merit <= self.tol:
             return Status.CONVERGED
@@ -286,9 +291,13 @@ class _Monitor:
         gap = np.nan
         if problem.convex:
             gap = problem.gap_from(state.w, state.z, gradient) if state.gap is None else state.gap
-            gap = max(gap, 0.0) / scale
+            gap = self._trusted(gap / scale)
         passes, seconds = state.passes + self.own_passes, time.perf_counter() - self.start
         return n_iter, objective, gap, known.violation, seconds, passes, known.n_active
+
+    def _trusted(self, gap: float) -> float:
+        """The relative gap; one below 0 by more than tol shows rounding errors of its size, by which it then counts."""
+        return max(gap, 0.0) if gap >= -max(self.tol, ROUNDING) else -gap
 
     def _measures(self, state: Any, gradient: np.ndarray) -> Measures:
         penalty = self.problem.penalty

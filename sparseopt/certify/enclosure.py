@@ -11,6 +11,7 @@ The refitted coefficients, the intercepts and alpha are floats chosen well, but 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,9 +26,13 @@ from ..unpenalised import of_unit_size, refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
+from .independence import spanning_columns
 from .k_support_terms import KSupportTerms
 from .losses import Loss, VanishingLoss, loss_of
 from .penalty_terms import PenaltyTerms
+
+BACK = 1 - 2.0**-46
+"""A multiple that is just not shown to be in the domain is taken this much smaller, for 2^-46 of the objective."""
 
 Terms = PenaltyTerms | KSupportTerms
 """A penalty with rigorous bounds."""
@@ -96,7 +101,7 @@ class _Fit:
         a, loss = self.arithmetic, self.loss
         base = self._refitted(w) if len(self.terms.free) else w
         eta1 = eta if base is w else self._at(base)[0]
-        d = self._projection(eta1, np.concatenate([self.ones, self.free], axis=1))
+        d = self._projected(eta1, np.concatenate([self.ones, self.free], axis=1))
         force = loss.force(eta1) if d is None else loss.force(eta1) - loss.hessian(eta1, d)
         c = self._outputs(a.adjoint(self.X, force), w)
         limit = self.terms.multiple(c)
@@ -106,7 +111,7 @@ class _Fit:
         def gap(multiple: float) -> Numbers:
             return loss.slack(eta1, d, multiple) + self.terms.slack(w, c * a.number(multiple)) + beyond
 
-        chosen = gap(alpha)
+        chosen = _backed_off(gap, alpha)
         upper = known_bound(float(a.upper(chosen)))
         if self.terms.everywhere:  # the multiple is 1 at every level
             return float(a.lower(chosen)), upper
@@ -135,6 +140,16 @@ class _Fit:
         result = w.copy()
         result[self.terms.free] += np.linalg.lstsq(columns, moved - z, rcond=None)[0]
         return result
+
+    def _projected(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
+        """`_projection`; where the columns are not shown to be independent, for those that span the others exactly."""
+        try:
+            return self._projection(eta, columns)
+        except Undecided:
+            fewer = spanning_columns(columns)
+            if fewer.shape == columns.shape:
+                raise
+            return self._projection(eta, fewer)
 
     def _projection(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
         """d = A c with A'HA c = A' gradient, so that gradient - H d is orthogonal to the columns A [n, k]."""
@@ -201,7 +216,8 @@ class _Fit:
         balanced = not (self.arithmetic.lower(force).any() or self.arithmetic.upper(force).any())
         if balanced or not self.problem.datafit.fit_intercept:
             return 0.0
-        return float(self.arithmetic.upper(self.loss.slack(eta, self._projection(eta, self.ones), 1.0)))
+        d = self._projection(eta, self.ones)
+        return float(self.arithmetic.upper(_backed_off(lambda multiple: self.loss.slack(eta, d, multiple), 1.0)))
 
     def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> tuple[float, float]:
         a = self.arithmetic
@@ -214,6 +230,14 @@ class _Fit:
             return 1.0, 1.0
         largest = known_bound(max(high, -low, high - low0, high0 - low)) * (1 + 1e-15)
         return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15), largest
+
+
+def _backed_off(gap: Callable[[float], Numbers], alpha: float) -> Numbers:
+    """gap(alpha), or at BACK * alpha where rounding errors cross the boundary of the domain."""
+    try:
+        return gap(alpha)
+    except Undecided:
+        return gap(BACK * alpha)
 
 
 def _of_quadratic(problem: Problem, w: np.ndarray, terms: Terms) -> Enclosure:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float
 from .pointwise import Pointwise
-from .special import expit, xlogy
+from .special import expit, xlog1py, xlogy
 
 UNATTAINED = 40.0
 """exp(-40) is below the rounding error of 1: the loss at this margin is its infimum in float64."""
@@ -57,7 +57,7 @@ class Logistic(Pointwise):
         t = -self.sign * v
         inside = (t >= -DOMAIN) & (t <= 1 + DOMAIN)
         t = np.clip(t, 0.0, 1.0)
-        return np.where(inside, xlogy(t, t) + xlogy(1 - t, 1 - t), np.inf)
+        return np.where(inside, xlogy(t, t) + xlog1py(1 - t, -t), np.inf)
 
     def bracket(self, eta: np.ndarray) -> tuple[float, float]:
         """logit of the share of the class 1, less the largest and the smallest eta."""

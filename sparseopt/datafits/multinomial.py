@@ -11,10 +11,13 @@ from .logistic import DOMAIN, UNATTAINED
 from .one_dimensional import best_multiple
 from .pointwise import BALANCE
 from .samples import centred, checked_offset, checked_weights, ratio
-from .special import xlogy
+from .special import xlog1py, xlogy
 
 MAX_NEWTON = 100
-"""Newton or scaling steps for the intercepts."""
+"""Newton steps for the intercepts, at each temperature."""
+
+COOLINGS = 40
+"""Halvings of a temperature, after which the rounding errors of the intercepts begin to matter."""
 
 
 class Multinomial:
@@ -75,12 +78,19 @@ class Multinomial:
 
     def log_probabilities(self, z: np.ndarray) -> np.ndarray:
         """Logarithms of the class probabilities [n, K] at the optimal b."""
-        eta = z + self.rest + (self._balanced(z) if self.fit_intercept else 0.0)
+        eta = self._predictor(z)
         return eta - log_sum_exp(eta)
+
+    def _predictor(self, z: np.ndarray) -> np.ndarray:
+        """z + offset + b [n, K] at the optimal b, up to constants in all classes of a sample."""
+        return z + self.rest + (self._balanced(z) if self.fit_intercept else 0.0)
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n, K], minimised over b."""
-        return 0.0 if self.vanishes else -float(self.share @ (self.log_probabilities(z) * self.one_hot).sum(axis=1))
+        if self.vanishes:
+            return 0.0
+        eta = self._predictor(z)
+        return float(self.share @ _losses(eta - np.take_along_axis(eta, self.y[:, None], axis=1)))
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """share * (probabilities - one-hot(y)) [n, K]."""
@@ -142,7 +152,9 @@ class Multinomial:
             return np.inf
         centre = self.share @ self.offset if self.fit_intercept else 0.0
         V = np.maximum(V[used], 0.0)
-        return float(self.share[used] @ xlogy(V, V).sum(axis=1) - (u * (self.offset - centre)).sum())
+        missing = np.clip(-ratio(u, self.share)[used], 0.0, 1.0)  # 1 - V at the labels, also where V rounds to 1
+        terms = np.where(self.one_hot[used] > 0, xlog1py(1 - missing, -missing), xlogy(V, V))
+        return float(self.share[used] @ terms.sum(axis=1) - (u * (self.offset - centre)).sum())
 
     def dual(self, z: np.ndarray, limit: float) -> float:
         """max over 0 <= alpha <= limit of -conjugate(alpha gradient(z))."""
@@ -176,6 +188,15 @@ def log_sum_exp(eta: np.ndarray) -> np.ndarray:
     return largest + np.log(np.exp(eta - largest).sum(axis=1, keepdims=True))
 
 
+def _losses(d: np.ndarray) -> np.ndarray:
+    """log sum_k exp(d_ik) [n] for d [n, K] with a 0 in each row; relative error a few ulp, also where it is tiny."""
+    rows, largest = np.arange(len(d)), d.argmax(axis=1)
+    top = d[rows, largest]
+    others = np.exp(d - top[:, None])
+    others[rows, largest] = 0.0
+    return top + np.log1p(others.sum(axis=1))
+
+
 def _less_one_hot(P: np.ndarray, y: np.ndarray) -> np.ndarray:
     """P - one-hot(y), the entry of the label from the others, so that rows sum to 0 without loss of digits."""
     rows = np.arange(len(y))
@@ -190,13 +211,14 @@ def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray) -> np.ndarr
 
     Newton's method on a convex function, for eta / temperature with temperatures that halve down to 1: at a temperature
     as large as the spread of eta the function is far from piecewise linear, and each optimum is a good start for the
-    next.
+    next.  Temperatures below the rounding errors of eta tell nothing new.
     """
     spread = float(np.ptp(eta, axis=1).max())
     temperature = 2.0 ** max(0, int(np.ceil(np.log2(max(spread, 1.0) / 4))))
+    lowest = max(1.0, temperature * 2.0**-COOLINGS)
     b = np.zeros(eta.shape[1])
-    while temperature >= 1:
-        b = temperature * _newton(eta / temperature, share, occurs, b / temperature, last=temperature == 1)
+    while temperature >= lowest:
+        b = temperature * _newton(eta / temperature, share, occurs, b / temperature, last=temperature == lowest)
         temperature /= 2
     return b
 
@@ -227,6 +249,8 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
             if float((share @ P - occurs) @ direction) <= 0.1 * descent:
                 break
             step /= 2
+        else:  # the slope is all rounding errors
+            break
         b = b + step * direction
         b -= b.mean()
         if lowest <= 1e-14 and error > lowest:

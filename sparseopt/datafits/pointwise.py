@@ -28,7 +28,7 @@ class Pointwise:
     smoothness_bound: float = 1.0
 
     def __init__(self, y: np.ndarray, sample_weight: Any, offset: Any, intercept: bool) -> None:
-        self.y = y
+        self.y = self.target = y
         self.n_samples = len(y)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
         self.offset = checked_offset(offset, (self.n_samples,))
@@ -133,7 +133,7 @@ class Pointwise:
 
     def conjugate(self, u: np.ndarray) -> float:
         """sup over z of <u, z> - value(z) for u [n]; inf outside the domain, e.g. sum(u) != 0 with an intercept."""
-        rounding = 64 * np.finfo(float).eps * float(self.share @ np.abs(self.y))  # of slopes that cancel y
+        rounding = 64 * np.finfo(float).eps * float(self.share @ np.abs(self.target))  # of slopes that cancel it
         if self.fit_intercept and abs(u.sum()) > BALANCE * np.abs(u).sum() + rounding:
             return np.inf
         centre = self.share @ self.offset if self.fit_intercept else 0.0

@@ -21,6 +21,13 @@ def xlogy(x: Any, y: Any) -> Any:
     return function(x, y)
 
 
+def xlog1py(x: Any, y: Any) -> Any:
+    """x log(1 + y) [...], 0 where x is 0."""
+    from scipy.special import xlog1py as function
+
+    return function(x, y)
+
+
 def logsumexp(a: np.ndarray, b: Any = None) -> float:
     """log sum_i b_i exp(a_i) over all entries of a [...], without overflow."""
     from scipy.special import logsumexp as function

@@ -237,6 +237,12 @@ class GroupDescent:
         problem = self.problem
         return 1 / (problem.smoothness if problem.smooth else problem.local_smoothness(self.z))
 
+    @property
+    def seconds_left(self) -> float | None:
+        """Seconds until the time limit of the run, None without one."""
+        limit = self.options.time_limit
+        return None if limit is None else max(limit - (time.perf_counter() - self.start), 0.0)
+
     def ask(self) -> bool:
         """Whether to stop early: the time limit of the run has passed."""
         return self.options.time_limit is not None and time.perf_counter() - self.start > self.options.time_limit

@@ -8,10 +8,11 @@ import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.reading import kept_store, padded
-from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
+from ..datafits import Cox, Huber, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, scalar_part, separable
+from .smoothing import smoothed_start
 from .support_newton import support_step
 
 if TYPE_CHECKING:
@@ -88,9 +89,11 @@ class NewtonFrame:
         self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
         self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
+        self.started = False
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
+        self._start(run)
         self.epochs, last = EPOCHS_PER_MODEL, np.inf
         for _ in range(MAX_MODELS):
             if run.ask() or not self._step(run):
@@ -103,6 +106,14 @@ class NewtonFrame:
                 if support_step(run):
                     self.inner.set_coefficients(run.by_position)
             last = left
+
+    def _start(self, run: GroupDescent) -> None:
+        """Once, before the first model: a better point, where one is known."""
+        w = None if self.started else smoothed_start(run)
+        self.started = True
+        if w is not None and run.try_move(w.reshape(len(w), -1)[self.store.columns], run.value):
+            self.inner.set_coefficients(run.by_position)
+            run.working = np.union1d(run.working, np.flatnonzero(run.norms > 0))
 
     def _step(self, run: GroupDescent) -> bool:
         """One model, lowered, and a step towards its minimum; False when the objective does not go down.
@@ -128,12 +139,16 @@ class NewtonFrame:
                 self._learn(run.z - z, run.z)
                 return True
             self.inner.set_coefficients(before)
+            if run.ask():
+                break
         return False
 
     def _set_model(self, z: np.ndarray, steepness: float | None) -> None:
         """Weights of the model at z: measured curvatures, or a multiple of their bounds."""
         share = (self.scale if steepness is None else steepness) * loss_curvature(self.datafit, z)
-        if not share.any():  # every sample is on a linear part of the loss
+        if isinstance(self.datafit, Huber) and (steepness is not None or not share.any()):
+            share = (steepness or 1.0) * self.datafit.majorising_weights(z)
+        if not share.any():  # the loss is flat to rounding
             bound = self.datafit.smoothness_bound
             share = self.datafit.share * (bound if np.isfinite(bound) else 1.0)
         share = np.maximum(share, SMALLEST_SHARE * share.max())
@@ -155,6 +170,8 @@ class NewtonFrame:
                 if length < 1:
                     self.inner.set_coefficients(w)
                 return True
+            if run.ask():
+                break
             length /= 2
         return False
 

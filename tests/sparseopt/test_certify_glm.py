@@ -125,14 +125,59 @@ def test_one_class_or_no_count_has_the_infimum_zero():
     assert so.certify.duality_gap(absent, w, tol=1e-8).proved
 
 
-def test_dependent_unpenalised_columns_are_undecided():
-    X = np.random.default_rng(0).standard_normal((9, 3))
-    X[:, 1] = X[:, 0]
-    groups = so.Groups.from_sizes([2, 1])
-    made = so.Problem(X, so.Logistic(X[:, 2] > 0), so.GroupLasso(0.1, groups, weights=[0.0, 1.0]))
-    certificate = so.certify.duality_gap(made, np.zeros(3))
+def with_free_columns(columns) -> so.Problem:
+    """Logistic loss with these unpenalised columns and a penalised one."""
+    rng = np.random.default_rng(0)
+    X = np.c_[columns, rng.standard_normal(len(columns))]
+    groups = so.Groups.from_sizes([X.shape[1] - 1, 1])
+    penalty = so.GroupLasso(0.1, groups, weights=[0.0, 1.0])
+    return so.Problem(X, so.Logistic(np.arange(len(X)) % 2), penalty)
+
+
+def dependent(kind: str) -> np.ndarray:
+    """Two columns, whose sum is a float, and a third that they span."""
+    A = np.round(2**20 * np.random.default_rng(1).standard_normal((9, 2))) / 2**20
+    return np.c_[A, {"zero": 0 * A[:, 0], "twice": A[:, 1], "sum": A.sum(axis=1)}[kind]]
+
+
+@pytest.mark.parametrize("level", ["float", "ball"])
+@pytest.mark.parametrize("kind", ["zero", "twice", "sum"])
+def test_dependent_unpenalised_columns_are_left_out(kind, level):
+    """They span nothing new, which fractions show; the dual point is orthogonal to them because it is to the others."""
+    made = with_free_columns(dependent(kind))
+    w = so.solve(made, tol=1e-10).w
+    certificate = so.certify.duality_gap(made, w, tol=1e-8, level=level)
+    assert certificate.proved, certificate.reason
+    assert so.certify.duality_gap(made, w + 0.1, tol=1e-8, level=level).verdict == "refuted"
+
+
+def test_more_unpenalised_columns_than_samples():
+    """They fit y exactly, and the dual point is 0."""
+    made = with_free_columns(np.random.default_rng(2).integers(-2, 3, (4, 7)).astype(float))
+    made = so.Problem(made.X, so.LeastSquares([1.0, 2.0, -1.0, 0.5]), made.penalty)
+    w = np.r_[np.linalg.lstsq(made.X[:, :-1], made.datafit.y, rcond=None)[0], 0.0]
+    certificate = so.certify.duality_gap(made, w, tol=1e-12)
+    assert certificate.proved, certificate.reason
+
+
+def test_nearly_dependent_unpenalised_columns_are_undecided():
+    x = np.random.default_rng(0).standard_normal(9)
+    certificate = so.certify.duality_gap(with_free_columns(np.c_[x, np.nextafter(x, 9)]), np.zeros(3))
     assert certificate.verdict == "undecided"
     assert "not shown to be independent" in certificate.reason
+
+
+@pytest.mark.parametrize("level", ["float", "ball"])
+def test_huber_with_all_residuals_beyond_delta(level):
+    """No sample bends the loss, so that a projection onto the intercept moves all of them, by rounding errors."""
+    y = np.array([-900.0, 1100.0, -1300.0, 800.0])
+    X = np.array([[1.0, 2.0], [1.5, -1.0], [-0.5, 1.0], [2.0, 0.5]])
+    made = so.Problem(X, so.Huber(y, 0.1, intercept=True), so.GroupLasso(1.0, so.Groups.uniform(1, 2)))
+    for fit in (made.datafit, so.Huber(y, 0.1, sample_weight=[1, 2, 3, 2], intercept=True)):
+        at = so.Problem(X, fit, made.penalty)
+        certificate = so.certify.duality_gap(at, np.zeros(2), tol=1e-9, level=level)
+        assert certificate.proved, certificate.reason
+    assert so.certify.duality_gap(made.with_lam(1e-3), np.zeros(2), tol=1e-9, level=level).verdict == "refuted"
 
 
 def test_points_outside_the_domain_of_the_penalty_are_refuted():

@@ -42,7 +42,7 @@ class HuberLoss:
         return -(self.share * self._clipped(self.y - eta))
 
     def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
-        """s d for samples well inside the quadratic part, else 0."""
+        """s d for samples well inside the quadratic part, else 0; where there is none, s d for all."""
         return self.share * d * self._inside(eta)
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
@@ -62,5 +62,7 @@ class HuberLoss:
         return self.arithmetic.limited(r, -self.delta, self.delta)
 
     def _inside(self, eta: Numbers) -> np.ndarray:
+        """1 for samples that a projection moves, else 0 [m]; all, by rounding errors, where none is well inside."""
         r, limit = self.y - eta, self.delta * (1 - MARGIN)
-        return ((self.arithmetic.upper(r) < limit) & (self.arithmetic.lower(r) > -limit)).astype(np.float64)
+        inside = (self.arithmetic.upper(r) < limit) & (self.arithmetic.lower(r) > -limit)
+        return inside.astype(np.float64) if inside.any() else np.ones(len(inside))

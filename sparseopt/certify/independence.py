@@ -1,0 +1,38 @@
+"""Which columns span all others, exactly."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+
+MOST_STEPS = 100_000
+"""Multiplications of fractions that are worth the trouble."""
+
+
+def spanning_columns(columns: np.ndarray) -> np.ndarray:
+    """Columns of a float array [n, k] that span all of them, in their order: [n, r], shown in rational numbers.
+
+    Zero columns and repeated ones are left out first; what then costs more than MOST_STEPS is returned as it is.
+    """
+    nonzero = columns[:, columns.any(axis=0)]
+    kept = nonzero[:, np.sort(np.unique(nonzero, axis=1, return_index=True)[1])]
+    n, k = kept.shape
+    return kept if n * k * k > MOST_STEPS else kept[:, _independent(kept)]
+
+
+def _independent(columns: np.ndarray) -> list[int]:
+    """Indices of columns that are no combination of those before them, by elimination."""
+    reduced: list[tuple[int, list[Fraction]]] = []
+    chosen = []
+    for j, column in enumerate(columns.T):
+        rest = [Fraction(float(x)) for x in column]
+        for pivot, other in reduced:
+            if rest[pivot]:
+                factor = rest[pivot] / other[pivot]
+                rest = [a - factor * b for a, b in zip(rest, other, strict=True)]
+        row = next((i for i, a in enumerate(rest) if a), None)
+        if row is not None:
+            reduced.append((row, rest))
+            chosen.append(j)
+    return chosen
