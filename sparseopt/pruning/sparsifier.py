@@ -299,8 +299,8 @@ class Sparsifier:
     def state_dict(self) -> dict[str, Tensor]:
         """Tensors only: step, masks (packed bits), memory of the method, history.  See load_state_dict.
 
-        Of all processes together: where they share weights each of them calls it, and gets the state of the whole, which
-        any other number of processes can load.
+        Where processes share weights all of them call it, and each gets the state of the whole, which any other number
+        of processes can load.
         """
         return states.state_of(self)
 
@@ -329,7 +329,7 @@ class Sparsifier:
 
     @torch.no_grad()
     def apply_to(self, model: nn.Module) -> nn.Module:
-        """Apply the masks to a model of the same parameter names, or its AveragedModel, as moving averages are; returns it."""
+        """Apply the masks to a model of the same parameter names, such as a moving average of this one; returns it."""
         parameters = {plain_name(name): parameter for name, parameter in unwrapped(model).named_parameters()}
         missing = [weight.name for weight in self.weights if weight.name not in parameters]
         if missing:

@@ -154,7 +154,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 def plain_name(name: str) -> str:
     """A name without what compiled modules inside the model put into it."""
-    return name.replace(f"{COMPILED}.", "")
+    return ".".join(part for part in name.split(".") if part != COMPILED)
 
 
 def _unfit(model: nn.Module) -> tuple[list[Skipped], list[Weight]]:
