@@ -11,7 +11,7 @@ from typing import NamedTuple
 from .loader import core
 
 Grid = tuple[int, int, int, int, int, int]
-"""(rows, channels, taps, ld, br, bc), as `GridLayout.given`."""
+"""(rows, channels, taps, ld, br, bc), as `GridLayout`."""
 
 
 class Pass(IntEnum):

@@ -1,83 +1,106 @@
 """Passes over grids of blocks (csrc/grid.h) on addresses in host memory, unchecked: `sparseopt.kernels` checks.
 
-There is no pure-Python stand-in here: the torch formulas of `sparseopt.kernels.reference` are that.
+One call works on a list of matrices: every operand is a list of addresses, one for each.  There is no pure-Python
+stand-in here: the torch formulas of `sparseopt.kernels.reference` are that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import numpy as np
-
-from .blocks import SUFFIX
 from .loader import core
 
+Addresses = list[int]
 
-@dataclass(frozen=True)
-class GridLayout:
+
+class GridLayout(NamedTuple):
     """A matrix [rows, channels * taps] in memory, cut into blocks br x bc of each tap, cut off at the border.
 
-    ld: distance between rows, in elements; element (o, i, t) is at o * ld + i * taps + t.  dtype: float32 or float64.
+    ld: distance between rows, in elements; element (o, i, t) is at o * ld + i * taps + t.
     """
 
     rows: int
     channels: int
     taps: int
     ld: int
-    block: tuple[int, int]
-    dtype: np.dtype
-
-    @property
-    def given(self) -> tuple[int, int, int, int, int, int]:
-        """What the compiled functions take."""
-        return (self.rows, self.channels, self.taps, self.ld, *self.block)
-
-    @property
-    def function_suffix(self) -> str:
-        """f32 or f64."""
-        return SUFFIX[np.dtype(self.dtype)]
+    br: int
+    bc: int
 
 
-def dots_ptr(a: int, b: int, out: int, layout: GridLayout, *, threads: int = 0) -> None:
+class Grids(NamedTuple):
+    """Layouts of the matrices of a list, all "f32" or all "f64", and the threads to work on them (0: all)."""
+
+    layouts: list[GridLayout]
+    dtype: str
+    threads: int = 0
+
+    def call(self, name: str, *given: Any) -> Any:
+        """A compiled function of operands with these layouts."""
+        return getattr(core, f"grid_{name}_{self.dtype}")(*given, self.layouts, self.threads)
+
+
+def dots_ptr(a: Addresses, b: Addresses, out: Addresses, grids: Grids) -> None:
     """out [grid] = sum of a b over each block, added in double precision from columns of up to 64 rows."""
-    getattr(core, "grid_dots_" + layout.function_suffix)(a, b, out, layout.given, threads)
+    grids.call("dots", a, b, out)
 
 
-def sum_norms_ptr(a: int, b: int, out: int, layout: GridLayout, *, threads: int = 0) -> None:
-    """out [grid] = |a + b| of each block, or |a| where b is 0 (no address)."""
-    getattr(core, "grid_sum_norms_" + layout.function_suffix)(a, b, out, layout.given, threads)
+def norms_ptr(w: Addresses, out: Addresses, grids: Grids) -> None:
+    """out [grid] = |w| of each block."""
+    grids.call("norms", w, out)
 
 
-def scale_ptr(w: int, scale: int, out: int, layout: GridLayout, *, threads: int = 0) -> None:
+def sum_norms_ptr(a: Addresses, b: Addresses, out: Addresses, grids: Grids) -> None:
+    """out [grid] = |a + b| of each block."""
+    grids.call("sum_norms", a, b, out)
+
+
+def scale_ptr(w: Addresses, scale: Addresses, out: Addresses, grids: Grids) -> None:
     """out = each block of w times its entry of scale [grid]; exactly 0 where that is 0.  out may be w."""
-    getattr(core, "grid_scale_" + layout.function_suffix)(w, scale, out, layout.given, threads)
+    grids.call("scale", w, scale, out)
 
 
-def mask_ptr(w: int, kept: int, out: int, layout: GridLayout, *, threads: int = 0) -> None:
+def mask_ptr(w: Addresses, kept: Addresses, out: Addresses, grids: Grids) -> None:
     """out = w in the blocks with kept [grid] (bytes), else 0.  out may be w."""
-    getattr(core, "grid_mask_" + layout.function_suffix)(w, kept, out, layout.given, threads)
+    grids.call("mask", w, kept, out)
 
 
-def add_scaled_ptr(w: int, scale: int, g: int, layout: GridLayout, *, threads: int = 0) -> None:
+def add_scaled_ptr(w: Addresses, scale: Addresses, g: Addresses, grids: Grids) -> None:
     """g += each block of w times its entry of scale [grid], where that is not 0."""
-    getattr(core, "grid_add_scaled_" + layout.function_suffix)(w, scale, g, layout.given, threads)
+    grids.call("add_scaled", w, scale, g)
 
 
-def scale_vjp_ptr(w: int, g: int, scale: int, dw: int, dscale: int, layout: GridLayout, *, threads: int = 0) -> None:
+def scale_vjp_ptr(w: Addresses, g: Addresses, scale: Addresses, dw: Addresses, dscale: Addresses, grids: Grids) -> None:
     """dw = g times scale, dscale [grid] = sum of w g over each block, in one pass.  dw may be g."""
-    getattr(core, "grid_scale_vjp_" + layout.function_suffix)(w, g, scale, dw, dscale, layout.given, threads)
+    grids.call("scale_vjp", w, g, scale, dw, dscale)
 
 
-def admm_ptr(w: int, z: int, u: int, kept: int, layout: GridLayout, *, threads: int = 0) -> tuple[float, float]:
-    """z = w + u in the blocks with kept [grid] (bytes), else 0; u += w - z; (|w - z|^2, |z - z before|^2)."""
-    return getattr(core, "grid_admm_" + layout.function_suffix)(w, z, u, kept, layout.given, threads)
+def power_ptr(w: Addresses, norms: Addresses, out: Addresses, grids: Grids) -> None:
+    """norms [grid] = |w_b|, out = |w_b| w_b, from memory once; out may not be w."""
+    grids.call("power", w, norms, out)
 
 
-def decay_ptr(w: int, g: int, kept: int, pull: float, layout: GridLayout, *, threads: int = 0) -> None:
+def power_vjp_ptr(w: Addresses, norms: Addresses, g: Addresses, grids: Grids) -> None:
+    """g = |w_b| g_b + <w_b, g_b> w_b / |w_b|, the second term 0 where the norm is, from memory once."""
+    grids.call("power_vjp", w, norms, g)
+
+
+def prox_ptr(
+    w: Addresses, norms: Addresses, steps: Addresses, per_block: list[bool], rho: tuple[int, float], grids: Grids
+) -> None:
+    """norms [grid] = |w_b|, w = its prox by rho (code, parameter).  steps: of one double, or where per_block [grid]."""
+    grids.call("prox", w, norms, steps, per_block, *rho)
+
+
+def admm_ptr(w: Addresses, z: Addresses, u: Addresses, kept: Addresses, grids: Grids) -> list[float]:
+    """z = w + u in the blocks with kept [grid] (bytes), else 0; u += w - z; for each |w - z|^2, |z - z before|^2."""
+    return grids.call("admm", w, z, u, kept)
+
+
+def decay_ptr(w: Addresses, g: Addresses, kept: Addresses, pull: float, grids: Grids) -> None:
     """g += pull * w in the blocks without kept [grid] (bytes)."""
-    getattr(core, "grid_decay_" + layout.function_suffix)(w, g, kept, pull, layout.given, threads)
+    grids.call("decay", w, g, kept, pull)
 
 
-def augment_ptr(w: int, z: int, u: int, g: int, rho: float, layout: GridLayout, *, threads: int = 0) -> None:
+def augment_ptr(w: Addresses, z: Addresses, u: Addresses, g: Addresses, rho: float, grids: Grids) -> None:
     """g += rho * (w - z + u)."""
-    getattr(core, "grid_augment_" + layout.function_suffix)(w, z, u, g, rho, layout.given, threads)
+    grids.call("augment", w, z, u, g, rho)

@@ -7,6 +7,21 @@ torch.compile(fullgraph=True), and on a device in CUDA graphs: they run on the c
 
 from . import reference
 from .blocks import block_dots, block_norms, block_prox_, mask_blocks_, scale_blocks, scale_blocks_
+from .foreach import (
+    foreach_admm_update_,
+    foreach_augment_,
+    foreach_block_norms,
+    foreach_block_prox_,
+    foreach_mask_blocks_,
+    foreach_mask_blocks_into_,
+    foreach_power_blocks_into_,
+    foreach_power_blocks_vjp_,
+    foreach_scale_blocks_,
+    foreach_scale_blocks_into_,
+    foreach_scale_blocks_vjp_,
+    foreach_sparse_decay_,
+    foreach_sum_norms,
+)
 from .layout import Cut
 from .products import BlockSparse, block_linear, block_linear_transposed
 from .projections import (
@@ -23,6 +38,8 @@ from .updates import (
     admm_update_,
     augment_,
     mask_blocks_into_,
+    power_blocks_into_,
+    power_blocks_vjp_,
     scale_blocks_into_,
     scale_blocks_vjp_,
     sparse_decay_,
@@ -40,8 +57,23 @@ __all__ = [
     "block_linear_transposed",
     "block_norms",
     "block_prox_",
+    "foreach_admm_update_",
+    "foreach_augment_",
+    "foreach_block_norms",
+    "foreach_block_prox_",
+    "foreach_mask_blocks_",
+    "foreach_mask_blocks_into_",
+    "foreach_power_blocks_into_",
+    "foreach_power_blocks_vjp_",
+    "foreach_scale_blocks_",
+    "foreach_scale_blocks_into_",
+    "foreach_scale_blocks_vjp_",
+    "foreach_sparse_decay_",
+    "foreach_sum_norms",
     "mask_blocks_",
     "mask_blocks_into_",
+    "power_blocks_into_",
+    "power_blocks_vjp_",
     "project_nm",
     "project_nm_",
     "project_patterns",

@@ -12,10 +12,8 @@ from typing import Any
 
 import torch
 
-from .._native import RadialProx, block_prox_ptr, radial_twin
-from .._native import grid as native
-from .._native.projections import core
-from . import device, reference
+from .._native import radial_twin
+from . import compiled, device, reference
 from .layout import Cut, checked_cut, host
 from .operators import operator
 
@@ -59,21 +57,24 @@ def block_prox_(w: Tensor, rho: Any, step: float | Tensor, cut: Any) -> Tensor:
     A block that is not finite becomes NaN.
     """
     cut = checked_cut(w, cut)
-    if isinstance(step, (int, float)):
-        steps = torch.full((), float(step), dtype=torch.float64, device=w.device)  # nothing to copy from the host
-    else:
-        steps = torch.as_tensor(step, dtype=torch.float64, device=w.device)
-    if steps.ndim:
-        _over_blocks(steps, w, cut, "step")
+    steps = checked_step(step, w, cut)
     twin = radial_twin(rho)
-    if twin is not None and cut.taps == 1 and cut.divides(w):
-        return _block_prox_in_place(w, steps, *twin, cut.r, cut.c)
+    if twin is not None:
+        return _block_prox_in_place(w, steps, *twin, *cut)
     norms = block_norms(w, cut)
     v = reference.working(norms)
     shrunk = rho.prox(v, steps.to(v.dtype) if steps.ndim else float(steps))
     scale = torch.where(v > 0, shrunk / torch.where(v > 0, v, torch.ones_like(v)), v)  # v is 0 or NaN
     scale_blocks_(w, torch.where(torch.isfinite(v), scale, torch.full_like(v, torch.nan)), cut)
     return norms
+
+
+def checked_step(step: float | Tensor, w: Tensor, cut: Cut) -> Tensor:
+    """step as float64, one number or [grid]; ValueError for another number of them."""
+    if isinstance(step, (int, float)):
+        return torch.full((), float(step), dtype=torch.float64, device=w.device)  # nothing to copy from the host
+    steps = torch.as_tensor(step, dtype=torch.float64, device=w.device)
+    return _over_blocks(steps, w, cut, "step") if steps.ndim else steps
 
 
 def checked_like(b: Tensor, a: Tensor, name: str) -> Tensor:
@@ -105,26 +106,14 @@ def checked_kept(kept: Tensor, w: Tensor, cut: Cut) -> Tensor:
 def _block_norms(w: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, w)
-    if at is None:
-        return device.block_norms(w, cut)
-    out = w.new_empty(cut.grid(w))
-    if taps == 1 and cut.divides(w) and c >= 16:  # 16 columns at a time
-        name = "block_norms_" + at.layout.function_suffix
-        getattr(core, name)(w.data_ptr(), out.data_ptr(), at.block_layout.shape, at.threads)
-    else:
-        native.sum_norms_ptr(w.data_ptr(), 0, out.data_ptr(), at.layout, threads=at.threads)
-    return out
+    return device.block_norms(w, cut) if at is None else compiled.norms(at, [w])[0]
 
 
 @operator("block_dots")
 def _block_dots(a: Tensor, b: Tensor, r: int, c: int, taps: int) -> Tensor:
     cut = Cut(r, c, taps)
     at = host(cut, a, b)
-    if at is None:
-        return device.block_dots(a, b, cut)
-    out = a.new_empty(cut.grid(a))
-    native.dots_ptr(a.data_ptr(), b.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
-    return out
+    return device.block_dots(a, b, cut) if at is None else compiled.dots(at, [a], [b])[0]
 
 
 @operator("scale_blocks")
@@ -134,9 +123,8 @@ def _scale_blocks(w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> Tensor
     at = host(cut, w, out)
     if at is None:
         device.scale_blocks_into_(out, w, scale, cut)
-        return out
-    factors = scale.to(w.dtype).contiguous()
-    native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    else:
+        compiled.scale(at, [out], [w], [scale])
     return out
 
 
@@ -148,9 +136,7 @@ def _scale_blocks_backward(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, 
     if at is None:
         return dw, device.scale_blocks_vjp_(dw, w, g, scale, cut).to(scale.dtype)
     dscale = g.new_empty(cut.grid(w))
-    factors = scale.to(w.dtype).contiguous()
-    given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), dw.data_ptr(), dscale.data_ptr())
-    native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
+    compiled.scale_vjp(at, [dw], [dscale], [g], [w], [scale])
     return dw, dscale.to(scale.dtype)
 
 
@@ -160,9 +146,8 @@ def _scale_blocks_in_place(w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     at = host(cut, w)
     if at is None:
         device.scale_blocks_into_(w, w, scale, cut)
-        return
-    factors = scale.to(w.dtype).contiguous()
-    native.scale_ptr(w.data_ptr(), factors.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
+    else:
+        compiled.scale(at, [w], [w], [scale])
 
 
 @operator("mask_blocks_", mutates_args=("w",))
@@ -171,17 +156,13 @@ def _mask_blocks_in_place(w: Tensor, kept: Tensor, r: int, c: int, taps: int) ->
     at = host(cut, w)
     if at is None:
         device.mask_blocks_into_(w, w, kept, cut)
-    elif taps == 1 and cut.divides(w) and c >= 8:  # runs of zeros without reading
-        name, kept = "keep_blocks_" + at.layout.function_suffix, kept.contiguous()
-        getattr(core, name)(w.data_ptr(), w.data_ptr(), at.block_layout.shape, kept.data_ptr(), at.threads)
     else:
-        kept = kept.contiguous()
-        native.mask_ptr(w.data_ptr(), kept.data_ptr(), w.data_ptr(), at.layout, threads=at.threads)
+        compiled.mask(at, [w], [w], [kept])
 
 
 @operator("block_prox_", mutates_args=("w",))
-def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
-    cut, x = Cut(r, c), w
+def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int, taps: int) -> Tensor:
+    cut, x = Cut(r, c, taps), w
     if host(cut, w) is None:
         norms = device.block_prox_(w, step, kind, parameter, cut)
         if norms is not None:
@@ -189,9 +170,8 @@ def _block_prox_in_place(w: Tensor, step: Tensor, kind: int, parameter: float, r
         x = reference.working(w).cpu().contiguous()
     at = host(cut, x)
     assert at is not None  # a contiguous tensor in the host's memory, and a twin is compiled
-    norms, steps = x.new_empty(cut.grid(x)), step.cpu().contiguous()
-    prox = RadialProx(kind, parameter, steps.data_ptr(), steps.ndim > 0)
-    block_prox_ptr(x.data_ptr(), x.data_ptr(), at.block_layout, prox, norms=norms.data_ptr(), threads=at.threads)
+    norms = x.new_empty(cut.grid(x))
+    compiled.prox(at, [x], [norms], [step.cpu()], (kind, parameter))
     if x is not w:
         w.copy_(x)
     return norms.to(device=w.device, dtype=w.dtype)
@@ -218,8 +198,8 @@ def _(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -> tuple[T
 
 
 @_block_prox_in_place.register_fake
-def _(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int) -> Tensor:
-    return w.new_empty(Cut(r, c).grid(w))
+def _(w: Tensor, step: Tensor, kind: int, parameter: float, r: int, c: int, taps: int) -> Tensor:
+    return w.new_empty(Cut(r, c, taps).grid(w))
 
 
 def _norms_backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:

@@ -140,6 +140,22 @@ def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Cut) -> None:
     at.run(Pass.ADD, w, g, values=at.working(scale))
 
 
+def power_blocks_into_(out: Tensor, w: Tensor, cut: Cut) -> Tensor:
+    """out <- |w_b| w_b; returns the norms."""
+    norms = block_norms(w, cut)
+    scale_blocks_into_(out, w, norms, cut)
+    return norms
+
+
+def power_blocks_vjp_(g: Tensor, w: Tensor, norms: Tensor, cut: Cut) -> None:
+    """g <- `reference.power_blocks_vjp`."""
+    if on_device(cut, w, g) is None:
+        g.copy_(reference.power_blocks_vjp(g, w, norms, cut))
+        return
+    inner = scale_blocks_vjp_(g, w, g, norms, cut)
+    add_scaled_blocks_(g, w, torch.where(norms > 0, inner / norms, norms), cut)
+
+
 def sparse_decay_(g: Tensor, w: Tensor, kept: Tensor, pull: float, cut: Cut) -> None:
     """g <- `reference.sparse_decay`."""
     at = on_device(cut, w, g)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from .._native import HAS_NATIVE
-from .._native.blocks import BlockLayout
-from .._native.grid import GridLayout
+from .._native.grid import GridLayout, Grids
 
-DTYPES: dict[torch.dtype, np.dtype] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+DTYPES = {torch.float32: "f32", torch.float64: "f64"}
+"""Dtypes that the compiled core takes, and how it calls them."""
 HALF = (torch.bfloat16, torch.float16)
 
 
@@ -61,29 +60,26 @@ def checked_cut(w: torch.Tensor, cut: Any) -> Cut:
     return given
 
 
-@dataclass(frozen=True)
-class Host:
-    """Tensors of one layout in the host's memory, as the compiled core takes them."""
-
-    layout: GridLayout
-    threads: int
-
-    @property
-    def block_layout(self) -> BlockLayout:
-        """The same for the operations on plain matrices, whose blocks are not cut off."""
-        g = self.layout
-        return BlockLayout(g.rows, g.channels, g.ld, g.ld, g.block, g.dtype)
-
-
-def host(cut: Cut, w: torch.Tensor, *others: torch.Tensor) -> Host | None:
+def host(cut: Cut, w: torch.Tensor, *others: torch.Tensor) -> Grids | None:
     """What the compiled core needs to know of w and other matrices like it; None where it cannot take them."""
-    if not HAS_NATIVE or w.dtype not in DTYPES or w.device.type != "cpu" or (w.stride(1) != 1 and w.shape[1] > 1):
+    return hosts([cut], [w], *([other] for other in others))
+
+
+def hosts(cuts: Sequence[Cut], ws: Sequence[torch.Tensor], *others: Sequence[torch.Tensor]) -> Grids | None:
+    """The same of a list of matrices with their cuts, and lists of others like them; all must be of one dtype."""
+    if not HAS_NATIVE or not ws or ws[0].dtype not in DTYPES:
         return None
-    for other in others:
-        if other.dtype != w.dtype or other.device != w.device or other.shape != w.shape or other.stride() != w.stride():
+    dtype, layouts = ws[0].dtype, []
+    for i, (cut, w) in enumerate(zip(cuts, ws, strict=True)):
+        shape, strides = w.shape, w.stride()
+        if w.dtype != dtype or w.device.type != "cpu" or (strides[1] != 1 and shape[1] > 1):
             return None
-    if w.stride(0) < w.shape[1] and w.shape[0] > 1:  # an expanded or transposed tensor
-        return None
-    ld = w.stride(0) if w.shape[0] > 1 else w.shape[1]
-    layout = GridLayout(w.shape[0], w.shape[1] // cut.taps, cut.taps, ld, (cut.r, cut.c), DTYPES[w.dtype])
-    return Host(layout, torch.get_num_threads())
+        if strides[0] < shape[1] and shape[0] > 1:  # an expanded or transposed tensor
+            return None
+        for other in others:
+            x = other[i]
+            if x.dtype != dtype or x.device != w.device or x.shape != shape or x.stride() != strides:
+                return None
+        ld = strides[0] if shape[0] > 1 else shape[1]
+        layouts.append(GridLayout(shape[0], shape[1] // cut.taps, cut.taps, ld, cut.r, cut.c))
+    return Grids(layouts, DTYPES[dtype], torch.get_num_threads())

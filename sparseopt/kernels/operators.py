@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -38,11 +38,11 @@ class Operator:
         """What the function returns."""
         if _seen(given):
             return self.registered(*given)
-        if torch.is_grad_enabled() and any(isinstance(item, torch.Tensor) and item.requires_grad for item in given):
+        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _tensors(given)):
             return self.registered(*given) if self.differentiable is None else self.differentiable.apply(*given)
         result = self.function(*given)
         for i in self.changed:
-            torch.autograd.graph.increment_version(given[i])
+            torch.autograd.graph.increment_version(given[i])  # of one tensor or of each in a list
         return result
 
 
@@ -59,4 +59,13 @@ def _seen(given: tuple[Any, ...]) -> bool:
         return True
     if forward_ad._current_level >= 0:
         return True
-    return any(isinstance(item, torch.Tensor) and type(item) not in PLAIN for item in given)
+    return any(type(tensor) not in PLAIN for tensor in _tensors(given))
+
+
+def _tensors(given: Sequence[Any]) -> Iterator[torch.Tensor]:
+    """Those among the arguments, and those in lists."""
+    for item in given:
+        if isinstance(item, torch.Tensor):
+            yield item
+        elif isinstance(item, list):
+            yield from _tensors(item)

@@ -58,6 +58,13 @@ def add_scaled_blocks(g: torch.Tensor, w: torch.Tensor, scale: torch.Tensor, cut
     return (working(g) + scale_blocks(working(w), working(scale), cut)).to(g.dtype)
 
 
+def power_blocks_vjp(g: torch.Tensor, w: torch.Tensor, norms: torch.Tensor, cut: Cut) -> torch.Tensor:
+    """|w_b| g_b + <w_b, g_b> w_b / |w_b| for each block, 0 for a zero one."""
+    norms, inner = working(norms), working(block_dots(w, g, cut))
+    along = torch.where(norms > 0, inner / torch.where(norms > 0, norms, torch.ones_like(norms)), norms)
+    return (scale_blocks(working(g), norms, cut) + scale_blocks(working(w), along, cut)).to(g.dtype)
+
+
 def admm_update(
     w: torch.Tensor, z: torch.Tensor, u: torch.Tensor, kept: torch.Tensor, cut: Cut
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

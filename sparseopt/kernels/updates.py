@@ -6,8 +6,7 @@ from typing import Any
 
 import torch
 
-from .._native import grid as native
-from . import device
+from . import compiled, device
 from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, host
 from .operators import operator
@@ -32,6 +31,21 @@ def mask_blocks_into_(out: Tensor, w: Tensor, kept: Tensor, cut: Any) -> Tensor:
     cut = checked_cut(w, cut)
     _mask_into(checked_like(out, w, "out"), w, checked_kept(kept, w, cut), *cut)
     return out
+
+
+def power_blocks_into_(out: Tensor, w: Tensor, cut: Any) -> Tensor:
+    """out <- |w_b| w_b for each block; returns the norms [grid].  out and w are different memory."""
+    return _power_into(checked_like(out, w, "out"), w, *checked_cut(w, cut))
+
+
+def power_blocks_vjp_(g: Tensor, w: Tensor, norms: Tensor, cut: Any) -> Tensor:
+    """Backward pass of `power_blocks_into_` in place: g <- |w_b| g_b + <w_b, g_b> w_b / |w_b|, 0 for a zero block.
+
+    norms: |w_b|, [grid].
+    """
+    cut = checked_cut(w, cut)
+    _power_vjp(checked_like(g, w, "g"), w, checked_scale(norms, w, cut), *cut)
+    return g
 
 
 def scale_blocks_vjp_(g: Tensor, w: Tensor, scale: Tensor, cut: Any) -> Tensor:
@@ -84,9 +98,7 @@ def _sum_norms(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
     at = host(cut, w, u)
     if at is None:
         return device.sum_norms(w, u, cut)
-    out = w.new_empty(cut.grid(w))
-    native.sum_norms_ptr(w.data_ptr(), u.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
-    return out
+    return compiled.sum_norms(at, [w], [u])[0]
 
 
 @operator("scale_blocks_into_", mutates_args=("out",))
@@ -95,9 +107,8 @@ def _scale_into(out: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int
     at = host(cut, w, out)
     if at is None:
         device.scale_blocks_into_(out, w, scale, cut)
-        return
-    factors = scale.to(w.dtype).contiguous()
-    native.scale_ptr(w.data_ptr(), factors.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    else:
+        compiled.scale(at, [out], [w], [scale])
 
 
 @operator("mask_blocks_into_", mutates_args=("out",))
@@ -106,9 +117,29 @@ def _mask_into(out: Tensor, w: Tensor, kept: Tensor, r: int, c: int, taps: int) 
     at = host(cut, w, out)
     if at is None:
         device.mask_blocks_into_(out, w, kept, cut)
-        return
-    kept = kept.contiguous()
-    native.mask_ptr(w.data_ptr(), kept.data_ptr(), out.data_ptr(), at.layout, threads=at.threads)
+    else:
+        compiled.mask(at, [out], [w], [kept])
+
+
+@operator("power_blocks_into_", mutates_args=("out",))
+def _power_into(out: Tensor, w: Tensor, r: int, c: int, taps: int) -> Tensor:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, out)
+    if at is None:
+        return device.power_blocks_into_(out, w, cut)
+    norms = w.new_empty(cut.grid(w))
+    compiled.power(at, [out], [norms], [w])
+    return norms
+
+
+@operator("power_blocks_vjp_", mutates_args=("g",))
+def _power_vjp(g: Tensor, w: Tensor, norms: Tensor, r: int, c: int, taps: int) -> None:
+    cut = Cut(r, c, taps)
+    at = host(cut, w, g)
+    if at is None:
+        device.power_blocks_vjp_(g, w, norms, cut)
+    else:
+        compiled.power_vjp(at, [g], [w], [norms])
 
 
 @operator("scale_blocks_vjp_", mutates_args=("g",))
@@ -117,9 +148,8 @@ def _scale_vjp(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) -
     at = host(cut, w, g)
     if at is None:
         return device.scale_blocks_vjp_(g, w, g, scale, cut)
-    dscale, factors = w.new_empty(cut.grid(w)), scale.to(w.dtype).contiguous()
-    given = (w.data_ptr(), g.data_ptr(), factors.data_ptr(), g.data_ptr(), dscale.data_ptr())
-    native.scale_vjp_ptr(*given, layout=at.layout, threads=at.threads)
+    dscale = w.new_empty(cut.grid(w))
+    compiled.scale_vjp(at, [g], [dscale], [g], [w], [scale])
     return dscale
 
 
@@ -129,9 +159,8 @@ def _add_scaled(g: Tensor, w: Tensor, scale: Tensor, r: int, c: int, taps: int) 
     at = host(cut, w, g)
     if at is None:
         device.add_scaled_blocks_(g, w, scale, cut)
-        return
-    factors = scale.to(w.dtype).contiguous()
-    native.add_scaled_ptr(w.data_ptr(), factors.data_ptr(), g.data_ptr(), at.layout, threads=at.threads)
+    else:
+        compiled.add_scaled(at, [g], [w], [scale])
 
 
 @operator("admm_update_", mutates_args=("z", "u"))
@@ -140,9 +169,7 @@ def _admm_update(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, r: int, c: int, 
     at = host(cut, w, z, u)
     if at is None:
         return device.admm_update_(z, u, w, kept, cut)
-    kept = kept.contiguous()
-    given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr())
-    return torch.tensor(native.admm_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
+    return compiled.admm(at, [w], [z], [u], [kept])[0]
 
 
 @operator("augment_", mutates_args=("g",))
@@ -150,9 +177,8 @@ def _augment(g: Tensor, w: Tensor, z: Tensor, u: Tensor, rho: float) -> None:
     at = host(Cut(1, w.shape[1]), w, g, z, u)
     if at is None:
         device.augment_(g, w, z, u, rho)
-        return
-    given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), g.data_ptr())
-    native.augment_ptr(*given, rho=rho, layout=at.layout, threads=at.threads)
+    else:
+        compiled.augment(at, [g], [w], [z], [u], rho)
 
 
 @operator("sparse_decay_", mutates_args=("g",))
@@ -161,13 +187,17 @@ def _sparse_decay(g: Tensor, w: Tensor, kept: Tensor, pull: float, r: int, c: in
     at = host(cut, w, g)
     if at is None:
         device.sparse_decay_(g, w, kept, pull, cut)
-        return
-    kept = kept.contiguous()
-    native.decay_ptr(w.data_ptr(), g.data_ptr(), kept.data_ptr(), pull, at.layout, threads=at.threads)
+    else:
+        compiled.decay(at, [g], [w], [kept], pull)
 
 
 @_sum_norms.register_fake
 def _(w: Tensor, u: Tensor, r: int, c: int, taps: int) -> Tensor:
+    return w.new_empty(Cut(r, c, taps).grid(w))
+
+
+@_power_into.register_fake
+def _(out: Tensor, w: Tensor, r: int, c: int, taps: int) -> Tensor:
     return w.new_empty(Cut(r, c, taps).grid(w))
 
 

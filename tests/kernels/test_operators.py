@@ -204,7 +204,7 @@ OPCHECKS = {
     "scale_blocks_backward": lambda w: (w.detach(), drawn((16, 24)), drawn((4, 6, 1)), 4, 4, 1),
     "scale_blocks_": lambda w: (w.detach(), drawn((4, 6, 1)), 4, 4, 1),
     "mask_blocks_": lambda w: (w.detach(), KEPT, 4, 4, 1),
-    "block_prox_": lambda w: (w.detach(), torch.tensor(0.1, dtype=torch.float64), 0, 0.0, 4, 4),
+    "block_prox_": lambda w: (w.detach(), torch.tensor(0.1, dtype=torch.float64), 0, 0.0, 4, 4, 1),
     "sum_norms": lambda w: (w.detach(), drawn((16, 24)), 4, 4, 1),
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
     "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),

@@ -1,117 +1,140 @@
-// Python bindings of the passes over grids of blocks: integers and pointers only, checked by sparseopt/kernels.
+// Python bindings of the passes over grids of blocks: integers and pointers only, checked by sparseopt/kernels. Every operand is
+// a list of addresses, one for each matrix.
 #include "grid.h"
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <tuple>
+#include <vector>
 
 namespace nb = nanobind;
 
 namespace {
 
 using layout = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t>;  // rows, channels, taps, ld, br, bc
+using layouts = std::vector<layout>;
+using addresses = std::vector<uintptr_t>;
 
-so_grid grid_of(const layout& l) {
-  return {std::get<0>(l), std::get<1>(l), std::get<2>(l), std::get<3>(l), std::get<4>(l), std::get<5>(l)};
-}
-
-template <class T> void dots(uintptr_t a, uintptr_t b, uintptr_t out, const layout& l, int threads) {
+// The layouts as the core takes them. Without the interpreter's lock while it lives.
+struct work {
+  std::vector<so_grid> held;
+  so_grids grids;
   nb::gil_scoped_release unlocked;
-  so_grid_dots((const T*)a, (const T*)b, (T*)out, grid_of(l), threads);
-}
-
-template <class T> void sum_norms(uintptr_t a, uintptr_t b, uintptr_t out, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_sum_norms((const T*)a, (const T*)b, (T*)out, grid_of(l), threads);
-}
-
-template <class T> void scale(uintptr_t w, uintptr_t s, uintptr_t out, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_scale((const T*)w, (const T*)s, (T*)out, grid_of(l), threads);
-}
-
-template <class T> void mask(uintptr_t w, uintptr_t kept, uintptr_t out, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_mask((const T*)w, (const uint8_t*)kept, (T*)out, grid_of(l), threads);
-}
-
-template <class T>
-void scale_vjp(uintptr_t w, uintptr_t g, uintptr_t s, uintptr_t dw, uintptr_t ds, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_scale_vjp((const T*)w, (const T*)g, (const T*)s, (T*)dw, (T*)ds, grid_of(l), threads);
-}
-
-template <class T>
-std::tuple<double, double> admm(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t kept, const layout& l, int threads) {
-  double residuals[2];
-  {
-    nb::gil_scoped_release unlocked;
-    so_grid_admm(so_triple<T>{(const T*)w, (T*)z, (T*)u, (const uint8_t*)kept}, residuals, grid_of(l), threads);
+  work(const layouts& given, int threads) {
+    for (const layout& l : given)
+      held.push_back({std::get<0>(l), std::get<1>(l), std::get<2>(l), std::get<3>(l), std::get<4>(l), std::get<5>(l)});
+    grids = {held.data(), (int64_t)held.size(), threads};
   }
-  return {residuals[0], residuals[1]};
+};
+
+template <class T> const T* const* in(const addresses& a) { return (const T* const*)a.data(); }
+template <class T> T* const* out(const addresses& a) { return (T* const*)a.data(); }
+
+template <class T> void dots(const addresses& a, const addresses& b, const addresses& to, const layouts& l, int threads) {
+  so_grid_dots(in<T>(a), in<T>(b), out<T>(to), work(l, threads).grids);
 }
 
-template <class T> void add_scaled(uintptr_t w, uintptr_t s, uintptr_t g, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_add_scaled((const T*)w, (const T*)s, (T*)g, grid_of(l), threads);
+template <class T> void norms(const addresses& w, const addresses& to, const layouts& l, int threads) {
+  so_grid_norms(in<T>(w), out<T>(to), work(l, threads).grids);
+}
+
+template <class T> void sum_norms(const addresses& a, const addresses& b, const addresses& to, const layouts& l, int threads) {
+  so_grid_sum_norms(in<T>(a), in<T>(b), out<T>(to), work(l, threads).grids);
+}
+
+template <class T> void scale(const addresses& w, const addresses& s, const addresses& to, const layouts& l, int threads) {
+  so_grid_scale(in<T>(w), in<T>(s), out<T>(to), work(l, threads).grids);
+}
+
+template <class T> void mask(const addresses& w, const addresses& kept, const addresses& to, const layouts& l, int threads) {
+  so_grid_mask(in<T>(w), in<uint8_t>(kept), out<T>(to), work(l, threads).grids);
+}
+
+template <class T> void add_scaled(const addresses& w, const addresses& s, const addresses& g, const layouts& l, int threads) {
+  so_grid_add_scaled(in<T>(w), in<T>(s), out<T>(g), work(l, threads).grids);
+}
+
+template <class T> void power(const addresses& w, const addresses& found, const addresses& to, const layouts& l, int threads) {
+  so_grid_power(in<T>(w), out<T>(found), out<T>(to), work(l, threads).grids);
 }
 
 template <class T>
-void augment(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t g, double rho, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_augment(so_triple<T>{(const T*)w, (T*)z, (T*)u, nullptr}, (T*)g, rho, grid_of(l), threads);
+void power_vjp(const addresses& w, const addresses& given, const addresses& g, const layouts& l, int threads) {
+  so_grid_power_vjp(in<T>(w), in<T>(given), out<T>(g), work(l, threads).grids);
 }
 
-template <class T> void decay(uintptr_t w, uintptr_t g, uintptr_t kept, double pull, const layout& l, int threads) {
-  nb::gil_scoped_release unlocked;
-  so_grid_decay((const T*)w, (T*)g, (const uint8_t*)kept, pull, grid_of(l), threads);
+template <class T>
+void scale_vjp(const addresses& w, const addresses& g, const addresses& s, const addresses& dw, const addresses& ds,
+               const layouts& l, int threads) {
+  so_grid_scale_vjp(so_scale_vjp<T>{in<T>(w), in<T>(g), in<T>(s), out<T>(dw), out<T>(ds)}, work(l, threads).grids);
 }
 
-template <class F> void define_three(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("a").noconvert(), nb::arg("b").noconvert(), nb::arg("out").noconvert(), nb::arg("grid").noconvert(),
-        nb::arg("threads").noconvert());
+template <class T>
+void prox(const addresses& w, const addresses& found, const addresses& steps, const std::vector<bool>& per_block, int kind,
+          double parameter, const layouts& l, int threads) {
+  std::vector<so_prox> given;
+  for (size_t k = 0; k < steps.size(); ++k) given.push_back({kind, parameter, (const double*)steps[k], (bool)per_block[k]});
+  so_grid_prox(out<T>(w), out<T>(found), given.data(), work(l, threads).grids);
 }
 
-template <class F> void define_vjp(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("g").noconvert(), nb::arg("scale").noconvert(), nb::arg("dw").noconvert(),
-        nb::arg("dscale").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+template <class T>
+std::vector<double> admm(const addresses& w, const addresses& z, const addresses& u, const addresses& kept, const layouts& l,
+                         int threads) {
+  std::vector<double> residuals(2 * l.size());
+  so_grid_admm(so_triple<T>{in<T>(w), out<T>(z), out<T>(u), in<uint8_t>(kept)}, residuals.data(), work(l, threads).grids);
+  return residuals;
 }
 
-template <class F> void define_admm(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("kept").noconvert(),
-        nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+template <class T>
+void augment(const addresses& w, const addresses& z, const addresses& u, const addresses& g, double rho, const layouts& l,
+             int threads) {
+  so_grid_augment(so_triple<T>{in<T>(w), out<T>(z), out<T>(u), nullptr}, out<T>(g), rho, work(l, threads).grids);
 }
 
-template <class F> void define_augment(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("g").noconvert(),
-        nb::arg("rho").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+template <class T>
+void decay(const addresses& w, const addresses& g, const addresses& kept, double pull, const layouts& l, int threads) {
+  so_grid_decay(in<T>(w), out<T>(g), in<uint8_t>(kept), pull, work(l, threads).grids);
 }
 
-template <class F> void define_decay(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("g").noconvert(), nb::arg("kept").noconvert(), nb::arg("pull").noconvert(),
-        nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+// Functions of `n` lists, the layouts and the number of threads.
+template <int n, class F> void define(nb::module_& m, const char* name, F* f) {
+  const auto any = [] { return nb::arg().noconvert(); };
+  if constexpr (n == 2) m.def(name, f, any(), any(), any(), any());
+  else if constexpr (n == 3) m.def(name, f, any(), any(), any(), any(), any());
+  else if constexpr (n == 4) m.def(name, f, any(), any(), any(), any(), any(), any());
+  else if constexpr (n == 5) m.def(name, f, any(), any(), any(), any(), any(), any(), any());
+  else m.def(name, f, any(), any(), any(), any(), any(), any(), any(), any());
 }
 
 }  // namespace
 
 void so_define_grid(nb::module_& m) {
-  define_three(m, "grid_dots_f32", dots<float>);
-  define_three(m, "grid_dots_f64", dots<double>);
-  define_three(m, "grid_sum_norms_f32", sum_norms<float>);
-  define_three(m, "grid_sum_norms_f64", sum_norms<double>);
-  define_three(m, "grid_scale_f32", scale<float>);
-  define_three(m, "grid_scale_f64", scale<double>);
-  define_three(m, "grid_mask_f32", mask<float>);
-  define_three(m, "grid_mask_f64", mask<double>);
-  define_three(m, "grid_add_scaled_f32", add_scaled<float>);
-  define_three(m, "grid_add_scaled_f64", add_scaled<double>);
-  define_vjp(m, "grid_scale_vjp_f32", scale_vjp<float>);
-  define_vjp(m, "grid_scale_vjp_f64", scale_vjp<double>);
-  define_admm(m, "grid_admm_f32", admm<float>);
-  define_admm(m, "grid_admm_f64", admm<double>);
-  define_augment(m, "grid_augment_f32", augment<float>);
-  define_augment(m, "grid_augment_f64", augment<double>);
-  define_decay(m, "grid_decay_f32", decay<float>);
-  define_decay(m, "grid_decay_f64", decay<double>);
+  define<3>(m, "grid_dots_f32", dots<float>);
+  define<3>(m, "grid_dots_f64", dots<double>);
+  define<2>(m, "grid_norms_f32", norms<float>);
+  define<2>(m, "grid_norms_f64", norms<double>);
+  define<3>(m, "grid_sum_norms_f32", sum_norms<float>);
+  define<3>(m, "grid_sum_norms_f64", sum_norms<double>);
+  define<3>(m, "grid_scale_f32", scale<float>);
+  define<3>(m, "grid_scale_f64", scale<double>);
+  define<3>(m, "grid_mask_f32", mask<float>);
+  define<3>(m, "grid_mask_f64", mask<double>);
+  define<3>(m, "grid_add_scaled_f32", add_scaled<float>);
+  define<3>(m, "grid_add_scaled_f64", add_scaled<double>);
+  define<3>(m, "grid_power_f32", power<float>);
+  define<3>(m, "grid_power_f64", power<double>);
+  define<3>(m, "grid_power_vjp_f32", power_vjp<float>);
+  define<3>(m, "grid_power_vjp_f64", power_vjp<double>);
+  define<5>(m, "grid_scale_vjp_f32", scale_vjp<float>);
+  define<5>(m, "grid_scale_vjp_f64", scale_vjp<double>);
+  define<6>(m, "grid_prox_f32", prox<float>);
+  define<6>(m, "grid_prox_f64", prox<double>);
+  define<4>(m, "grid_admm_f32", admm<float>);
+  define<4>(m, "grid_admm_f64", admm<double>);
+  define<5>(m, "grid_augment_f32", augment<float>);
+  define<5>(m, "grid_augment_f64", augment<double>);
+  define<4>(m, "grid_decay_f32", decay<float>);
+  define<4>(m, "grid_decay_f64", decay<double>);
 }

@@ -1,7 +1,8 @@
 // Passes over matrices cut into a grid of blocks whose columns come in taps, as in the kernels of a convolution: element
 // (o, i, t) of a weight [rows, channels, taps] is at o * ld + i * taps + t, and block (a, b, t) holds rows a * br, ... and
 // channels b * bc, ... of tap t. Blocks at the border may be cut off. Arrays over blocks are [ceil(rows / br),
-// ceil(channels / bc), taps]; all matrices of a call have the same layout.
+// ceil(channels / bc), taps].
+// One call works on a list of matrices, such as the layers of a model: every operand is an array with an address for each.
 #pragma once
 #include <stdint.h>
 
@@ -12,12 +13,11 @@ struct so_grid {
   int64_t rows, channels, taps, ld, br, bc;
 };
 
-// What the passes do with an entry, on the CPU and by CUDA. V: a number; on the CPU also a vector of the compiler's, where a
-// factor has equal entries.
+// What the passes do with an entry, on the CPU and by CUDA. V: a number; on the CPU also a vector of the compiler's.
 SO_HD float so_unless_zero(float factor, float x) { return factor == 0 ? 0 : x; }
 SO_HD double so_unless_zero(double factor, double x) { return factor == 0 ? 0 : x; }
 #if !defined(__CUDACC__)
-template <class V> SO_HD V so_unless_zero(V factor, V x) { return factor[0] == 0 ? V{} : x; }
+template <class V> SO_HD V so_unless_zero(V factor, V x) { return factor == V{} ? V{} : x; }
 #endif
 template <class V> SO_HD V so_scaled(V w, V factor) { return so_unless_zero(factor, (V)(w * factor)); }
 template <class V> SO_HD V so_added(V g, V w, V factor) { return g + so_unless_zero(factor, (V)(factor * w)); }
@@ -33,34 +33,53 @@ template <class V> SO_HD so_admm_step<V> so_admm(V w, V before, V u, V kept) {
   return so_admm_from(w, before, u, so_unless_zero(kept, (V)(w + u)));
 }
 
-// Results do not depend on the number of threads (<= 0: as many as OpenMP offers), nor on the instruction set: products are
-// rounded, then added, column by column.
-template <class T> void so_grid_dots(const T* a, const T* b, T* dots, const so_grid& grid, int threads);         // sum a b
-template <class T> void so_grid_sum_norms(const T* a, const T* b, T* norms, const so_grid& grid, int threads);   // |a + b|
-template <class T> void so_grid_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads);     // scale w
-template <class T>
-void so_grid_scale_vjp(const T* w, const T* g, const T* scale, T* dw, T* dscale, const so_grid& grid, int threads);
-
-// z = u + w in the blocks that are kept, else 0; u = u + w - z; residuals: |w - z|^2 and |z - (z before)|^2.
-template <class T> struct so_triple {
-  const T* w;
-  T *z, *u;
-  const uint8_t* kept;
+struct so_grids {
+  const so_grid* layout;  // of each matrix, whatever the operand
+  int64_t count;
+  int threads;  // <= 0: as many as OpenMP offers
 };
-template <class T> void so_grid_admm(const so_triple<T>& triple, double* residuals, const so_grid& grid, int threads);
+
+// Results do not depend on the number of threads, on the other matrices of a list, nor on the instruction set: products are
+// rounded, then added, column by column. (Norms of wide blocks are those of block.h.)
+template <class T> void so_grid_dots(const T* const* a, const T* const* b, T* const* dots, const so_grids& grids);  // sum a b
+template <class T> void so_grid_norms(const T* const* w, T* const* norms, const so_grids& grids);
+template <class T> void so_grid_sum_norms(const T* const* a, const T* const* b, T* const* norms, const so_grids& grids);  // |a + b|
+template <class T> void so_grid_scale(const T* const* w, const T* const* scale, T* const* out, const so_grids& grids);
+
+// dw = scale g, which may be g, and dscale = sum of w g over each block
+template <class T> struct so_scale_vjp {
+  const T *const *w, *const *g, *const *scale;
+  T *const *dw, *const *dscale;
+};
+template <class T> void so_grid_scale_vjp(const so_scale_vjp<T>& given, const so_grids& grids);
+
+// out = |w_b| w_b, which may not be w, and the norms; then backwards: g = |w_b| g_b + <w_b, g_b> w_b / |w_b|
+template <class T> void so_grid_power(const T* const* w, T* const* norms, T* const* out, const so_grids& grids);
+template <class T> void so_grid_power_vjp(const T* const* w, const T* const* norms, T* const* g, const so_grids& grids);
+
+// Radial prox in place with one step for each matrix or each block; norms: those before.
+template <class T> void so_grid_prox(T* const* w, T* const* norms, const so_prox* prox, const so_grids& grids);
+
+// z = u + w in the blocks that are kept, else 0; u = u + w - z; residuals [count, 2]: |w - z|^2 and |z - (z before)|^2.
+template <class T> struct so_triple {
+  const T* const* w;
+  T *const *z, *const *u;
+  const uint8_t* const* kept;
+};
+template <class T> void so_grid_admm(const so_triple<T>& triple, double* residuals, const so_grids& grids);
 
 // out = w in the blocks that are kept, else 0
-template <class T> void so_grid_mask(const T* w, const uint8_t* kept, T* out, const so_grid& grid, int threads);
+template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* kept, T* const* out, const so_grids& grids);
 
 // g += rho * (w - z + u)
-template <class T> void so_grid_augment(const so_triple<T>& triple, T* g, double rho, const so_grid& grid, int threads);
+template <class T> void so_grid_augment(const so_triple<T>& triple, T* const* g, double rho, const so_grids& grids);
 
 // g += scale w
-template <class T> void so_grid_add_scaled(const T* w, const T* scale, T* g, const so_grid& grid, int threads);
+template <class T> void so_grid_add_scaled(const T* const* w, const T* const* scale, T* const* g, const so_grids& grids);
 
 // g += pull * w in the blocks that are not kept.
 template <class T>
-void so_grid_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads);
+void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, double pull, const so_grids& grids);
 
 // On a CUDA device, queued on a stream; all pointers there. Half types are computed in float32, sums in double precision in an
 // order that depends on the sizes alone. Matrices of one call have one layout; values over blocks are of the working type.
