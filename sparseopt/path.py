@@ -112,7 +112,8 @@ def solve_path(
     strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
     _check_limits(max_deviance, time_limit)
     options = {"solver": solver, "tol": tol, "max_iter": max_iter}
-    results = list(_until_explained(problem, _solutions(problem, strengths, time_limit, options), max_deviance))
+    solutions = _solutions(problem, strengths, time_limit, max_deviance, options)
+    results = list(_until_explained(problem, solutions, max_deviance))
     if standardisation is not None:
         results = [standardisation.back(result) for result in results]
     finished = len(results) == len(strengths) or results[-1].status is not Status.TIME_LIMIT
@@ -160,17 +161,22 @@ def _standardisation(standardize: str | None, problem: Problem) -> GroupStandard
 
 
 def _solutions(
-    problem: Problem, strengths: np.ndarray, time_limit: float | None, options: dict[str, Any]
+    problem: Problem,
+    strengths: np.ndarray,
+    time_limit: float | None,
+    max_deviance: float | None,
+    options: dict[str, Any],
 ) -> Iterator[Result]:
-    """Solutions along decreasing strengths, until the time is over."""
+    """Solutions along decreasing strengths, until the time is over; they may end where max_deviance is explained."""
     _learn_shared(problem, options["solver"])
     start, w0 = time.perf_counter(), None
+    problems = [problem.with_lam(float(lam)) for lam in strengths]
     gram = _gram_path(problem, len(strengths), options)
-    for lam in strengths:
-        left = None if time_limit is None else max(time_limit - (time.perf_counter() - start), 1e-9)
-        at_lam = problem.with_lam(float(lam))
-        result = None if gram is None else gram.solve(at_lam, options["tol"], left)
+    known = iter(()) if gram is None else gram.solutions(problems, time_limit, max_deviance)
+    for at_lam in problems:
+        result = next(known, None)
         if result is None:
+            left = None if time_limit is None else max(time_limit - (time.perf_counter() - start), 1e-9)
             result = solve(at_lam, w0=w0, time_limit=left, throw=False, **options)
         w0 = result.latent
         yield result
@@ -181,11 +187,12 @@ def _solutions(
 def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> GramPath | None:
     """The path from the Gram matrix, where that pays and neither the solver nor its iterations are prescribed."""
     from .solvers import GroupBCD
-    from .solvers.gram_mode import GramPath, gram_pays
+    from .solvers.gram_matrix import gram_pays
+    from .solvers.gram_mode import GramPath
 
     chosen = options["solver"] is not None or options["max_iter"] is not None
     treated = not chosen and GroupBCD.suits(problem) and gram_pays(problem, n_strengths, options["tol"])
-    return GramPath(problem) if treated else None
+    return GramPath(problem, options["tol"]) if treated else None
 
 
 def _learn_shared(problem: Problem, solver: Any) -> None:

@@ -11,6 +11,9 @@ import numpy as np
 from .bcd import BlockCache, BlockPenalty, Descent, never
 from .loader import core
 
+LONGEST = 2.0
+"""Extrapolations go at most this much farther than the last two solutions are apart."""
+
 
 class GramColumns:
     """What `Descent` asks of a design, where only products of columns are known, in the groups' order."""
@@ -39,7 +42,7 @@ class GramDescent:
     """min over b of  b' H b / 2 - c' b + square / 2 + sum_g strength_g |b_g|, at one strength after the other.
 
     H: [p, p] symmetric, in the order of the groups.  c: [p].  square: number.  penalty: a convex radial one.
-    pull: [p] c - H b, which follows b.
+    pull: [p] c - H b, which follows b.  The descent at a strength starts on the line through the two solutions before.
     """
 
     def __init__(self, groups: Any, H: np.ndarray, c: np.ndarray, square: float, penalty: BlockPenalty) -> None:
@@ -49,7 +52,9 @@ class GramDescent:
         self._eigenbases(columns)
         own = replace(penalty, strength=penalty.strength.copy())  # rewritten for every strength
         self.descent = Descent(columns, self.cache, penalty=own)  # type: ignore[arg-type]
+        self.descent.strength[:] = np.inf  # where 0 is the solution
         self.pull, self.kappa = c.copy(), 0.0
+        self.before: tuple[float, np.ndarray, np.ndarray] | None = None  # strength, coefficients and pull
         largest = columns.fields["largest"]
         self.workspace = np.empty(8 * largest + 64 + max(largest, 64) ** 2 + groups.n_groups)
         self.fields: dict[str, Any] = {
@@ -76,6 +81,7 @@ class GramDescent:
         self, strength: np.ndarray, gap_target: float, max_epochs: int, ask: Callable[[], bool] = never
     ) -> tuple[int, float]:
         """Sweep until the relative gap at these strengths [G] is at most gap_target; returns sweeps and the gap."""
+        self._extrapolate(strength)
         self.descent.strength[:] = strength
         epochs, _, _, gap, self.kappa, *_ = core.gram_inner(
             self.descent.fields,
@@ -87,6 +93,18 @@ class GramDescent:
             ask,
         )
         return epochs, gap
+
+    def _extrapolate(self, strength: np.ndarray) -> None:
+        """Move on along the line through the last two solutions; H b follows, since it is linear."""
+        g = int(strength.argmax())
+        now, b = float(self.descent.strength[g]), self.descent.b
+        here = (now, b.copy(), self.pull.copy())
+        if self.before is not None and self.before[0] != now:
+            length = (strength[g] - now) / (now - self.before[0])
+            if 0 < length <= LONGEST:
+                b += length * (b - self.before[1])
+                self.pull += length * (self.pull - self.before[2])
+        self.before = here
 
     @property
     def coefficients(self) -> np.ndarray:

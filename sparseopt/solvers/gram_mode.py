@@ -3,83 +3,115 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from .._native.gram import GramDescent
-from ..first_reading import packing_pays
 from ..problem import Problem
 from ..solve import History, Result, Status
-from .block_penalty import as_block_penalty, largest_violation, norms_decide
+from .block_penalty import as_block_penalty
 from .frames import kept_columns
-
-COLUMNS_PER_STRENGTH = 40
-"""p over the number of strengths up to which the Gram matrix (n p^2 multiply-adds) costs less than passes over X."""
-
-SMALLEST_TOL = 1e-9
-"""Gaps below this are left to X itself."""
+from .gram_certificate import Certified, PathModel, certified
+from .gram_matrix import GramMatrix, exact_gram, kept_gram
 
 MAX_EPOCHS = 2000
 """Sweeps for one strength; what needs more is left to the descent on X, which extrapolates."""
 
-ROWS = 4096
-"""Rows of X that are centred or weighted at a time."""
+DESCENDED = 0.6
+"""Part of the tolerance down to which the descent goes; errors of the Gram matrix may take the rest."""
 
-ROUNDING = 0.05
-"""Largest share of tol * strength that rounding errors of the gradient may reach."""
+MANY = 0.1
+"""Share of the solutions that fell short at which a Gram matrix in double precision is better than the descent on X."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Solutions b [L, p] by position, with strengths [L, G], sweeps and seconds [L] of each."""
+
+    problems: list[Problem]
+    b: np.ndarray = field(repr=False)
+    strengths: np.ndarray = field(repr=False)
+    epochs: list[int] = field(repr=False)
+    seconds: list[float] = field(repr=False)
 
 
 class GramPath:
-    """One least-squares problem at decreasing strengths: the gradient is  c - H w  with  H = X' S X, both in float64.
+    """One least-squares problem at decreasing strengths, from  c - H w, minus the gradient, with H = X' S X.
 
-    S: sample weights, less their means with an intercept.  The gap of a Result is that of `Problem.gap`, from H and c;
-    its rounding error is bounded by eps sqrt(n) |X_g| sum_j |X_j| |w_j| / strength_g, and solutions where that is not
-    small against tol are refused.
+    S: sample weights, less their means with an intercept.  Sweeps are made with H.  Gaps and violations are found for
+    all solutions together (`gram_certificate`), at the largest possible errors of H and of rounding.
+    tol: relative gap wanted.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem, self.datafit = problem, problem.datafit
+    def __init__(self, problem: Problem, tol: float) -> None:
+        self.problem, self.tol = problem, tol
+        self.order = problem.penalty.groups.index
         kept_columns(problem)
-        if "gram" not in problem.kept:
-            problem.kept["gram"] = gram_matrix(problem)
-        self.H, self.lengths, means = problem.kept["gram"]
-        groups, order = problem.penalty.groups, problem.penalty.groups.index
-        datafit: Any = problem.datafit
-        c = -problem.gradient_at_zero[order]
-        self.square = float(datafit.share @ datafit.target**2)
-        self.order, self.means = order, means
-        self.group_lengths = self._norms(self.lengths)  # |X_g| [G], weighted
-        self.descent = GramDescent(groups, self.H, c, self.square, as_block_penalty(problem.penalty))
+        self._take(kept_gram(problem, tol))
 
-    def solve(self, problem: Problem, tol: float, seconds: float | None) -> Result | None:
-        """The solution at the strength of `problem`, from the one before; None where it is not reached or not sure.
+    def _take(self, gram: GramMatrix) -> None:
+        problem, datafit = self.problem, self.problem.datafit
+        groups, c = problem.penalty.groups, -problem.gradient_at_zero[self.order]
+        square = float(datafit.share @ datafit.target**2)  # type: ignore[attr-defined]
+        self.model = PathModel(gram, c, square, groups, datafit.n_samples)
+        self.descent = GramDescent(groups, gram.H, c, square, as_block_penalty(problem.penalty))
 
-        seconds: time limit.
+    def solutions(
+        self, problems: list[Problem], seconds: float | None, enough: float | None
+    ) -> Iterator[Result | None]:
+        """The solution of each of these problems, which differ in strength, from the one before; None where it fails.
+
+        seconds: time limit, at which the solutions end.  enough: share of the deviance at which they may end.
         """
+        while problems:
+            start = time.perf_counter()
+            found = self._found(problems, seconds, enough)
+            if not found.problems:
+                return
+            known = certified(self.model, found.b, found.strengths, self.tol)
+            spent = time.perf_counter() - start
+            seconds = None if seconds is None else max(seconds - spent, 1e-9)
+            if self.model.gram.error > 0 and np.mean(known.gap > self.tol) > MANY:
+                self._take(exact_gram(self.problem))
+                continue
+            yield from self._results(found, known)
+            problems = problems[len(found.problems) :]
+
+    def _found(self, problems: list[Problem], seconds: float | None, enough: float | None) -> _Found:
         start = time.perf_counter()
 
         def ask() -> bool:
             return seconds is not None and time.perf_counter() - start > seconds
 
-        if ask():
-            return None
-        epochs, gap = self.descent.lower(problem.penalty.strength, 0.9 * tol, MAX_EPOCHS, ask)
-        by_position, pull = self.descent.coefficients, self.descent.pull
-        if not gap <= tol or not self._accurate(problem, by_position, tol):
-            return None
-        w = np.empty_like(by_position)
-        w[self.order] = by_position
-        product = float(by_position @ pull)
-        square = max(self.square - float(by_position @ self.descent.c) - product, 0.0)
-        norms, slopes = self._norms(by_position), self._norms(pull)
-        objective = 0.5 * square + float(problem.penalty.strength @ norms)
-        scale = max(objective, abs(objective - 0.5 * self.square)) or 1.0
-        gap = gap * objective / scale
-        strength, n_active = problem.penalty.strength, int(np.count_nonzero(norms))
-        arrays = by_position[:, None], norms, -pull[:, None], slopes
-        violation = largest_violation(problem.penalty, strength, *arrays)
-        row = (epochs, objective, gap, violation, time.perf_counter() - start, 0.0, n_active)
+        rows, epochs, times = [], [], []
+        for problem in problems:
+            if ask():
+                break
+            epochs.append(self.descent.lower(problem.penalty.strength, DESCENDED * self.tol, MAX_EPOCHS, ask)[0])
+            rows.append(self.descent.coefficients.copy())
+            times.append(time.perf_counter() - start)
+            if enough is not None and self._explained(rows[-1]) >= enough:
+                break
+        solved = problems[: len(rows)]
+        strengths = [problem.penalty.strength for problem in solved]
+        return _Found(solved, np.array(rows), np.array(strengths), epochs, list(np.diff(times, prepend=0.0)))
+
+    def _explained(self, b: np.ndarray) -> float:
+        """Share of the deviance that b [p] explains."""
+        return float(b @ (self.model.c + self.descent.pull)) / (self.model.square or 1.0)
+
+    def _results(self, found: _Found, known: Certified) -> Iterator[Result | None]:
+        for i in range(len(found.problems)):
+            yield self._result(found, known, i) if known.gap[i] <= self.tol else None
+
+    def _result(self, found: _Found, known: Certified, i: int) -> Result:
+        problem, w = found.problems[i], np.empty(found.b.shape[1])
+        w[self.order] = found.b[i]
+        objective, gap, violation = (float(of[i]) for of in (known.objective, known.gap, known.violation))
+        epochs, gap = found.epochs[i], max(gap, 0.0)
+        row = (epochs, objective, gap, violation, found.seconds[i], 0.0, int(known.active[i]))
         return Result(
             w=problem.collapse(w),
             intercept=self._intercept(w),
@@ -95,52 +127,9 @@ class GramPath:
             advice=Status.CONVERGED.advice,
         )
 
-    def _accurate(self, problem: Problem, by_position: np.ndarray, tol: float) -> bool:
-        size = float(self.lengths @ np.abs(by_position))
-        error = np.finfo(float).eps * np.sqrt(self.datafit.n_samples) * self.group_lengths * size
-        return bool((error <= ROUNDING * tol * problem.penalty.strength).all())
-
-    def _norms(self, by_position: np.ndarray) -> np.ndarray:
-        """Norms [G] of the groups of an array [p] by position."""
-        return np.sqrt(np.add.reduceat(by_position**2, self.problem.penalty.groups.offsets[:-1]))
-
     def _intercept(self, w: np.ndarray) -> float:
         """The weighted mean of y - offset - X w."""
-        if self.means is None:
+        means, datafit = self.model.gram.means, self.problem.datafit
+        if means is None:
             return 0.0
-        return self.datafit.intercept(np.zeros(self.datafit.n_samples)) - float(self.means @ w)
-
-
-def gram_matrix(problem: Problem) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
-    """H [p, p] and the lengths sqrt(sum_i s_i x_ij^2) [p], by position; the means [p] of an intercept, by column."""
-    datafit: Any = problem.datafit
-    X, share, order = problem.X, datafit.share, problem.penalty.groups.index
-    means = share @ X if datafit.fit_intercept else None
-    equal = bool((share == share[0]).all())
-    if equal and means is None and X.dtype == np.float64:
-        H = X.T @ X
-        H *= share[0]
-        lengths = np.sqrt(np.diag(H))
-    else:
-        H, root = np.zeros((X.shape[1],) * 2), np.sqrt(share)
-        for start in range(0, len(share), ROWS):
-            rows = X[start : start + ROWS].astype(np.float64)
-            if means is not None:
-                rows -= means
-            rows *= root[start : start + ROWS, None]
-            H += rows.T @ rows
-        lengths = np.sqrt(np.diag(H) + (0.0 if means is None else means**2))
-    if (order != np.arange(len(order))).any():
-        H, lengths = np.ascontiguousarray(H[np.ix_(order, order)]), lengths[order]
-    return H, lengths, means
-
-
-def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
-    """Whether a path of so many strengths is cheaper from the Gram matrix: tall dense data and enough strengths."""
-    enough = "gram" in problem.kept or n_strengths * COLUMNS_PER_STRENGTH >= problem.n_features
-    return (
-        enough
-        and tol >= SMALLEST_TOL
-        and packing_pays(problem.X, problem.datafit, problem.penalty)
-        and norms_decide(problem.penalty)
-    )
+        return datafit.intercept(np.zeros(datafit.n_samples)) - float(means @ w)

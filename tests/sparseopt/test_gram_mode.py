@@ -8,7 +8,7 @@ import pytest
 import sparseopt as so
 from sparseopt import first_reading
 from sparseopt._native import HAS_NATIVE, build_info
-from sparseopt.solvers import gram_mode
+from sparseopt.solvers import gram_certificate
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -29,6 +29,8 @@ def instance(X=None, sizes=(5, 1, 10, 4) * 3, weights="sqrt", **datafit):
 
 
 def assert_path_proved(problem, path, tol):
+    """Proved again from the data; gaps and violations are those of the data, or more by the errors allowed for."""
+    slack = gram_certificate.SHARE + 1e-3 if problem.kept["gram"].error > 0 else 1e-3
     assert len(path) == 20
     for result in path:
         at_lam = problem.with_lam(result.lam)
@@ -37,8 +39,10 @@ def assert_path_proved(problem, path, tol):
         z = problem.X @ result.latent
         np.testing.assert_allclose(result.intercept, problem.datafit.intercept(z), atol=1e-9)
         scale = max(result.objective, abs(result.objective - problem.objective(0 * result.latent)))
-        assert abs(result.gap - at_lam.gap(result.latent) / scale) <= 1e-3 * tol
-        assert abs(result.violation - at_lam.violation(result.latent)) <= 1e-9 * result.lam
+        assert -1e-3 * tol <= result.gap - at_lam.gap(result.latent) / scale <= slack * tol
+        assert (
+            -1e-9 * result.lam <= result.violation - at_lam.violation(result.latent) <= slack * 200 * tol * result.lam
+        )
 
 
 @pytest.mark.parametrize("intercept", [False, True])
@@ -86,7 +90,7 @@ def test_ugly_data(case):
 
 
 def test_what_rounding_makes_unsure_is_solved_from_the_data(monkeypatch):
-    monkeypatch.setattr(gram_mode, "ROUNDING", 0.0)
+    monkeypatch.setattr(gram_certificate, "ROUNDING", 1e12)
     problem = instance()
     path = so.solve_path(problem, n_lambdas=20)
     assert all(result.passes > 0 for result in path if result.w.any())

@@ -63,6 +63,7 @@ template <class F> void define_norms(nb::module_& m, const char* name, F* f) {
 }  // namespace
 
 void so_define_bcd(nb::module_& m);          // bind_bcd.cpp
+void so_define_gram(nb::module_& m);         // bind_gram.cpp
 void so_define_grid(nb::module_& m);         // bind_grid.cpp
 void so_define_grid_cuda(nb::module_& m);    // bind_grid_cuda.cpp
 void so_define_product(nb::module_& m);      // bind_product.cpp
@@ -71,6 +72,7 @@ void so_define_topk(nb::module_& m);         // bind_topk.cpp
 
 NB_MODULE(_core, m) {
   so_define_bcd(m);
+  so_define_gram(m);
   so_define_grid(m);
   so_define_grid_cuda(m);
   so_define_product(m);

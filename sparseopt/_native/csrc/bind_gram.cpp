@@ -1,0 +1,47 @@
+// Python bindings of Gram matrices: integers and pointers only, checked by sparseopt/_native/gram.py.
+#include "gram.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/tuple.h>
+
+#include <tuple>
+
+namespace nb = nanobind;
+
+namespace {
+
+// is_float, n, ld, count, values, columns, mean, scale, root
+using columns = std::tuple<int, int64_t, int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+
+so_gram_columns columns_of(const columns& c) {
+  return {std::get<0>(c),
+          std::get<1>(c),
+          std::get<2>(c),
+          std::get<3>(c),
+          (const void*)std::get<4>(c),
+          (const int64_t*)std::get<5>(c),
+          (const double*)std::get<6>(c),
+          (const double*)std::get<7>(c),
+          (const double*)std::get<8>(c)};
+}
+
+int64_t matrix(const columns& given, int64_t step, uintptr_t H, int threads) {
+  const so_gram_columns x = columns_of(given);
+  nb::gil_scoped_release unlocked;
+  return so_gram_matrix(x, step, (double*)H, threads);
+}
+
+void product(const columns& from, const columns& to, uintptr_t v, int64_t k, uintptr_t out, int threads) {
+  const so_gram_columns left = columns_of(from), right = columns_of(to);
+  nb::gil_scoped_release unlocked;
+  so_gram_product(left, right, (const double*)v, k, (double*)out, threads);
+}
+
+}  // namespace
+
+void so_define_gram(nb::module_& m) {
+  m.def("gram_matrix", matrix, nb::arg("columns").noconvert(), nb::arg("step").noconvert(), nb::arg("H").noconvert(),
+        nb::arg("threads").noconvert());
+  m.def("gram_product", product, nb::arg("from").noconvert(), nb::arg("to").noconvert(), nb::arg("v").noconvert(),
+        nb::arg("k").noconvert(), nb::arg("out").noconvert(), nb::arg("threads").noconvert());
+}

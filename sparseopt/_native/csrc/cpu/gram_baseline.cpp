@@ -1,0 +1,2 @@
+#define SO_TABLE so_gram_baseline
+#include "gram.inc"

@@ -1,0 +1,2 @@
+#define SO_TABLE so_gram_v4
+#include "gram.inc"

@@ -1,0 +1,147 @@
+"""Gaps of many solutions of a path at once, from a Gram matrix with errors and exact products with a few directions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..groups import Groups
+from .gram_matrix import GramMatrix
+
+MAX_DIRECTIONS = 40
+"""Directions multiplied by X at most; more cost as much as a Gram matrix in double precision."""
+
+SHARE = 0.3
+"""Share of the tolerance that the error of the Gram matrix may take."""
+
+ROUNDING = 4.0
+"""Rounding errors of products in double precision are below this times eps sqrt(n), relative to lengths of columns."""
+
+
+@dataclass(frozen=True)
+class PathModel:
+    """Least squares from sufficient statistics, by position:  w' H w / 2 - c' w + square / 2 + sum_g strength_g |w_g|.
+
+    gram: H and its error.  c: [p], exact.  square: number.  groups.  n: number of samples.
+    """
+
+    gram: GramMatrix
+    c: np.ndarray
+    square: float
+    groups: Groups
+    n: int
+
+    def norms(self, rows: np.ndarray) -> np.ndarray:
+        """Norms [L, G] of the groups of rows [L, p]."""
+        return np.sqrt(np.add.reduceat(rows**2, self.groups.offsets[:-1], axis=1))
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What is known of solutions b [L, p].
+
+    objective: [L].  gap, violation: [L] relative gaps and distances to stationarity, at the largest errors.
+    active: [L] numbers of groups that are not zero.
+    """
+
+    objective: np.ndarray
+    gap: np.ndarray
+    violation: np.ndarray
+    active: np.ndarray
+
+
+def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float) -> Certified:
+    """The gaps at b [L, p], one solution for each row of strengths [L, G].
+
+    Each b is a combination of directions V, whose products H V are exact, from X, and of a rest d that is small, since
+    solutions change little from one strength to the next.  H d is taken from the Gram matrix, with error at most
+    error |X_g| sum_j |X_j| |d_j|  in each group.  The gaps are those of `Problem.gap` at the worst such error.
+    """
+    gram, norms = model.gram, model.norms(b)
+    penalty = np.einsum("lg,lg->l", strengths, norms)
+    lengths = model.norms(gram.lengths[None])[0]
+    ever = np.flatnonzero(b.any(axis=0))
+    product = b[:, ever] @ gram.H[ever]
+    rest, size = np.zeros_like(b), np.abs(b) @ gram.lengths
+    if gram.error > 0 and len(ever):
+        estimate = _estimated_objectives(model, b, product, penalty)
+        reach = gram.error * (lengths / strengths).max(axis=1) * penalty / (SHARE * tol * estimate)
+        directions = _directions(b * gram.lengths, reach)[:, ever]
+        v = np.zeros((len(directions), b.shape[1]))
+        v[:, ever] = directions / gram.lengths[ever]
+        share = (b[:, ever] * gram.lengths[ever]) @ directions.T
+        rest = b - share @ v
+        size += (np.abs(share) @ np.abs(v)) @ gram.lengths
+        product += share @ (gram.images(v) - v @ gram.H)
+    return _at_worst(model, b, strengths, _Products(product, norms, penalty, rest, size, lengths))
+
+
+@dataclass(frozen=True)
+class _Products:
+    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], sum_j |X_j| |b_j| [L] or more, |X_g| [G]."""
+
+    product: np.ndarray
+    norms: np.ndarray
+    penalty: np.ndarray
+    rest: np.ndarray
+    size: np.ndarray
+    lengths: np.ndarray
+
+
+def _at_worst(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: _Products) -> Certified:
+    """The gaps at the largest possible errors of what is known."""
+    gram = model.gram
+    rounding = ROUNDING * np.finfo(float).eps * np.sqrt(model.n)
+    rest = np.abs(known.rest) @ gram.lengths
+    pull = model.c - known.product
+    error = gram.error * rest + rounding * known.size
+    worst = model.norms(pull) + error[:, None] * known.lengths
+    limit = np.divide(strengths, worst, out=np.full_like(worst, np.inf), where=worst > 0).min(axis=1)
+    fitted = np.einsum("lp,lp->l", b, known.product)
+    linear = model.square - b @ model.c  # <y - X b, y>
+    square = np.maximum(linear - b @ model.c + fitted, 0.0)
+    unsure = gram.error * rest**2 + rounding * (model.square + known.size**2)
+    alpha = np.clip(np.divide(linear, square, out=np.zeros_like(square), where=square > 0), 0.0, np.minimum(limit, 2.0))
+    objective = 0.5 * square + known.penalty
+    gap = objective - (alpha * linear - 0.5 * alpha**2 * square) + (0.5 + 0.5 * alpha**2) * unsure
+    violation = _violations(model, b, strengths, known.norms, pull) + error * known.lengths.max()
+    active = np.count_nonzero(known.norms, axis=1)
+    return Certified(objective, gap / _scale(model, objective), violation, active)
+
+
+def _violations(
+    model: PathModel, b: np.ndarray, strengths: np.ndarray, norms: np.ndarray, pull: np.ndarray
+) -> np.ndarray:
+    """Distances [L] of pulls [L, p] to the subdifferential at b, the largest over the groups."""
+    active = norms > 0
+    slope = np.divide(strengths, norms, out=np.zeros_like(norms), where=active)
+    left = model.norms(pull - np.repeat(slope, model.groups.sizes, axis=1) * b)
+    return np.maximum(np.where(active, left, left - strengths).max(axis=1), 0.0)
+
+
+def _scale(model: PathModel, objective: np.ndarray) -> np.ndarray:
+    scale = np.maximum(objective, np.abs(objective - 0.5 * model.square))
+    return np.where(scale > 0, scale, 1.0)
+
+
+def _estimated_objectives(model: PathModel, b: np.ndarray, product: np.ndarray, penalty: np.ndarray) -> np.ndarray:
+    """Scales [L] of the gaps, as the Gram matrix has them."""
+    square = model.square - 2 * (b @ model.c) + np.einsum("lp,lp->l", b, product)
+    return _scale(model, 0.5 * np.maximum(square, 0.0) + penalty)
+
+
+def _directions(rows: np.ndarray, reach: np.ndarray) -> np.ndarray:
+    """Orthonormal directions [m, p] that leave of each row u [p] a rest with reach |rest|_1 <= 1.
+
+    At most MAX_DIRECTIONS.  The row with the largest rest gives the next direction.
+    """
+    rest, found = rows.copy(), np.empty((MAX_DIRECTIONS, rows.shape[1]))
+    for m in range(MAX_DIRECTIONS):
+        sizes = reach * np.abs(rest).sum(axis=1)
+        worst = int(sizes.argmax())
+        if not sizes[worst] > 1:
+            return found[:m]
+        found[m] = rest[worst] / np.linalg.norm(rest[worst])
+        rest -= np.outer(rest @ found[m], found[m])
+    return found
