@@ -129,9 +129,9 @@ def _check(sp: Sparsifier, state: dict[str, Tensor]) -> Phase:
     phase = sp.timeline.at(max(int(state["step"]), 0))
     for weight in sp.weights:
         shape = weight.parameter.shape
-        wanted = {f"{kind}.{weight.name}": (shape[0], shape[1:].numel()) for kind in sp.method.of_views(phase)}
-        behind = f"{BEHIND}.{weight.name}"
-        wanted |= {behind: tuple(shape)} if behind in memory else {}
+        behind, matrix = f"{BEHIND}.{weight.name}", torch.Size((shape[0], shape[1:].numel()))
+        wanted = {f"{kind}.{weight.name}": matrix for kind in sp.method.of_views(phase)}
+        wanted |= {behind: shape} if behind in memory else {}
         cut += [f"memory.{name}" for name in wanted if name not in memory or memory[name].shape != wanted[name]]
     if int(state["step"]) < 0 or cut:
         raise ValueError(f"the state was changed or cut short ({', '.join(cut) or 'step'}): load it as it was saved")
