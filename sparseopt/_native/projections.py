@@ -88,18 +88,23 @@ def keep_blocks_ptr(w: int, out: int, layout: BlockLayout, kept: np.ndarray, *, 
 
 
 def project_nm_cuda_ptr(
-    w: int, out: int, plane: Plane, n: int, m: int, finite: int, *, device: int = 0, stream: int = 0
+    w: int, out: int, plane: Plane, n: int, m: int, finite: int, *, device: int = 0, stream: int = 0, suffix: str = ""
 ) -> None:
-    """`project_nm_ptr` on a CUDA device, on a stream; finite: address of an int32 there, set to 0 on NaN or inf."""
-    function = getattr(core, "project_nm_cuda_" + plane.function_suffix)
+    """`project_nm_ptr` on a CUDA device, on a stream.
+
+    finite: address of an int32 there, set to 0 on NaN or inf, or 0: the windows of such entries are copied as they are.
+    suffix: f32, f64, bf16 or f16; that of the plane if not given.
+    """
+    function = getattr(core, "project_nm_cuda_" + (suffix or plane.function_suffix))
     _check(function(w, out, plane.shape, n, m, finite, device, stream))
 
 
 def project_library_cuda_ptr(
-    w: int, out: int, plane: Plane, library: TileLibrary, masks: int, finite: int, *, device: int = 0, stream: int = 0
-) -> None:
-    """`project_library_ptr` on a CUDA device; masks: address there of a copy of library.masks."""
-    function = getattr(core, "project_library_cuda_" + plane.function_suffix)
+    w: int, out: int, plane: Plane, library: TileLibrary, masks: int, finite: int,
+    *, device: int = 0, stream: int = 0, suffix: str = "",
+) -> None:  # fmt: skip
+    """`project_library_ptr` on a CUDA device; masks: address there of a copy of library.masks; as above otherwise."""
+    function = getattr(core, "project_library_cuda_" + (suffix or plane.function_suffix))
     given = (library.r, library.c, len(library.masks), masks, library.transposable24)
     _check(function(w, out, plane.shape, given, finite, device, stream))
 

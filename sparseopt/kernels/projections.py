@@ -1,4 +1,8 @@
-"""Projections onto mask sets as torch operators: faces of `sparseopt.sets`, which hold the formulas."""
+"""Projections onto mask sets as torch operators: faces of `sparseopt.sets`, which hold the formulas.
+
+On a CUDA device nothing is waited for: NaN and infinite entries are not refused there, their windows, tiles and blocks
+stay as they are.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import numpy as np
 import torch
 
 from ..sets import NM, PatternLibrary, TopBlocks
+from . import device_selection
 from .reference import working
 
 Tensor = torch.Tensor
@@ -64,11 +69,18 @@ def _library_of(patterns: Tensor) -> PatternLibrary:
 
 
 def _projected(a_set: Any, w: Tensor) -> Tensor:
+    source = w.contiguous()
+    if device_selection.takes(a_set, source):
+        out = torch.empty_like(source)
+        device_selection.project_into_(out, a_set, source)
+        return out
     return a_set.project(working(w).contiguous()).to(w.dtype)
 
 
 def _project_in_place(a_set: Any, w: Tensor) -> None:
-    if working(w) is w and w.is_contiguous():
+    if device_selection.takes(a_set, w):
+        device_selection.project_into_(w, a_set, w)
+    elif working(w) is w and w.is_contiguous():
         a_set.project(w.detach(), out=w.detach())
     else:
         w.copy_(_projected(a_set, w))

@@ -8,6 +8,7 @@ import torch
 
 from ..soft_topk.arguments import checked_k, checked_tau
 from ..soft_topk.operator import SoftTopK
+from . import device_selection
 
 Tensor = torch.Tensor
 
@@ -16,20 +17,26 @@ def soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
     """f = sigmoid(x / tau + t) over the last axis of x [..., n] with the t [...] that makes sum f = k, differentiable.
 
     k: integer, 0 <= k <= n.  tau > 0, in units of x.  Value and derivative are those of `sparseopt.SoftTopK`, of which
-    this is the torch face: a device other than the CPU is waited for.  Half types are computed in float32.
-    Raises ValueError for other arguments, NaN, more +inf than k, fewer than k entries above -inf.
+    this is the torch face.  Half types are computed in float32.
+    Raises ValueError for other arguments, NaN, more +inf than k, fewer than k entries above -inf.  On a CUDA device
+    nothing is waited for, and such rows are NaN; many rows of a few entries are computed on the host.
     """
     if torch.compiler.is_compiling():  # arguments are checked when the compiled code runs
         return torch.ops.sparseopt.soft_topk(x, k, tau)
-    k, tau = checked_k(k), checked_tau(tau)
     if not isinstance(x, torch.Tensor) or not x.is_floating_point() or x.ndim == 0 or x.numel() == 0:
         found = f"{x.dtype} {tuple(x.shape)}" if isinstance(x, torch.Tensor) else f"a {type(x).__name__}"
         raise ValueError(
             f"x is {found}: give a floating tensor [..., n] that is not empty; sparseopt.soft_topk is NumPy's"
         )
+    return _SoftTopK.apply(x, *_checked(x, k, tau))
+
+
+def _checked(x: Tensor, k: int, tau: float) -> tuple[int, float]:
+    """(k, tau); ValueError unless they fit the rows of x."""
+    k, tau = checked_k(k), checked_tau(tau)
     if k > x.shape[-1]:
         raise ValueError(f"k is {k}, but a row of x has {x.shape[-1]} entries: k is at most that")
-    return _SoftTopK.apply(x, k, tau)
+    return k, tau
 
 
 def _array(x: Tensor) -> Any:
@@ -57,7 +64,12 @@ class _SoftTopK(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, k: int, tau: float) -> Tensor:
-        """f; keeps the operator."""
+        """f; keeps the operator, or what the device needs."""
+        ctx.arguments, ctx.operator = (k, tau), None
+        if device_selection.usable_soft_topk(x):
+            f, *kept = device_selection.soft_topk(x, k, tau)
+            ctx.save_for_backward(*kept)
+            return f
         ctx.operator = SoftTopK(k, tau, threads=torch.get_num_threads())
         return _value(ctx.operator, x)
 
@@ -65,16 +77,22 @@ class _SoftTopK(torch.autograd.Function):
     @torch.autograd.function.once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None]:
         """J'g."""
+        if ctx.operator is None:
+            return device_selection.soft_topk_vjp(g, *ctx.saved_tensors, *ctx.arguments), None, None
         return _product(ctx.operator, g), None, None
 
 
 @torch.library.custom_op("sparseopt::soft_topk", mutates_args=())
 def _soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
+    if device_selection.usable_soft_topk(x):
+        return device_selection.soft_topk(x, *_checked(x, k, tau))[0]
     return _value(SoftTopK(k, tau, threads=torch.get_num_threads()), x)
 
 
 @torch.library.custom_op("sparseopt::soft_topk_backward", mutates_args=())
 def _soft_topk_backward(g: Tensor, x: Tensor, k: int, tau: float) -> Tensor:
+    if device_selection.usable_soft_topk(x):
+        return device_selection.soft_topk_vjp(g, *device_selection.soft_topk(x, k, tau)[1:], k, tau)
     operator = SoftTopK(k, tau, threads=torch.get_num_threads())
     _value(operator, x)
     return _product(operator, g)

@@ -36,7 +36,7 @@ class NM(MaskSet):
     def support(self, v: Any) -> Array:
         """Mask [shape of v] of the n largest magnitudes of each window."""
         v = checked_array(v)
-        self._check_fit(v)
+        self.check_fit(v)
         xp = namespace(v)
         windows = self._windows(xp, xp.abs(v))
         order = xp.argsort(windows, axis=-1, descending=True, stable=True)
@@ -46,7 +46,7 @@ class NM(MaskSet):
         return xp.permute_dims(kept, _swap(v.ndim, self.axis))
 
     def _project_compiled(self, source: np.ndarray, target: np.ndarray) -> bool | None:
-        self._check_fit(source)
+        self.check_fit(source)
         if self.axis not in (-1, source.ndim - 1) or self.m > LARGEST_TILE:
             return None
         cols = source.shape[-1]
@@ -69,7 +69,8 @@ class NM(MaskSet):
             rows = xp.concat([rows, *[xp.full_like(rows[..., :1], -1.0)] * missing], axis=-1)
         return xp.reshape(rows, (*rows.shape[:-1], -1, self.m))
 
-    def _check_fit(self, v: Array) -> None:
+    def check_fit(self, v: Array) -> None:
+        """ValueError unless v has the axis, cut into windows."""
         if not -v.ndim <= self.axis < v.ndim:
             raise ValueError(f"v has shape {tuple(v.shape)}, but N:M is along axis {self.axis}: choose another axis")
         length = v.shape[self.axis]

@@ -33,7 +33,7 @@ class PatternLibrary(MaskSet):
         self._transposable24 = False
 
     @cached_property
-    def _masks(self) -> TileLibrary:
+    def masks(self) -> TileLibrary:
         """The patterns for the compiled core, each once."""
         _, first = np.unique(
             np.packbits(self.patterns.reshape(len(self.patterns), -1), axis=1), axis=0, return_index=True
@@ -65,7 +65,7 @@ class PatternLibrary(MaskSet):
         if r * c > LARGEST_TILE or (source.ndim > 2 and rows % r):
             return None
         plane = Plane(source.size // cols, cols, cols, cols, source.dtype)
-        return project_library_ptr(source.ctypes.data, target.ctypes.data, plane, self._masks)
+        return project_library_ptr(source.ctypes.data, target.ctypes.data, plane, self.masks)
 
     def choice(self, v: Any) -> np.ndarray:
         """Index of the pattern of each tile, int64 [..., ceil(R / r), ceil(C / c)], a NumPy array."""

@@ -73,6 +73,12 @@ class TopBlocks(MaskSet):
         down = int(rng.integers(1, 4))
         return down * self.block[0], (-(-max(self.k, 1) // down) + int(rng.integers(0, 3))) * self.block[1]
 
+    def check_fit(self, v: Array) -> None:
+        """ValueError unless v [..., R, C] can be cut into k blocks or more."""
+        self._grid.check_fit(v)
+        (r, c), (*lead, rows, cols) = self.block, v.shape
+        self._check_count(int(np.prod(lead)) * -(-rows // r) * -(-cols // c))
+
     def _check_count(self, count: int) -> None:
         if self.k > count:
             raise ValueError(f"v has {count} blocks, but k is {self.k}: k is at most that")

@@ -72,14 +72,17 @@ template <class F> void define_keep(nb::module_& m, const char* name, F* f) {
         nb::arg("threads").noconvert());
 }
 
-template <class T> void define_cuda(nb::module_& m, const char* nm_name, const char* library_name, const char* keep_name) {
+template <class T> void define_cuda(nb::module_& m, const char* nm_name, const char* library_name) {
   m.def(nm_name, nm_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("plane").noconvert(),
         nb::arg("n").noconvert(), nb::arg("m").noconvert(), nb::arg("finite").noconvert(), nb::arg("device").noconvert(),
         nb::arg("stream").noconvert());
   m.def(library_name, library_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("plane").noconvert(),
         nb::arg("library").noconvert(), nb::arg("finite").noconvert(), nb::arg("device").noconvert(),
         nb::arg("stream").noconvert());
-  m.def(keep_name, keep_blocks_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("shape").noconvert(),
+}
+
+template <class T> void define_keep_cuda(nb::module_& m, const char* name) {
+  m.def(name, keep_blocks_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("shape").noconvert(),
         nb::arg("kept").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
 }
 
@@ -92,6 +95,10 @@ void so_define_projections(nb::module_& m) {
   define_library(m, "project_library_f64", library<double>);
   define_keep(m, "keep_blocks_f32", keep_blocks<float>);
   define_keep(m, "keep_blocks_f64", keep_blocks<double>);
-  define_cuda<float>(m, "project_nm_cuda_f32", "project_library_cuda_f32", "keep_blocks_cuda_f32");
-  define_cuda<double>(m, "project_nm_cuda_f64", "project_library_cuda_f64", "keep_blocks_cuda_f64");
+  define_cuda<float>(m, "project_nm_cuda_f32", "project_library_cuda_f32");
+  define_cuda<double>(m, "project_nm_cuda_f64", "project_library_cuda_f64");
+  define_cuda<so_bfloat>(m, "project_nm_cuda_bf16", "project_library_cuda_bf16");
+  define_cuda<so_half>(m, "project_nm_cuda_f16", "project_library_cuda_f16");
+  define_keep_cuda<float>(m, "keep_blocks_cuda_f32");
+  define_keep_cuda<double>(m, "keep_blocks_cuda_f64");
 }

@@ -3,6 +3,7 @@
 // sparseopt/sets says what is computed; tests/native/test_projections.py pins the two to each other.
 #pragma once
 #include "block.h"
+#include "half.h"
 #include "radial.h"
 
 #include <float.h>
@@ -21,14 +22,14 @@ struct so_library {
   bool transposable24;
 };
 
-template <class T> SO_HD bool so_finite(T a) { return fabs((double)a) <= DBL_MAX; }
+template <class T> SO_HD bool so_finite(T a) { return fabs((double)so_wide(a)) <= DBL_MAX; }
 
 // How many entries of p [len], `stride` apart, come before entry i: larger magnitudes, and equal ones with a lower index.
 template <class T> SO_HD int so_rank(const T* p, int64_t stride, int len, int i) {
-  const double a = fabs((double)p[i * stride]);
+  const double a = fabs((double)so_wide(p[i * stride]));
   int rank = 0;
   for (int j = 0; j < len; ++j) {
-    const double b = fabs((double)p[j * stride]);
+    const double b = fabs((double)so_wide(p[j * stride]));
     rank += b > a || (b == a && j < i);
   }
   return rank;
@@ -96,7 +97,7 @@ template <class T> SO_HD void so_load_tile(const T* w, const so_plane& p, int r,
   for (int a = 0; a < r; ++a)
     for (int b = 0; b < c; ++b) {
       const bool inside = i * r + a < p.rows && j * c + b < p.cols;
-      x[a * c + b] = inside ? (double)w[(i * r + a) * p.ld + j * c + b] : 0.0;
+      x[a * c + b] = inside ? (double)so_wide(w[(i * r + a) * p.ld + j * c + b]) : 0.0;
     }
 }
 
@@ -106,7 +107,7 @@ SO_HD void so_store_tile(const T* w, T* out, const so_plane& p, int r, int c, in
   for (int a = 0; a < r && i * r + a < p.rows; ++a)
     for (int b = 0; b < c && j * c + b < p.cols; ++b) {
       const T value = w[(i * r + a) * p.ld + j * c + b];
-      out[(i * r + a) * p.ld_out + j * c + b] = mask >> (a * c + b) & 1 ? value : T(0);
+      out[(i * r + a) * p.ld_out + j * c + b] = mask >> (a * c + b) & 1 ? value : T{};
     }
 }
 
@@ -116,7 +117,8 @@ template <class T> bool so_project_library(const T* w, T* out, const so_plane& p
 // Blocks with kept [rows / br, cols / bc] = 0 become 0; the others are copied.
 template <class T> void so_keep_blocks(const T* w, T* out, const so_blocks& b, const uint8_t* kept, int threads);
 
-// On a CUDA device; all pointers there. finite: one int32, set to 0 where an entry is not finite. Codes as so_block_prox_cuda.
+// On a CUDA device; all pointers there, also of half types. finite: one int32, set to 0 where an entry is not finite, or null;
+// the window or tile of such an entry is copied as it is. Codes as so_block_prox_cuda.
 template <class T> int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int32_t* finite, so_stream stream);
 template <class T>
 int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& library, int32_t* finite, so_stream stream);

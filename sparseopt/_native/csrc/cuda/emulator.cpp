@@ -36,8 +36,9 @@ SO_EMULATED(double, so_emulated_block_prox_f64)
 #define SO_EMULATED_PROJECTIONS(T, suffix)                                                                                \
   SO_EXPORTED void so_emulated_nm_##suffix(const T* w, T* out, const int64_t* s, int n, int m, int32_t* finite) {         \
     const so_plane p = {s[0], s[1], s[2], s[3]};                                                                          \
-    const unsigned blocks = (unsigned)so_projection_blocks((p.cols + m - 1) / m * p.rows);                                \
-    emulator::launch(blocks, SO_PROJECTION_THREADS, [=] { so_nm_kernel<T>(w, out, p, n, m, finite); });                   \
+    so_queue_nm(w, out, p, n, m, finite, [](auto kernel, int64_t blocks, auto... arguments) {                             \
+      emulator::launch((unsigned)blocks, SO_PROJECTION_THREADS, [=] { kernel(arguments...); });                           \
+    });                                                                                                                   \
   }                                                                                                                       \
   SO_EXPORTED void so_emulated_library_##suffix(const T* w, T* out, const int64_t* s, int r, int c, int count,            \
                                                 const uint64_t* masks, int32_t* finite) {                                 \
@@ -45,7 +46,8 @@ SO_EMULATED(double, so_emulated_block_prox_f64)
     const so_library l = {r, c, count, masks, false};                                                                     \
     const unsigned blocks = (unsigned)so_projection_blocks((p.cols + c - 1) / c * ((p.rows + r - 1) / r));                \
     emulator::launch(blocks, SO_PROJECTION_THREADS, [=] { so_library_kernel<T>(w, out, p, l, finite); });                 \
-  }                                                                                                                       \
+  }
+#define SO_EMULATED_KEEP(T, suffix)                                                                                       \
   SO_EXPORTED void so_emulated_keep_##suffix(const T* w, T* out, const int64_t* s, const uint8_t* kept) {                 \
     const so_blocks b = {s[0], s[1], s[2], s[3], s[4], s[5]};                                                             \
     const unsigned blocks = (unsigned)((b.rows / b.br) * (b.cols / b.bc));                                                \
@@ -53,6 +55,10 @@ SO_EMULATED(double, so_emulated_block_prox_f64)
   }
 SO_EMULATED_PROJECTIONS(float, f32)
 SO_EMULATED_PROJECTIONS(double, f64)
+SO_EMULATED_PROJECTIONS(so_bfloat, bf16)
+SO_EMULATED_PROJECTIONS(so_half, f16)
+SO_EMULATED_KEEP(float, f32)
+SO_EMULATED_KEEP(double, f64)
 
 SO_EXPORTED int64_t so_emulated_topk_bytes(int64_t rows, int64_t n) { return so_topk_workspace(rows, n); }
 

@@ -21,7 +21,9 @@ int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int3
   const so_device_guard guard(stream.device);
   const int64_t count = so_projection_blocks((p.cols + m - 1) / m * p.rows);
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
-  so_nm_kernel<T><<<(unsigned)count, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(w, out, p, n, m, finite);
+  so_queue_nm(w, out, p, n, m, finite, [&](auto kernel, int64_t blocks, auto... arguments) {
+    kernel<<<(unsigned)blocks, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(arguments...);
+  });
   return (int)cudaGetLastError();
 }
 
@@ -44,10 +46,13 @@ template <class T> int so_keep_blocks_cuda(const T* w, T* out, const so_blocks& 
 
 #define SO_PROJECTIONS(T)                                                                                             \
   template int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, int32_t*, so_stream);                      \
-  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, int32_t*, so_stream);        \
-  template int so_keep_blocks_cuda(const T*, T*, const so_blocks&, const uint8_t*, so_stream);
+  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, int32_t*, so_stream);
 SO_PROJECTIONS(float)
 SO_PROJECTIONS(double)
+SO_PROJECTIONS(so_bfloat)
+SO_PROJECTIONS(so_half)
+template int so_keep_blocks_cuda(const float*, float*, const so_blocks&, const uint8_t*, so_stream);
+template int so_keep_blocks_cuda(const double*, double*, const so_blocks&, const uint8_t*, so_stream);
 
 int64_t so_topk_cuda_bytes(int64_t rows, int64_t n) { return so_topk_workspace(rows, n); }
 
