@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from ._array import checked_tolerance, described, real_number
+from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
 from .recentred import recentred
 
@@ -230,12 +231,13 @@ class _Monitor:
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
         _check_scale(problem)
         self.start = time.perf_counter()
-        zero = np.zeros(problem.w_shape)
         z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
         with np.errstate(over="ignore", invalid="ignore"):
-            penalty = float(problem.penalty.value(zero))
+            of_norms = isinstance(problem.penalty, GroupPenalty)  # and so 0 at 0
+            penalty = 0.0 if of_norms else float(problem.penalty.value(np.zeros(problem.w_shape)))
             self.at_zero = problem.datafit.value(z) + (penalty if penalty < np.inf else 0.0)  # 0 is not in every set
-            self.violation_scale = float(problem.penalty.groups.norms(problem.gradient_at_zero).max())
+            norms = None if problem.convex else problem.penalty.groups.norms(problem.gradient_at_zero)
+            self.violation_scale = 0.0 if norms is None else float(norms.max())  # of runs that do not end by the gap
         self.rows: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
         self.lowest, self.since_progress, self.own_passes = np.inf, 0, 1

@@ -165,12 +165,14 @@ class Reading:
         Rounding (ledger D3): a computed product of n terms is off by at most n eps |X_g|_F |v|, up to second order, the
         Frobenius norm and the bound itself by a few n eps of their size; all is allowed for twice.
         """
-        sizes = [float(np.linalg.norm(a)) for a in self.anchors]
-        distances = np.array([*(float(np.linalg.norm(now - a)) for a in self.anchors), np.inf])
-        unit = 2 * (self.store.n + PADDING) * np.finfo(float).eps
-        allowance = unit * (np.array([*sizes, np.inf]) + float(np.linalg.norm(now)))
+        unit, size = 2 * (self.store.n + PADDING) * np.finfo(float).eps, float(np.linalg.norm(now))
+        reach = np.full(len(self.anchors) + 1, np.inf)
+        for i in self._used():
+            a = self.anchors[i]
+            distance, length = (0.0, size) if a is now else (float(np.linalg.norm(now - a)), float(np.linalg.norm(a)))
+            reach[i] = distance + unit * (length + size)
         with np.errstate(invalid="ignore"):  # 0 * inf: nothing is bounded
-            return self.slack + self.frobenius * (distances + allowance)[self.anchor]
+            return self.slack + self.frobenius * reach[self.anchor]
 
     def _renewed(self, now: np.ndarray, need: np.ndarray, threads: int, ask: Callable[[], bool]) -> Reading | None:
         """With the groups `need` [G], bool, read at `now`."""
@@ -187,9 +189,13 @@ class Reading:
         columns = int(self.store.groups.sizes[chosen].sum())
         return replace(self, anchors=anchors, anchor=anchor, pull=pull, norms=norms, slack=slack, columns=columns)
 
+    def _used(self) -> np.ndarray:
+        """Indices of the anchors that groups refer to, increasing."""
+        return np.flatnonzero(np.bincount(self.anchor + 1, minlength=len(self.anchors) + 1)[1:])
+
     def _without_old_anchors(self) -> Reading:
         """Vectors that no group refers to are dropped; of too many the oldest, whose groups are read again."""
-        used = np.flatnonzero(np.bincount(self.anchor + 1, minlength=len(self.anchors) + 1)[1:])
+        used = self._used()
         if len(used) == len(self.anchors) <= MOST_ANCHORS:
             return self
         left = used[-MOST_ANCHORS:]

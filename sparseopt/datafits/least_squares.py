@@ -29,6 +29,7 @@ class LeastSquares:
         self.offset = checked_offset(offset, (self.n_samples,))
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
+        self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
         self.centre = 0.0
         self.target = self.y - self.offset
         if self.fit_intercept:
@@ -46,11 +47,15 @@ class LeastSquares:
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n], minimised over b."""
         r = self.residual(z)
-        return 0.5 * float(self.share @ (r * r))
+        return 0.5 * self._mean(r, r)
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """-share * residual [n]."""
-        return -self.share * self.residual(z)
+        return (-self.share if self._each is None else -self._each) * self.residual(z)
+
+    def _mean(self, a: np.ndarray, b: np.ndarray) -> float:
+        """sum_i s_i a_i b_i for a, b [n]."""
+        return float(self.share @ (a * b) if self._each is None else self._each * (a @ b))
 
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """The Hessian diag(share), less share share' with an intercept, times d [n] or [n, m]."""
@@ -74,7 +79,7 @@ class LeastSquares:
     def dual(self, z: np.ndarray, scale_limit: float) -> float:
         """max over 0 <= alpha <= scale_limit of alpha <theta, target> - alpha^2 <theta, r> / 2, theta = share * r."""
         r = self.residual(z)
-        linear, square = float(self.share @ (r * self.target)), float(self.share @ (r * r))
+        linear, square = self._mean(r, self.target), self._mean(r, r)
         if square == 0:
             return 0.0
         alpha = min(max(linear / square, 0.0), scale_limit)

@@ -54,4 +54,6 @@ def prox(rho: ScalarPenalty, v: Array, s: Array, step: float | Array) -> Array:
 def _regular(xp: Any, s: Array) -> tuple[Array, Array]:
     """Where the strength is positive and finite, and the strength there, 1 elsewhere."""
     regular = (s > 0) & (s < math.inf)
+    if is_numpy(xp) and regular.all():  # the usual case
+        return regular, s
     return regular, xp.where(regular, s, xp.ones_like(s))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,6 @@ class GroupDescent:
         self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf)) if self.radial else 0.0
         self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
         self.slope0 = _settling_slope(problem.penalty)
-        self.violation_scale = float(self.groups.norms(problem.gradient_at_zero).max())
         self.start = time.perf_counter()
         self.columns_read, self.surveyed = 0, False
         self.gap: float | None = None
@@ -72,6 +72,11 @@ class GroupDescent:
         self.move(start)
         self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)
         self._survey()
+
+    @cached_property
+    def violation_scale(self) -> float:
+        """Largest norm of a group of the gradient at 0."""
+        return float(self.groups.norms(self.problem.gradient_at_zero).max())
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
