@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -39,8 +39,13 @@ class View:
 
         It is a copy where the memory is in another order (channels last).
         """
-        tensor = local(self.weight.parameter if tensor is None else tensor)
-        return tensor.detach().flatten(1)[self.first : self.stop]
+        tensor = local(self.weight.parameter if tensor is None else tensor).detach()
+        return tensor.flatten(1) if self.whole else tensor.flatten(1)[self.first : self.stop]
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all rows that this process holds."""
+        return self.stop is None and self.first == 0
 
     @property
     def frame(self) -> Tensor:
@@ -51,16 +56,25 @@ class View:
 
     def grid(self, values: Tensor) -> Tensor:
         """Values of the units [n] as the kernels want them, [grid]."""
-        return (values if self.at is None else values[self.at]).reshape(self.cut.grid(self.matrix()))
+        return (values if self.at is None else values[self.at]).reshape(self.grid_shape)
+
+    @cached_property
+    def grid_shape(self) -> tuple[int, int, int]:
+        """Of the blocks that this process holds."""
+        return self.cut.grid(self.matrix())
 
     def change(self, operation: Callable[[Tensor], Any], tensor: Tensor | None = None) -> Any:
         """Let an operation change the matrix in place, also where it is a copy."""
-        tensor = local(self.weight.parameter if tensor is None else tensor).detach()
         matrix = self.matrix(tensor)
         result = operation(matrix)
-        if matrix.untyped_storage().data_ptr() != tensor.untyped_storage().data_ptr():
-            tensor[self.first : self.stop].copy_(matrix.reshape(tensor[self.first : self.stop].shape))
+        self.put_back(matrix, tensor)
         return result
+
+    def put_back(self, matrix: Tensor, tensor: Tensor | None = None) -> None:
+        """Write the matrix of a tensor into it, where it is a copy."""
+        held = local(self.weight.parameter if tensor is None else tensor).detach()
+        if matrix.untyped_storage().data_ptr() != held.untyped_storage().data_ptr():
+            held[self.first : self.stop].copy_(matrix.reshape(held[self.first : self.stop].shape))
 
     def norms(self, tensor: Tensor | None = None) -> Tensor:
         """Norms of the units [n]."""
@@ -136,6 +150,11 @@ class Layer:
         """Number of units n."""
         return len(self.sizes)
 
+    @cached_property
+    def size(self) -> int | None:
+        """Entries of a unit; None where they differ."""
+        return int(self.sizes[0]) if bool((self.sizes == self.sizes[0]).all()) else None
+
     @property
     def entries(self) -> int:
         """Number of weights in all units."""
@@ -148,7 +167,21 @@ class Layer:
         """
         given = [None] * len(self.views) if tensors is None else tensors
         parts = [view.norms(tensor) for view, tensor in zip(self.views, given, strict=True)]
-        return parts[0] if len(parts) == 1 and self.group is None else self.total(parts, squares=True)
+        return self.root(parts)
+
+    @property
+    def alone(self) -> bool:
+        """Whether the units lie in one view, and in this process."""
+        return len(self.views) == 1 and self.group is None
+
+    @property
+    def blocks(self) -> bool:
+        """Whether no view is of single entries."""
+        return not any(view.entries for view in self.views)
+
+    def root(self, parts: Sequence[Tensor]) -> Tensor:
+        """Norms of the units [n] from those of the blocks of each view."""
+        return parts[0] if self.alone else self.total(parts, squares=True)
 
     def total(self, parts: Sequence[Tensor], *, squares: bool = False) -> Tensor:
         """Sum [n] of values of the blocks of each view, or the root of that of their squares; 0 where there is none."""

@@ -14,6 +14,7 @@ import torch
 import torch.distributed as dist
 from torch import nn
 
+from . import together
 from .layer import Layer, View
 from .weights import Weight, local
 
@@ -153,7 +154,7 @@ def summed(layers: Sequence[Layer], values: Sequence[Tensor]) -> list[Tensor]:
 def norms_of(layers: Sequence[Layer], tensors: Sequence[Sequence[Tensor]] | None = None) -> list[Tensor]:
     """Norms of the units [n] of each layer: of the weights, or of a tensor like the weight for each view."""
     given: Sequence[Sequence[Tensor] | None] = [None] * len(layers) if tensors is None else tensors
-    return rooted(layers, [layer.norms(tensor) for layer, tensor in zip(layers, given, strict=True)])
+    return rooted(layers, together.norms(layers, given))
 
 
 def rooted(layers: Sequence[Layer], parts: Sequence[Tensor]) -> list[Tensor]:

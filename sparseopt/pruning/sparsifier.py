@@ -11,6 +11,7 @@ from torch import nn
 
 from ..sets.entries import checked_count
 from . import state as states
+from . import together
 from .allocation import Allocation, checked_sparsity
 from .inputs import Tap
 from .layer import Layer
@@ -140,10 +141,8 @@ class Sparsifier:
 
     def apply_masks(self) -> None:
         """Set what is not kept to 0."""
-        for layer in self.layers:
-            mask = self.masks.get(layer.name)
-            if mask is not None:
-                layer.mask(mask)
+        masked = [layer for layer in self.layers if layer.name in self.masks]
+        together.mask(masked, [self.masks[layer.name] for layer in masked])
 
     def parameters(self) -> Iterator[nn.Parameter]:
         """The pruned weights, each once."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from ... import kernels
 from ..._array import positive_scalar
-from ..layer import Layer, View
+from .. import together
+from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
 from ..sharding import masks_of, rooted, summed
 from .base import Method
@@ -80,11 +80,13 @@ class ADMM(Method):
         if phase.kind != "admm":
             return
         rho = float(sp.memory["rho"])
-        for view in _views(sp):
-            gradient = view.weight.parameter.grad
-            if gradient is not None:
-                z, u, w = sp.memory["z." + view.name], sp.memory["u." + view.name], view.matrix()
-                view.change(partial(kernels.augment_, w=w, z=z, u=u, rho=rho), gradient)
+        views = [view for view in together.views_of(sp.layers) if view.weight.parameter.grad is not None]
+        ws, zs, us = together.matrices_of(views), _memory(sp, "z", views), _memory(sp, "u", views)
+        together.change(
+            views,
+            lambda gradients: kernels.foreach_augment_(gradients, ws, zs, us, rho),
+            [view.weight.parameter.grad for view in views],
+        )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Every now and then the projection and the multipliers."""
@@ -94,14 +96,14 @@ class ADMM(Method):
 
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])
-        squares = [_updated(sp, layer, kept) for layer, kept in zip(sp.layers, _projections(sp), strict=True)]
+        squares = _updated(sp, _projections(sp))
         residuals = torch.stack([each.to(squares[0].device) for each in summed(sp.layers, squares)]).sum(0)
         primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
         for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
             sp.record(name, value)
         factor = self._factor(primal, dual, rho, count)
         sp.memory["rho"] *= factor
-        for view in _views(sp) if factor != 1 else ():
+        for view in together.views_of(sp.layers) if factor != 1 else ():
             sp.memory["u." + view.name] /= factor
 
     def _factor(self, primal: float, dual: float, rho: float, count: int) -> float:
@@ -113,32 +115,35 @@ class ADMM(Method):
         return 2.0 if primal > UNEQUAL * dual else 0.5 if dual > UNEQUAL * primal else 1.0
 
 
-def _views(sp: Sparsifier) -> list[View]:
-    return [view for layer in sp.layers for view in layer.views]
+def _memory(sp: Sparsifier, what: str, views: list[View]) -> list[Tensor]:
+    """z or u of views."""
+    return [sp.memory[f"{what}.{view.name}"] for view in views]
 
 
-def _updated(sp: Sparsifier, layer: Layer, kept: Tensor) -> Tensor:
-    """Change z and u of a layer; the squares [2] of its residuals."""
-    squares = []
-    for view in layer.views:
-        z, u = sp.memory["z." + view.name], sp.memory["u." + view.name]
-        squares.append(kernels.admm_update_(view.matrix().contiguous(), z, u, view.grid(kept), view.cut))
-    return torch.stack(squares).sum(0)
+def _contiguous(views: list[View]) -> list[Tensor]:
+    return [w.contiguous() for w in together.matrices_of(views)]
+
+
+def _updated(sp: Sparsifier, masks: list[Tensor]) -> list[Tensor]:
+    """Change z and u; for each layer the squares [2] of its residuals."""
+    views = together.views_of(sp.layers)
+    zs, us, kept = _memory(sp, "z", views), _memory(sp, "u", views), together.grids_of(sp.layers, masks)
+    found = iter(kernels.foreach_admm_update_(_contiguous(views), zs, us, kept, together.cuts_of(views)))
+    return [torch.stack([next(found) for _ in layer.views]).sum(0) for layer in sp.layers]
 
 
 def _projections(sp: Sparsifier) -> list[Tensor]:
     """Masks of P(w + u) for every layer."""
     if sp.counted:
-        return sp.choose(sp.comparable(rooted(sp.layers, [_norms(sp, layer) for layer in sp.layers])))
+        return sp.choose(sp.comparable(rooted(sp.layers, _norms(sp))))
     return masks_of(sp.layers, [[_sum(sp, view) for view in layer.views] for layer in sp.layers])
 
 
-def _norms(sp: Sparsifier, layer: Layer) -> Tensor:
-    parts = [
-        kernels.sum_norms(view.matrix().contiguous(), sp.memory["u." + view.name], view.cut).flatten()
-        for view in layer.views
-    ]
-    return parts[0] if len(parts) == 1 and layer.group is None else layer.total(parts, squares=True)
+def _norms(sp: Sparsifier) -> list[Tensor]:
+    """Norms [n] of w + u of the units of each layer."""
+    views = together.views_of(sp.layers)
+    found = iter(kernels.foreach_sum_norms(_contiguous(views), _memory(sp, "u", views), together.cuts_of(views)))
+    return [layer.root([next(found).flatten() for _ in layer.views]) for layer in sp.layers]
 
 
 def _sum(sp: Sparsifier, view: View) -> Tensor:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..layer import View
+from .. import together
 from ..schedules import Phase
 from ..state import BEHIND
 from ..weights import local
@@ -34,12 +34,8 @@ class Behind(Method):
     soft_kind: ClassVar[tuple[str, ...]] = ()
     """Kinds of the soft phases."""
 
-    def values(self, sp: Sparsifier) -> list[Tensor]:
-        """For each layer what `write` needs of its units, [n]."""
-        raise NotImplementedError
-
-    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
-        """What a view of a layer computes with, of the matrix w that is trained, into the matrix out."""
+    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
+        """What layers compute with, of the matrices ws that are trained, one for each view, into the matrices outs."""
         raise NotImplementedError
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
@@ -66,9 +62,9 @@ class Behind(Method):
             sp.opened = False
             super().settle(sp, phase)
             return
-        for layer, values in zip(sp.layers, self.values(sp), strict=True):
-            for view in layer.views:
-                self._write(view, values, sp.memory[PREFIX + view.weight.name])
+        views = together.views_of(sp.layers)
+        ws, targets = together.matrices_of(views), [sp.memory[PREFIX + view.weight.name] for view in views]
+        together.change(views, lambda outs: self.write(sp, ws, outs), targets)
         _exchange(sp)
         sp.opened = False
 
@@ -87,9 +83,6 @@ class Behind(Method):
         for weight, given in zip(sp.weights, found, strict=True):
             local(weight.parameter.detach()).copy_(given)
         return True
-
-    def _write(self, view: View, values: Tensor, target: Tensor) -> None:
-        view.change(lambda out: self.write(view, values, view.matrix(), out), target)
 
 
 def _close(a: Tensor, b: Tensor, error: float) -> bool:

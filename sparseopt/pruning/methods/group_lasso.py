@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from ... import kernels
 from ..._array import positive_scalar
 from ...penalties import Linear
 from ...penalties.scalar import checked_rho
+from .. import together
 from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
 from ..sharding import norms_of
@@ -59,22 +61,37 @@ class GroupLasso(Method):
         """The prox."""
         if phase.kind != "penalised":
             return
-        for layer in sp.layers:
-            weight = layer.weights[0].parameter
-            step = float(sp.memory["step"]) if self.lam is None else self.lam * sp.optimisers.learning_rate(weight)
-            self._prox(layer, step * layer.sizes.double().sqrt())
+        if self.lam is None:
+            steps = [float(sp.memory["step"])] * len(sp.layers)
+        else:
+            weights = [layer.weights[0].parameter for layer in sp.layers]
+            steps = [self.lam * sp.optimisers.learning_rate(weight) for weight in weights]
+        pairs = list(zip(sp.layers, steps, strict=True))
+        self._prox([(layer, step) for layer, step in pairs if layer.alone])
+        for layer, step in pairs:
+            if not layer.alone:
+                self._prox_of_parts(layer, step * layer.sizes.double().sqrt())
 
     def leave(self, sp: Sparsifier, phase: Phase) -> None:
         """Forget the step."""
         sp.memory.pop("step", None)
 
-    def _prox(self, layer: Layer, steps: Tensor) -> None:
-        if len(layer.views) == 1 and layer.group is None:
-            view = layer.views[0]
-            equal = bool((steps == steps[0]).all())
-            given = float(steps[0]) if equal else view.grid(steps).to(view.weight.parameter.device)
-            view.change(lambda w: kernels.block_prox_(w, self.rho, given, view.cut))
-            return
+    def _prox(self, pairs: list[tuple[Layer, float]]) -> None:
+        """Of layers whose units lie together, with the step of each."""
+        views = [layer.views[0] for layer, _ in pairs]
+        steps = [_steps(layer, step) for layer, step in pairs]
+        together.change(views, lambda ws: kernels.foreach_block_prox_(ws, self.rho, steps, together.cuts_of(views)))
+
+    def _prox_of_parts(self, layer: Layer, steps: Tensor) -> None:
+        """Of a layer whose units have parts in several weights or processes."""
         norms = norms_of([layer])[0]
         shrunk = self.rho.prox(norms, steps.to(norms))
         layer.scale(torch.where(norms > 0, shrunk / torch.where(norms > 0, norms, torch.ones_like(norms)), norms))
+
+
+def _steps(layer: Layer, step: float) -> float | Tensor:
+    """step sqrt(size): a number where all units are of one size, else [grid]."""
+    if layer.size is not None:
+        return step * math.sqrt(layer.size)
+    view = layer.views[0]
+    return view.grid(step * layer.sizes.double().sqrt()).to(view.weight.parameter.device)

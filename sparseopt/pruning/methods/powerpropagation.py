@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ... import kernels
-from ..layer import View
+from .. import together
+from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
 from ..sharding import norms_of
 from .behind import Behind
@@ -51,31 +52,25 @@ class Powerpropagation(Behind):
             sp.optimisers.reset(sp.parameters())
         super().enter(sp, phase)
 
-    def values(self, sp: Sparsifier) -> list[Tensor]:
-        """|v|, kept for the next step: v does not change until then."""
-        norms = norms_of(sp.layers)
+    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
+        """|v_b| v_b; the norms are kept for the next step: v does not change until then."""
+        cuts = together.cuts_of(together.views_of(sp.layers))
+        if all(layer.alone and layer.blocks for layer in sp.layers):
+            norms = [found.flatten() for found in kernels.foreach_power_blocks_into_(outs, ws, cuts)]
+        else:
+            norms = norms_of(sp.layers)
+            kernels.foreach_scale_blocks_into_(outs, ws, together.grids_of(sp.layers, norms), cuts)
         for i, norm in enumerate(norms):
             sp.memory[f"{NORMS}{i}"] = norm
-        return norms
-
-    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
-        """|v_b| v_b."""
-        kernels.scale_blocks_into_(out, w, view.grid(values), view.cut)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """dv_b = |v_b| dw_b + <v_b, dw_b> v_b / |v_b|."""
         if phase.kind != "powered":
             return
         norms = [sp.memory[f"{NORMS}{i}"] for i in range(len(sp.layers))]
-        for layer, norm, inner in zip(sp.layers, norms, pulled(sp.layers, norms), strict=True):
-            if inner is None:
-                continue
-            along = torch.where(norm > 0, inner / torch.where(norm > 0, norm, torch.ones_like(norm)), norm)
-            for view in layer.views:
-                gradient = view.weight.parameter.grad
-                if gradient is not None:
-                    add = partial(kernels.add_scaled_blocks_, w=view.matrix(), scale=view.grid(along), cut=view.cut)
-                    view.change(add, gradient)
+        pairs = list(zip(sp.layers, norms, strict=True))
+        _pull_back([(layer, norm) for layer, norm in pairs if layer.alone])
+        _pull_back_parts([(layer, norm) for layer, norm in pairs if not layer.alone])
 
     def leave(self, sp: Sparsifier, phase: Phase) -> None:
         """Forget the norms."""
@@ -86,3 +81,29 @@ class Powerpropagation(Behind):
         """Multiply every unit by its norm to a power; zero units stay."""
         for layer, norms in zip(sp.layers, norms_of(sp.layers), strict=True):
             layer.scale(torch.where(norms > 0, norms, torch.ones_like(norms)) ** power)
+
+
+def _pull_back(pairs: list[tuple[Layer, Tensor]]) -> None:
+    """Of layers whose units lie together, with their norms."""
+    moved = [(layer.views[0], norm) for layer, norm in pairs if layer.weights[0].parameter.grad is not None]
+    views, norms = [view for view, _ in moved], [view.grid(norm) for view, norm in moved]
+    ws, cuts = together.matrices_of(views), together.cuts_of(views)
+    together.change(
+        views,
+        lambda gradients: kernels.foreach_power_blocks_vjp_(gradients, ws, norms, cuts),
+        [view.weight.parameter.grad for view in views],
+    )
+
+
+def _pull_back_parts(pairs: list[tuple[Layer, Tensor]]) -> None:
+    """Of layers whose units have parts in several weights or processes."""
+    layers, norms = [layer for layer, _ in pairs], [norm for _, norm in pairs]
+    for layer, norm, inner in zip(layers, norms, pulled(layers, norms), strict=True):
+        if inner is None:
+            continue
+        along = torch.where(norm > 0, inner / torch.where(norm > 0, norm, torch.ones_like(norm)), norm)
+        for view in layer.views:
+            gradient = view.weight.parameter.grad
+            if gradient is not None:
+                add = partial(kernels.add_scaled_blocks_, w=view.matrix(), scale=view.grid(along), cut=view.cut)
+                view.change(add, gradient)

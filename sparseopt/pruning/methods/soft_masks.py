@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from ... import kernels
 from ...kernels.reference import working
-from ..layer import Layer, View
+from .. import together
+from ..layer import Layer
 from ..leaves import Twin
 from ..schedules import Phase
 from ..sharding import summed
@@ -36,9 +36,10 @@ class SoftMasks(Behind):
         """s."""
         return [sp.memory[f"soft.{i}"] for i in range(len(sp.layers))]
 
-    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
+    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
         """s_b w_b."""
-        kernels.scale_blocks_into_(out, w, view.grid(values), view.cut)
+        scales = together.grids_of(sp.layers, self.values(sp))
+        kernels.foreach_scale_blocks_into_(outs, ws, scales, together.cuts_of(together.views_of(sp.layers)))
 
     def attach(self, sp: Sparsifier, phase: Phase) -> None:
         """Train the logits."""
@@ -95,24 +96,25 @@ class SoftMasks(Behind):
 
 def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | None]:
     """Scale the gradients of layers by units; returns <w_b, gradient_b before> [n] of each, None without a gradient."""
-    idle = [all(weight.parameter.grad is None for weight in layer.weights) for layer in layers]
-    products = [_pulled(layer, scale) for layer, scale in zip(layers, scales, strict=True)]
-    totals = summed(layers, products)
+    pairs = zip(together.views_of(layers), together.grids_of(layers, scales), strict=True)
+    moved = [(view, scale) for view, scale in pairs if view.weight.parameter.grad is not None]
+    views, grids = [view for view, _ in moved], [scale for _, scale in moved]
+    ws, cuts = together.matrices_of(views), together.cuts_of(views)
+    products = together.change(
+        views,
+        lambda gradients: kernels.foreach_scale_blocks_vjp_(gradients, ws, grids, cuts),
+        [view.weight.parameter.grad for view in views],
+    )
+    found = {id(view): product for view, product in zip(views, products, strict=True)}
+    idle = [all(id(view) not in found for view in layer.views) for layer in layers]
+    totals = summed(layers, [_total(layer, scale, found) for layer, scale in zip(layers, scales, strict=True)])
     return [None if without else total for without, total in zip(idle, totals, strict=True)]
 
 
-def _pulled(layer: Layer, values: Tensor) -> Tensor:
-    parts = []
-    for view in layer.views:
-        gradient = view.weight.parameter.grad
-        if gradient is None:
-            parts.append(view.grid(torch.zeros_like(values)))
-            continue
-        scale = partial(kernels.scale_blocks_vjp_, w=view.matrix(), scale=view.grid(values), cut=view.cut)
-        parts.append(view.change(scale, gradient))
-    if len(parts) == 1 and layer.group is None:
-        return parts[0].flatten().to(values.dtype)
-    return layer.total(parts).to(values.dtype)
+def _total(layer: Layer, values: Tensor, found: dict[int, Tensor]) -> Tensor:
+    """Products [n] of a layer from those of its views; 0 for views without a gradient."""
+    parts = [found[id(x)] if id(x) in found else x.grid(torch.zeros_like(values)) for x in layer.views]
+    return (parts[0].flatten() if layer.alone else layer.total(parts)).to(values.dtype)
 
 
 def logits_of(sp: Sparsifier) -> list[Tensor]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
 from ... import kernels
 from ..._array import real_number
-from ..layer import View
+from .. import together
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
 from .behind import Behind
 
@@ -59,21 +58,24 @@ class SRSTE(Behind):
         """The masks."""
         return [sp.memory[f"kept.{i}"] for i in range(len(sp.layers))]
 
-    def write(self, view: View, values: Tensor, w: Tensor, out: Tensor) -> None:
+    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
         """The projection."""
-        kernels.mask_blocks_into_(out, w, view.grid(values), view.cut)
+        kept = together.grids_of(sp.layers, self.values(sp))
+        kernels.foreach_mask_blocks_into_(outs, ws, kept, together.cuts_of(together.views_of(sp.layers)))
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Add pull (1 - mask) w to the gradients."""
         if phase.kind != "straight" or self.pull == 0:
             return
-        for i, layer in enumerate(sp.layers):
-            kept = sp.memory[f"kept.{i}"]
-            for view in layer.views:
-                gradient = view.weight.parameter.grad
-                if gradient is not None:
-                    w, mask, cut = view.matrix(), view.grid(kept), view.cut
-                    view.change(partial(kernels.sparse_decay_, w=w, kept=mask, pull=self.pull, cut=cut), gradient)
+        pairs = zip(together.views_of(sp.layers), together.grids_of(sp.layers, self.values(sp)), strict=True)
+        moved = [(view, kept) for view, kept in pairs if view.weight.parameter.grad is not None]
+        views, kept = [view for view, _ in moved], [mask for _, mask in moved]
+        ws, cuts = together.matrices_of(views), together.cuts_of(views)
+        together.change(
+            views,
+            lambda gradients: kernels.foreach_sparse_decay_(gradients, ws, kept, self.pull, cuts),
+            [view.weight.parameter.grad for view in views],
+        )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Choose masks anew."""
