@@ -149,6 +149,7 @@ def test_a_graph_for_onnx_runtime(tmp_path):
         expected = model(x)
     torch.testing.assert_close(fast(x), expected, rtol=0, atol=1e-5)
     assert torch.equal(pickle.loads(pickle.dumps(fast))(x), fast(x))
+    assert fast(torch.cat([x, x, x])).shape[0] == 3 * len(x)  # not the batch of the sample
     fast.save(tmp_path / "model.onnx")
     session = onnxruntime.InferenceSession(tmp_path / "model.onnx")
     (y,) = session.run(None, {session.get_inputs()[0].name: x.numpy()})

@@ -115,3 +115,29 @@ def test_what_is_refused(tmp_path):
     (tmp_path / "manifest.json").write_text('{"format": "other"}')
     with pytest.raises(ValueError, match="not patterns 1"):
         load_patterns(tmp_path)
+
+
+def test_a_manifest_that_was_changed_is_refused(tmp_path):
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 2))
+    with torch.no_grad():
+        model[0].weight[:, 4:] = 0
+    export(model, "patterns", torch.randn(2, 8), path=tmp_path)
+    file = tmp_path / "manifest.json"
+    text = file.read_text()
+    file.write_text(json.dumps(json.loads(text)))  # written otherwise
+    assert load_patterns(tmp_path).keys() == model.state_dict().keys()
+    layer = json.loads(text)["layers"]["0.weight"]
+    others = [{"shape": [4, 16]}, {"kept": 3}, {"taps": 2}, {"transposed": True}, {"dtype": "float64"}]
+    for change in [{"tile": [2, 8]}, {"dense": []}, {"layers": {}}] + [
+        {"layers": {"0.weight": layer | x}} for x in others
+    ]:
+        file.write_text(json.dumps(json.loads(text) | change))
+        with pytest.raises(ValueError, match="was changed"):
+            load_patterns(tmp_path)
+    file.write_text(text[:50])
+    with pytest.raises(ValueError, match="cannot be read"):
+        load_patterns(tmp_path)
+    file.write_text(text)
+    (tmp_path / "model.safetensors").unlink()
+    with pytest.raises(ValueError, match="is missing"):
+        load_patterns(tmp_path)

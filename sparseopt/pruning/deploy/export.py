@@ -40,8 +40,8 @@ def export(
       "bsr", "csr"  the formats of torch, for inference
       "balanced"  a gather and a batched product, where block rows keep equally many blocks: `Block(..., balance="row")`
       "2:4"       the format of sparse tensor cores, after pruning with `NM(2, 4)`: half types on a CUDA device
-      "onnx"      a graph for inputs of the sample's shapes, run by ONNX Runtime, with balanced layers if it is faster
-                  with them; its .save(path) writes it
+      "onnx"      a graph for inputs of the sample's shapes, and of other batches, run by ONNX Runtime, with balanced
+                  layers if it is faster with them; its .save(path) writes it
       "patterns"  a library of patterns, an index for each tile and packed values in the folder `path`, for
                   `load_patterns` and accelerators; returns the model that was read back from there
       "channels"  layers without the channels that are constant or that nobody reads, after pruning with `Channel()`:

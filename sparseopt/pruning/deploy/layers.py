@@ -100,7 +100,8 @@ def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
     if not bool((w == 0).any()):
         return {}, "no weight is 0"
     found: dict[str, Build] = {}
-    if target in ("csr", "auto") and _density(w, 1) <= DENSEST_COMPRESSED:
+    multiplied = w.device.type != "cpu" or w.dtype not in HALF  # torch has no product for the others
+    if target in ("csr", "auto") and multiplied and _density(w, 1) <= DENSEST_COMPRESSED:
         found["csr"] = partial(CompressedLinear, w, bias, "csr")
     misfit = two_of_four(w)
     if target in ("2:4", "auto") and not misfit:
@@ -112,7 +113,7 @@ def choices(site: Site, target: str) -> tuple[dict[str, Build], str]:
             found[f"sparse {b}x{b}"] = partial(BlockSparseLinear, w, bias, b)
         if w.shape[0] % b or w.shape[1] % b:
             continue
-        if target in ("bsr", "auto") and _density(w, b) <= DENSEST_COMPRESSED:
+        if target in ("bsr", "auto") and multiplied and _density(w, b) <= DENSEST_COMPRESSED:
             found[f"bsr {b}x{b}"] = partial(CompressedLinear, w, bias, "bsr", b)
         if target in ("balanced", "auto") and _padding(w, b) <= MOST_PADDING:
             found[f"balanced {b}x{b}"] = partial(BalancedLinear, w, bias, b)

@@ -17,10 +17,24 @@ Tensor = torch.Tensor
 class SparseLayer(nn.Module):
     """x [..., inputs] -> x W' + bias for a weight W [outputs, inputs] that is stored sparse, in buffers."""
 
+    values: Tensor
+
     def __init__(self, w: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.out_features, self.in_features = w.shape
         self.bias = None if bias is None else nn.Parameter(bias.detach().clone())
+
+    def product(self, x: Tensor) -> Tensor:
+        """x W' + bias for x of the type of the weight."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x W' + bias; under autocast in the type of the weight, and of the type that a dense layer would give."""
+        device = x.device.type
+        if not torch.is_autocast_enabled(device) or self.values.dtype == torch.float64:
+            return self.product(x)
+        with torch.autocast(device, enabled=False):
+            return self.product(x.to(self.values.dtype)).to(torch.get_autocast_dtype(device))
 
     def extra_repr(self) -> str:
         """For print(model)."""
@@ -30,7 +44,6 @@ class SparseLayer(nn.Module):
 class BlockSparseLinear(SparseLayer):
     """W in b x b blocks, b = 16, 32 or 64: the own product, compiled for float32 on the CPU; differentiable in x."""
 
-    values: Tensor
     starts: Tensor
     columns: Tensor
 
@@ -57,7 +70,7 @@ class BlockSparseLinear(SparseLayer):
         """The dense weight, formed at each access."""
         return self.blocks.dense()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor) -> Tensor:
         """x W' + bias."""
         return block_linear(x, self.blocks, self.bias)
 
@@ -65,13 +78,11 @@ class BlockSparseLinear(SparseLayer):
 class CompressedLinear(SparseLayer):
     """W in a format of torch: "csr", or "bsr" in b x b blocks that divide it; for inference."""
 
-    values: Tensor
     rows: Tensor
     columns: Tensor
 
     def __init__(self, w: Tensor, bias: Tensor | None, layout: str, b: int = 0) -> None:
         super().__init__(w, bias)
-        self.layout = layout
         with warnings.catch_warnings():  # torch warns once that these formats are in beta state
             warnings.simplefilter("ignore", UserWarning)
             sparse = w.detach().to_sparse_csr() if layout == "csr" else w.detach().to_sparse_bsr((b, b))
@@ -81,20 +92,41 @@ class CompressedLinear(SparseLayer):
             self._matrix()
 
     def _matrix(self) -> Tensor:
-        build: Any = torch.sparse_csr_tensor if self.layout == "csr" else torch.sparse_bsr_tensor
-        size = (self.out_features, self.in_features)
-        return build(self.rows, self.columns, self.values, size=size, check_invariants=False)
+        return _compressed(self.values, self.rows, self.columns, self.out_features, self.in_features)
 
     @property
     def weight(self) -> Tensor:
         """The dense weight, formed at each access."""
         return self._matrix().to_dense()
 
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor) -> Tensor:
         """(W x')' + bias: torch's own linear is several times slower with these formats."""
-        y = (self._matrix() @ x.reshape(-1, self.in_features).t()).t()
+        x2 = x.reshape(-1, self.in_features)
+        given = (self.values, self.rows, self.columns, x2, self.out_features)
+        y = torch.ops.sparseopt.compressed(*given) if torch.compiler.is_compiling() else _product(*given)
         y = y.contiguous() if self.bias is None else torch.add(y, self.bias).contiguous()
         return y.view(*x.shape[:-1], self.out_features)
+
+
+def _compressed(values: Tensor, rows: Tensor, columns: Tensor, outputs: int, inputs: int) -> Tensor:
+    """The matrix in blocks, where values are, or in single entries."""
+    build: Any = torch.sparse_bsr_tensor if values.ndim == 3 else torch.sparse_csr_tensor
+    return build(rows, columns, values, size=(outputs, inputs), check_invariants=False)
+
+
+def _product(values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, outputs: int) -> Tensor:
+    """x W' of x [n, inputs]."""
+    return (_compressed(values, rows, columns, outputs, x.shape[1]) @ x.t()).t()
+
+
+@torch.library.custom_op("sparseopt::compressed", mutates_args=())
+def _compiled_product(values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, outputs: int) -> Tensor:
+    return _product(values, rows, columns, x, outputs).contiguous()  # compilers do not know these formats
+
+
+@_compiled_product.register_fake
+def _(values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, outputs: int) -> Tensor:
+    return x.new_empty(x.shape[0], outputs)
 
 
 class SemiStructuredLinear(SparseLayer):
@@ -122,7 +154,6 @@ class BalancedLinear(SparseLayer):
     block columns.  Rows with fewer blocks are filled up with zeros.
     """
 
-    values: Tensor
     index: Tensor
 
     def __init__(self, w: Tensor, bias: Tensor | None, b: int) -> None:
@@ -146,7 +177,7 @@ class BalancedLinear(SparseLayer):
         tiles[torch.arange(down, device=tiles.device)[:, None], self.index.reshape(down, -1)] = chosen
         return tiles.transpose(1, 2).reshape(self.out_features, self.in_features)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def product(self, x: Tensor) -> Tensor:
         """x W' + bias, of blocks of columns of x', which lie together in memory."""
         rows = x.reshape(-1, self.in_features).t().reshape(self.in_features // self.b, -1)
         parts = rows.index_select(0, self.index).reshape(len(self.values), self.values.shape[2], -1)

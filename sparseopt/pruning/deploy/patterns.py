@@ -1,6 +1,7 @@
 """Pruned models as files for an accelerator: one library of patterns, an index for each tile, and packed values.
 
-manifest.json says how to read model.safetensors: tile [r, c], and for each packed parameter its shape, dtype and grid.
+manifest.json says how to read model.safetensors, which holds a hash of what it says: tile [r, c], and for each packed
+parameter its shape, dtype and grid.
   library          uint8 [K, r, c], 1 where a pattern keeps an entry; at most 256 patterns
   index.<name>     uint8 [taps, ceil(outputs / r), ceil(inputs / c)]: the pattern of each tile, for each tap
   values.<name>    the kept entries, tile after tile, row after row inside a tile
@@ -9,6 +10,7 @@ manifest.json says how to read model.safetensors: tile [r, c], and for each pack
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from ..weights import Weight
 
 Tensor = torch.Tensor
 MANIFEST, TENSORS = "manifest.json", "model.safetensors"
+FORMAT, HASH = "sparseopt patterns", "manifest"
 TILES = ((4, 4), (3, 3), (2, 2), (2, 4), (4, 2), (1, 4), (4, 1), (1, 8), (8, 1), (8, 8), (1, 2), (2, 1), (1, 1))
 """Tiles that are tried; the one with the smallest files is taken."""
 LARGEST = 256
@@ -65,7 +68,7 @@ def save_patterns(model: nn.Module, folder: str | Path, weights: list[Weight]) -
     rest = {name: tensor for name, tensor in model.state_dict().items() if name not in tiled}
     tensors |= {f"dense.{name}": tensor.detach().cpu().clone().contiguous() for name, tensor in rest.items()}
     manifest = {
-        "format": "sparseopt patterns",
+        "format": FORMAT,
         "version": 1,
         "tensors": TENSORS,
         "tile": list(tile),
@@ -74,7 +77,7 @@ def save_patterns(model: nn.Module, folder: str | Path, weights: list[Weight]) -
         "dense": list(rest),
     }
     Path(folder).mkdir(parents=True, exist_ok=True)
-    save_file(tensors, Path(folder) / TENSORS)
+    save_file(tensors, Path(folder) / TENSORS, metadata={HASH: _hash(manifest)})
     (Path(folder) / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n")
     return manifest
 
@@ -82,17 +85,12 @@ def save_patterns(model: nn.Module, folder: str | Path, weights: list[Weight]) -
 def load_patterns(folder: str | Path) -> dict[str, Tensor]:
     """The state of the model that was written to a folder, bit for bit, for `load_state_dict`.
 
-    Raises ValueError where the folder holds no such files.
+    Raises ValueError where the folder holds no such files, or a manifest that is not that of the tensors.
     """
     from safetensors.torch import load_file
 
-    path = Path(folder) / MANIFEST
-    if not path.is_file():
-        raise ValueError(f"{path} is missing: give the folder that export(model, 'patterns', sample, path=...) wrote")
-    manifest = json.loads(path.read_text())
-    if manifest.get("format") != "sparseopt patterns" or manifest.get("version") != 1:
-        raise ValueError(f"{path} describes {manifest.get('format')!r} {manifest.get('version')!r}, not patterns 1")
-    tensors = load_file(Path(folder) / manifest["tensors"])
+    manifest = _manifest(Path(folder))
+    tensors = load_file(Path(folder) / TENSORS)
     library = tensors["library"].flatten(1).bool()
     state = {name: tensors[f"dense.{name}"] for name in manifest["dense"]}
     for name, layer in manifest["layers"].items():
@@ -101,6 +99,38 @@ def load_patterns(folder: str | Path) -> dict[str, Tensor]:
         entries[kept] = tensors[f"values.{name}"]
         state[name] = _untiled(entries, layer, tuple(manifest["tile"]))
     return state
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    """What the manifest says, checked."""
+    from safetensors import SafetensorError, safe_open
+
+    path, tensors = folder / MANIFEST, folder / TENSORS
+    missing = [file for file in (path, tensors) if not file.is_file()]
+    if path not in missing:
+        try:
+            manifest = json.loads(path.read_text())
+        except ValueError as error:
+            raise ValueError(f"{path} cannot be read ({error}): export the model again") from None
+        found = (manifest.get("format"), manifest.get("version")) if isinstance(manifest, dict) else ()
+        if found != (FORMAT, 1):
+            raise ValueError(f"{path} describes {found}, not patterns 1: export the model again")
+    if missing:
+        advice = "give the folder that export(model, 'patterns', sample, path=...) wrote"
+        raise ValueError(f"{missing[0]} is missing: {advice}")
+    try:
+        with safe_open(tensors, framework="pt") as file:
+            written = (file.metadata() or {}).get(HASH)
+    except SafetensorError as error:
+        raise ValueError(f"{tensors} cannot be read ({error}): export the model again") from None
+    if written != _hash(manifest):
+        raise ValueError(f"{path} was changed, or {TENSORS} is another export's: export the model again")
+    return manifest
+
+
+def _hash(manifest: dict[str, Any]) -> str:
+    """SHA-256 of what a manifest says, however it is written."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def packed_size(weight: Weight, manifest: dict[str, Any]) -> int:

@@ -58,12 +58,33 @@ class OnnxModel(nn.Module):
 
 
 def to_onnx(model: nn.Module, sample: Any) -> OnnxModel:
-    """The model as a graph for inputs of the shapes of the sample; RuntimeError where torch cannot trace it."""
+    """The model as a graph for inputs of the shapes of the sample, of any first size where torch can trace it so.
+
+    A first size of 1 stays 1.  RuntimeError where torch cannot trace the model at all.
+    """
     keywords = dict(sample) if isinstance(sample, Mapping) else {}
     arguments = () if keywords else tuple(sample) if isinstance(sample, tuple | list) else (sample,)
     with warnings.catch_warnings():  # the exporter warns of its own parts
         warnings.simplefilter("ignore")
-        program: Any = torch.onnx.export(model, arguments, kwargs=keywords, dynamo=True, verbose=False)
+        program = _traced(model, arguments, keywords, _free(arguments, keywords))
     buffer = io.BytesIO()
     program.save(buffer)
     return OnnxModel(buffer.getvalue())
+
+
+def _traced(model: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any], free: Any) -> Any:
+    try:
+        return torch.onnx.export(model, arguments, kwargs=keywords, dynamo=True, verbose=False, dynamic_shapes=free)
+    except RuntimeError:
+        if free is None:
+            raise
+        return _traced(model, arguments, keywords, None)
+
+
+def _free(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+    """Which sizes of the inputs the graph leaves open, as torch.export wants it: the first of each tensor."""
+
+    def first(value: Any) -> Any:
+        return {0: torch.export.Dim.AUTO} if isinstance(value, Tensor) and value.ndim else None
+
+    return {name: first(value) for name, value in keywords.items()} or tuple(map(first, arguments))

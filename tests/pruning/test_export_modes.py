@@ -1,0 +1,74 @@
+"""Exported layers where dense ones work too: autocast, half types, inference mode, compilers, empty batches."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch import nn  # noqa: E402
+
+from sparseopt.pruning import export  # noqa: E402
+from sparseopt.pruning.deploy import timing  # noqa: E402
+
+FORMATS = ["sparse", "bsr", "csr", "balanced"]
+
+
+@pytest.fixture(autouse=True)
+def _few_rounds(monkeypatch):
+    monkeypatch.setattr(timing, "MOST", 1)
+
+
+def model(dtype=torch.float32):
+    """Two sparse layers around a dense one; 2 of 4 blocks in each row."""
+    torch.manual_seed(0)
+    first, second = nn.Linear(64, 64), nn.Linear(64, 64)
+    with torch.no_grad():
+        for layer in (first, second):
+            layer.weight[:32, 32:] = 0
+            layer.weight[32:, :32] = 0
+    return nn.Sequential(first, nn.Linear(64, 64), second).to(dtype)
+
+
+def exported(dense, target, dtype=torch.float32):
+    return export(dense, target, torch.randn(4, 64, dtype=dtype), least_speedup=0)
+
+
+@pytest.mark.parametrize("target", FORMATS)
+def test_as_the_dense_model_in_every_mode(target):
+    dense = model()
+    fast = exported(dense, target)
+    assert [row.target.split()[0] for row in fast.export_report.rows] == [target, "dense", target]
+    for shape in [(64,), (0, 64), (1, 64), (2, 3, 64), (2, 0, 64)]:
+        x = torch.randn(shape)
+        with torch.inference_mode():
+            torch.testing.assert_close(fast(x), dense(x), rtol=0, atol=1e-5)
+    x = torch.randn(8, 64)
+    with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+        found, expected = fast(x), dense(x)
+    torch.testing.assert_close(
+        found, expected, rtol=0, atol=0.05
+    )  # of type bfloat16, some roundings of numbers below 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("target", FORMATS)
+def test_compiled_as_one_graph(target):
+    dense = model()
+    compiled = torch.compile(exported(dense, target), backend="aot_eager", fullgraph=True)
+    x = torch.randn(8, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(compiled(x), dense(x), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
+def test_other_types(dtype):
+    dense = model(dtype)
+    x = torch.randn(8, 64, dtype=dtype)
+    for target in ("auto", "csr", "bsr"):
+        fast = exported(dense, target, dtype)
+        with torch.no_grad():
+            torch.testing.assert_close(fast(x), dense(x), rtol=0, atol=1e-10 if dtype == torch.float64 else 0.05)
+        if dtype == torch.float64:
+            with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
+                assert fast(x).dtype == dense(x).dtype
