@@ -16,17 +16,8 @@ ROWS = 32
 CACHE_LINE = 64
 """Bytes; a packed line that lies across two takes twice the time."""
 
-WORD = 65536.0
-"""Words are unpacked in the high half of 32 bits: `scale` is the unit of a column over this."""
-
-ROUNDED = 0.51
-"""Largest distance of an entry from its packed value, in units of the column: 1/2, and single precision on the way."""
-
 SINGLE = 4e-5
 """Relative error of products of packed columns: 512 roundings in single precision before a sum is taken over."""
-
-SUMS = 1.0002
-"""`square` is at most this factor too small, for the same reason."""
 
 
 def on_cache_lines(size: int, dtype: Any) -> np.ndarray:
@@ -63,29 +54,13 @@ class PackedColumns:
             "centred": int(centred),
         }
         self.frobenius, self.error, self.lengths = (np.full(store.groups.n_groups, np.inf) for _ in range(3))
-        self.fields["frobenius"] = self.frobenius.ctypes.data
-        self.measured = False
+        for name in ("frobenius", "error", "lengths"):
+            self.fields[name] = getattr(self, name).ctypes.data
 
     def read(self, v: np.ndarray, pull: np.ndarray, norms: np.ndarray) -> None:
         """Pack all groups, and multiply with v [n + padding] on the way: X_g' v into pull [p, 1], by position."""
         design = self.store.fields | {"outputs": 1, "ldr": len(v)}
         core.packed_pass(design, self.fields, v.ctypes.data, pull.ctypes.data, norms.ctypes.data)
-        self.measure()
-
-    def measure(self) -> None:
-        """Norms of the groups that are packed by now."""
-        if self.measured:
-            return
-        n, unit, starts = self.store.n, WORD * self.scale, self.store.offsets[:-1]
-        size = float(unit.max(initial=0.0)) or 1.0
-        share, least = unit / size, 1e-150  # so that no square overflows, and none vanishes
-        squares, rounded = SUMS * self.square * share**2, n * (ROUNDED * share) ** 2
-        terms = np.array([squares, rounded, squares + n * (SUMS * self.mean / size) ** 2])
-        norms = np.where(self.ready > 0, size * (np.sqrt(np.add.reduceat(terms, starts, axis=1)) + least), np.inf)
-        self.frobenius[:], self.error[:], self.lengths[:] = norms
-        if self.root is not None:
-            self.lengths[:] = np.inf
-        self.measured = bool(self.ready.all())
 
 
 class PackedDescent:
@@ -104,7 +79,7 @@ class PackedDescent:
         self.interrupted = False
         self.pull = np.zeros(descent.store.p)
         self.renewed = np.zeros(descent.store.p)
-        self.lanes = np.empty(8 * descent.store.p)
+        self.room = np.empty(11 * descent.store.p)
         self.kappa = 0.0
         self.workspace = np.empty(0)
         own = {"share": 0, "inverse": 0, "target": 0, "centred": 0, "unweighted_blocks": 0, "total": 1.0}
@@ -141,7 +116,6 @@ class PackedDescent:
         n = self.descent.store.n
         self.s[:n], self.s[n:] = start * (n / self.unit), 0
         self.scored[:] = 0
-        self.packed.measure()
         fields = self.packed_fields | {"residual": residual.ctypes.data, "careful": int(careful), "kappa": self.kappa}
         coefficients = int(self.descent.store.groups.sizes[working].sum())
         self._room(fields, len(working), coefficients, anderson)
@@ -175,7 +149,7 @@ class PackedDescent:
         w: [p] by position.  v: [n].  Of the columns themselves, in float64.
         """
         z, products = residual_array(self.descent.store.n, 1), np.zeros_like(self.pull)
-        pointers = (array.ctypes.data for array in (w, v, z, products, self.lanes))
+        pointers = (array.ctypes.data for array in (w, v, z, products, self.room))
         core.bcd_fit_and_gradient(self.descent.fields, *pointers)
         return z, products
 

@@ -157,6 +157,26 @@ def test_second_fit_is_the_same():
     np.testing.assert_allclose(first.w, second.w, atol=1e-6)
 
 
+@pytest.mark.parametrize("n", [1, 70, 2**16 + 5])
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_fit_and_products_in_one_read_are_those_of_two(n, kind):
+    rng, groups = (
+        np.random.default_rng(n),
+        so.Groups.from_labels([2, 0, 1, 2, 3, 2, 0, 4, 4, 3, 2, 2, 2, 2, 2, 2, 2, 2]),
+    )
+    X = np.asfortranarray(rng.standard_normal((n, 18)).astype(kind))
+    problem = so.Problem(X, so.LeastSquares(rng.standard_normal(n)), so.GroupLasso(0.1, groups))
+    surrogate = PackedFrame(problem).surrogate
+    w, v = (
+        np.where(np.isin(groups.labels[groups.index], [0, 2, 3]), rng.standard_normal(18), 0.0),
+        rng.standard_normal(n),
+    )
+    z, products = surrogate.fit_and_products(w[:, None], v)
+    np.testing.assert_array_equal(z, surrogate.descent.fit(w[:, None]))
+    known = reading.Reading.of(surrogate.descent.store, v)
+    np.testing.assert_array_equal(products, np.where(w != 0, known.pull[:, 0], 0.0))
+
+
 @pytest.mark.parametrize("intercept", [False, True])
 def test_first_pass_packs_and_multiplies(intercept):
     problem = instance(n=417, intercept=intercept)

@@ -94,7 +94,8 @@ struct so_problem {
 //   root     [n] square roots of n x sample weight; null: all 1.  centred: whether means are taken off
 //   s        [32 blocks] s at the start - (packed columns) (b - b at the start), in units of `unit`
 //   pull     [p] minus the exact gradient at s = 0; renewed [p] out: as left where scored [G] out says so, else as it was
-//   frobenius [G] of the columns, centred where they are; inf where not known
+//   frobenius, error, lengths [G] norms of the packed columns of a group, of what rounding changed, at most, and of the columns
+//            themselves, inf with `root`; written when a group is packed, inf before
 //   residual [n] root (target - X w) at the start, less unit s.  careful: never skip a score that seems to be known
 //   kappa    gap over sqrt(curvature x change^2 of a sweep), 0 where unknown; the report has the new one in place of the violation
 struct so_packed {
@@ -106,7 +107,8 @@ struct so_packed {
   bool centred, careful;
   double unit, kappa;
   float* s;
-  const double *pull, *residual, *frobenius;
+  double *frobenius, *error, *lengths;
+  const double *pull, *residual;
   double* renewed;
   uint8_t* scored;
 };
@@ -155,5 +157,5 @@ void so_bcd_rotate(const so_problem& problem, const double* w, double* b, bool f
 void so_bcd_fit(const so_problem& problem, const double* w, double* z);
 
 // z [n] += X w for w [p] by position, and gradient [p] = X_g' v of the groups that are not zero in w, in one read of dense columns: the
-// same bits as so_bcd_fit and so_bcd_gradient.  lanes [8 p]: room.
-void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* lanes);
+// same bits as so_bcd_fit and so_bcd_gradient.  room [11 p].
+void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* room);

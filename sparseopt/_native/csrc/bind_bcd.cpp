@@ -98,6 +98,7 @@ so_packed packed_columns_of(const nb::dict& d) {
   q.blocks = integer(d, "blocks"), q.values = pointer<int16_t>(d, "values"), q.ready = pointer<uint8_t>(d, "ready");
   q.scale = pointer<double>(d, "scale"), q.square = pointer<double>(d, "square"), q.mean = pointer<double>(d, "mean");
   q.root = pointer<const double>(d, "root"), q.centred = integer(d, "centred") != 0;
+  q.frobenius = pointer<double>(d, "frobenius"), q.error = pointer<double>(d, "error"), q.lengths = pointer<double>(d, "lengths");
   return q;
 }
 
@@ -105,7 +106,7 @@ so_packed packed_of(const nb::dict& d) {
   so_packed q = packed_columns_of(d);
   q.careful = integer(d, "careful") != 0, q.unit = number(d, "unit"), q.kappa = number(d, "kappa");
   q.s = pointer<float>(d, "s"), q.pull = pointer<const double>(d, "pull"), q.residual = pointer<const double>(d, "residual");
-  q.renewed = pointer<double>(d, "renewed"), q.frobenius = pointer<const double>(d, "frobenius"), q.scored = pointer<uint8_t>(d, "scored");
+  q.renewed = pointer<double>(d, "renewed"), q.scored = pointer<uint8_t>(d, "scored");
   return q;
 }
 
@@ -200,10 +201,10 @@ void so_define_bcd(nb::module_& m) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
   });
   m.def("bcd_fit", [](const nb::dict& d, uintptr_t w, uintptr_t z) { so_bcd_fit(problem_of(d), (const double*)w, (double*)z); });
-  m.def("bcd_fit_and_gradient", [](const nb::dict& d, uintptr_t w, uintptr_t v, uintptr_t z, uintptr_t gradient, uintptr_t lanes) {
+  m.def("bcd_fit_and_gradient", [](const nb::dict& d, uintptr_t w, uintptr_t v, uintptr_t z, uintptr_t gradient, uintptr_t room) {
     const so_problem p = design_of(d);
     nb::gil_scoped_release unlocked;
-    so_bcd_fit_and_gradient(p, (const double*)w, (const double*)v, (double*)z, (double*)gradient, (double*)lanes);
+    so_bcd_fit_and_gradient(p, (const double*)w, (const double*)v, (double*)z, (double*)gradient, (double*)room);
   });
   m.def("bcd_rotate", [](const nb::dict& d, uintptr_t w, uintptr_t b, bool forward) {
     so_bcd_rotate(problem_of(d), (const double*)w, (double*)b, forward);

@@ -89,8 +89,8 @@ int so_bcd_gradient(const so_problem& p, const double* v, const so_bcd_pass& pas
 
 void so_bcd_fit(const so_problem& p, const double* w, double* z) { table().fit(p, w, z); }
 
-void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* lanes) {
-  table().fit_and_gradient(p, w, v, z, gradient, lanes);
+void so_bcd_fit_and_gradient(const so_problem& p, const double* w, const double* v, double* z, double* gradient, double* room) {
+  table().fit_and_gradient(p, w, v, z, gradient, room);
 }
 
 void so_bcd_rotate(const so_problem& p, const double* w, double* b, bool forward) {

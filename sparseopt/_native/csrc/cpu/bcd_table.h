@@ -18,7 +18,7 @@ struct so_bcd_table {
   // gradient and norms of the groups [from, to)
   void (*gradient)(const so_problem&, const double* v, const so_bcd_pass& pass, int64_t from, int64_t to);
   void (*fit)(const so_problem&, const double* w, double* z);
-  void (*fit_and_gradient)(const so_problem&, const double* w, const double* v, double* z, double* gradient, double* lanes);
+  void (*fit_and_gradient)(const so_problem&, const double* w, const double* v, double* z, double* gradient, double* room);
   so_bcd_report (*packed)(const so_problem&, const so_packed&, const int64_t* working, int64_t count, double* scores,
                           const so_bcd_options&, double* workspace, const so_poll&);
   int64_t (*packed_memory)(const so_problem&, const so_packed&, int64_t groups, int64_t coefficients, int64_t anderson);
