@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
 
+MAX_NEWTON = 20
+"""Newton steps of one round of least squares at most."""
+
+EPOCHS_BETWEEN = 60
+"""Sweeps between two of them."""
+
 EPOCHS_PER_MODEL = 6
 """Sweeps on the first quadratic models: one cycle, since an accurate minimum of a wrong model is worth little."""
 
@@ -61,14 +67,26 @@ class LeastSquaresFrame:
         return cache
 
     def descend(self, run: GroupDescent, target: float) -> None:
-        """Lower the objective over run.working until the relative gap there is at most target."""
+        """Lower the objective over run.working until the relative gap there is at most target.
+
+        Where sweeps are slow, as with more active columns than samples, Newton steps on the support come between them.
+        """
+        scored, epochs = True, MAX_EPOCHS
+        for _ in range(MAX_NEWTON):
+            if self._swept(run, target, scored, epochs) or run.ask() or not support_step(run):
+                return
+            self.inner.set_coefficients(run.by_position)
+            scored, epochs = False, EPOCHS_BETWEEN
+
+    def _swept(self, run: GroupDescent, target: float, scored: bool, epochs: int) -> bool:
+        """Sweep at most so often; whether the target was reached.  scored: whether run.scores belong to the point."""
         self.inner.r[:] = padded(run.force if self.inner.share is not None else run.force * self.store.n)
         convex = run.measured_by_gap
         report = self.inner.run(
             run.working,
             run.scores.copy(),
-            scored=True,
-            max_epochs=MAX_EPOCHS,
+            scored=scored,
+            max_epochs=epochs,
             gap_target=target if convex else -1.0,
             violation_target=0.0 if convex else target * run.violation_scale,
             settled=SETTLED * target * run.smallest_strength if convex else 0.0,
@@ -77,6 +95,7 @@ class LeastSquaresFrame:
         )
         run.count(report[-1])
         run.move(self.inner.coefficients())
+        return report[0] < epochs
 
 
 class NewtonFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
-from ..datafits import Multinomial
+from ..datafits import LeastSquares, Multinomial, MultiResponse
 from ..datafits.pointwise import Pointwise
 from ..penalties import strength as at_strength
 from .block_penalty import scalar_part
@@ -47,7 +47,8 @@ def support_step(run: GroupDescent) -> bool:
     columns = np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
     inside = support[rows]
     gradient = _gradient(run, columns, rows)[inside]
-    hessian = _hessian(run, columns, rows)[np.ix_(inside.ravel(), inside.ravel())]
+    hessian = _hessian(run, columns, rows)
+    hessian = hessian if inside.all() else hessian[np.ix_(inside.ravel(), inside.ravel())]
     if not np.isfinite(hessian).all() or not hessian.any():
         return False
     direction = np.zeros_like(before)
@@ -66,16 +67,18 @@ def support_step(run: GroupDescent) -> bool:
 
 def _solved(hessian: np.ndarray, gradient: np.ndarray, flattest: float) -> np.ndarray:
     """|hessian|^-1 gradient, the absolute value by eigenvalues where it is not positive definite."""
-    ridge = flattest * float(np.abs(hessian).max()) * np.eye(len(hessian))
-    try:
-        root = np.linalg.cholesky(hessian + ridge)
-        return np.linalg.solve(root.T, np.linalg.solve(root, gradient))
-    except np.linalg.LinAlgError:
-        values, vectors = np.linalg.eigh(hessian)
-        values = np.abs(values)
-        if not values.any():
-            return np.zeros_like(gradient)
-        return vectors @ ((vectors.T @ gradient) / np.maximum(values, flattest * values.max()))
+    from scipy.linalg import lapack
+
+    ridged = hessian.copy()
+    ridged[np.diag_indices(len(ridged))] += flattest * float(np.abs(hessian).max())
+    root, failed = lapack.dpotrf(ridged, lower=True, overwrite_a=True)
+    if not failed:
+        return lapack.dpotrs(root, gradient, lower=True)[0]
+    values, vectors = np.linalg.eigh(hessian)
+    values = np.abs(values)
+    if not values.any():
+        return np.zeros_like(gradient)
+    return vectors @ ((vectors.T @ gradient) / np.maximum(values, flattest * values.max()))
 
 
 def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -95,12 +98,12 @@ def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nda
     slopes = at_strength.slope(rho, norms, penalty.strength) / norms
     up, down = (at_strength.slope(rho, norms * (1 + sign * DIFFERENCE), penalty.strength) for sign in (1, -1))
     bends = (up - down) / (2 * DIFFERENCE * norms)
-    groups = _groups(run, rows)
-    for g in np.unique(groups):
-        at = np.flatnonzero(np.repeat(groups == g, outputs))
-        unit = run.by_position[rows[groups == g]].ravel() / norms[g]
-        total[np.ix_(at, at)] += slopes[g] * np.eye(len(at)) + (bends[g] - slopes[g]) * np.outer(unit, unit)
-    total[np.diag_indices(len(total))] += getattr(penalty, "l2", 0.0)
+    groups, position = np.unique(_groups(run, rows), return_inverse=True)
+    own = np.repeat(position, outputs)
+    units = np.zeros((len(own), len(groups)))  # w_g / |w_g|, one column for each group
+    units[np.arange(len(own)), own] = run.by_position[rows].ravel() / norms[groups][own]
+    total += (units * (bends - slopes)[groups]) @ units.T
+    total[np.diag_indices(len(total))] += slopes[groups][own] + getattr(penalty, "l2", 0.0)
     return total
 
 
@@ -113,6 +116,10 @@ def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.nda
         return columns.T @ (h[:, None] * columns) - centre
     if isinstance(datafit, Multinomial):
         return datafit.hessian_of_columns(columns, z)
+    if isinstance(datafit, LeastSquares | MultiResponse):
+        gram = columns.T @ datafit.curvature(columns)
+        gram = (gram + gram.T) / 2
+        return gram if datafit.n_outputs is None else np.kron(gram, np.eye(datafit.n_outputs))
     total = np.array([columns.T @ datafit.hessian(z, column) for column in columns.T])
     return (total + total.T) / 2
 
