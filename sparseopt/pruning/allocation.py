@@ -32,6 +32,12 @@ def check_unbalanced(layers: Sequence[Layer], method: str) -> None:
         raise ValueError(f"{method} does not balance blocks over rows: leave balance out, or use another method")
 
 
+def check_scores(scores: Tensor) -> None:
+    """ValueError for NaN."""
+    if bool(torch.isnan(scores).any()):
+        raise ValueError("scores have NaN: weights or gradients are not finite; lower the learning rate")
+
+
 def kept_of(units: int, sparsity: float) -> int:
     """Number of units kept: units less sparsity * units, rounded to the nearest, at least 1."""
     return max(1, units - math.floor(sparsity * units + 0.5))
@@ -84,10 +90,9 @@ class Allocation:
 
         With a global budget every layer keeps its best unit.  Raises ValueError for NaN.
         """
+        for score in scores:
+            check_scores(score)
         arrays = [host(score.detach().double()) for score in scores]
-        for array in arrays:
-            if np.isnan(array).any():
-                raise ValueError("scores have NaN: weights or gradients are not finite; lower the learning rate")
         units = [len(array) for array in arrays]
         if self.scope == "layer":
             chosen = zip(arrays, self.counts(units, ramp), self.groupings, strict=True)

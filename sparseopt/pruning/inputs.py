@@ -85,14 +85,14 @@ class Tap:
         check_observable(weight)
         self.weight, self.statistic, self.training = weight, statistic, training
         self.total: Tensor | None = None
-        self.handle = weight.module.register_forward_pre_hook(self)
+        self.handle = weight.module.register_forward_pre_hook(self, with_kwargs=True)
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Add the statistic of an input."""
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        """Add the statistic of an input, given by position or by name."""
         if self.training and not torch.is_grad_enabled():
             return
         with torch.no_grad():
-            value = self.statistic(self.weight, inputs[0])
+            value = self.statistic(self.weight, inputs[0] if inputs else next(iter(keywords.values())))
             self.total = value if self.total is None else self.total + value
 
     def take(self, group: Any = None) -> Tensor | None:
@@ -109,7 +109,7 @@ class Tap:
 class Silent:
     """A hook that does nothing."""
 
-    def __call__(self, module: nn.Module, inputs: tuple[Any, ...]) -> None:
+    def __call__(self, module: nn.Module, inputs: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Nothing."""
 
 

@@ -11,6 +11,7 @@ import torch
 
 from .. import kernels
 from ..kernels import Cut
+from ..kernels.reference import working
 from .weights import Weight, local
 
 Tensor = torch.Tensor
@@ -77,8 +78,8 @@ class View:
             held[self.first : self.stop].copy_(matrix.reshape(held[self.first : self.stop].shape))
 
     def norms(self, tensor: Tensor | None = None) -> Tensor:
-        """Norms of the units [n]."""
-        matrix = self.matrix(tensor)
+        """Norms of the units [n]; of half types in float32, where they tie less."""
+        matrix = working(self.matrix(tensor))
         return matrix.abs().flatten() if self.entries else kernels.block_norms(matrix, self.cut).flatten()
 
     def scale(self, factors: Tensor) -> None:
@@ -184,7 +185,10 @@ class Layer:
         return parts[0] if self.alone else self.total(parts, squares=True)
 
     def total(self, parts: Sequence[Tensor], *, squares: bool = False) -> Tensor:
-        """Sum [n] of values of the blocks of each view, or the root of that of their squares; 0 where there is none."""
+        """Sum [n] of values of the blocks of each view, or the root of that of their squares; 0 where there is none.
+
+        Of half types in float32.
+        """
         parameter = self.weights[0].parameter
         dtype = torch.promote_types(parameter.dtype, torch.float32)
         result = torch.zeros(self.units, dtype=dtype, device=parameter.device)
@@ -192,7 +196,7 @@ class Layer:
             at = slice(None) if view.at is None else view.at
             part = part.flatten().to(dtype)
             result[at] = torch.hypot(result[at], part) if squares else result[at] + part
-        return result.to(parameter.dtype)
+        return result
 
     def gradients(self) -> list[Tensor]:
         """That of the weight of each view, 0 where there is none."""
@@ -201,12 +205,11 @@ class Layer:
 
     def products(self) -> Tensor:
         """<w, gradient> of the units [n], of the entries that this process holds; 0 without a gradient."""
-        return self.total(
-            [
-                kernels.block_dots(view.matrix().contiguous(), view.matrix(gradient).contiguous(), view.cut)
-                for view, gradient in zip(self.views, self.gradients(), strict=True)
-            ]
-        )
+        parts = []
+        for view, gradient in zip(self.views, self.gradients(), strict=True):
+            w, g = (working(matrix).contiguous() for matrix in (view.matrix(), view.matrix(gradient)))
+            parts.append(kernels.block_dots(w, g, view.cut))
+        return self.total(parts)
 
     def mask(self, kept: Tensor, parameters: Mapping[str, Tensor] | None = None) -> None:
         """Set the units without kept (bool [n]) to 0: of the weights, or of parameters like them with these names."""

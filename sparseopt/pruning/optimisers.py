@@ -14,6 +14,8 @@ from .layer import Layer
 from .weights import local
 
 Tensor = torch.Tensor
+PRUNED = "sparseopt_pruned"
+"""The attribute of a hook that knows the ids of the weights that it is for."""
 MOMENTUM = "momentum_buffer"
 """What torch's SGD calls it."""
 
@@ -35,6 +37,8 @@ class Optimisers:
                 "LBFGS evaluates the loss within its step, where masks are not applied: use another optimiser"
             )
         self._check_owned(layers)
+        self._check_free(layers)
+        self._pruned = frozenset(id(weight.parameter) for layer in layers for weight in layer.weights)
         self._handles: list[Any] = []
 
     def _check_owned(self, layers: Sequence[Layer]) -> None:
@@ -44,6 +48,17 @@ class Optimisers:
             raise ValueError(
                 f"the optimiser does not own {', '.join(names[:5])}{' and more' if len(names) > 5 else ''}: build it "
                 "from this model's parameters, or exclude or freeze these layers"
+            )
+
+    def _check_free(self, layers: Sequence[Layer]) -> None:
+        """ValueError where another Sparsifier, with hooks of these optimisers, prunes one of the weights."""
+        hooks = [hook for item in self.all for hook in item._optimizer_step_pre_hooks.values()]
+        taken = {key for hook in hooks for key in getattr(hook, PRUNED, ())}
+        names = [weight.name for layer in layers for weight in layer.weights if id(weight.parameter) in taken]
+        if names:
+            raise ValueError(
+                f"{names[0]} is pruned by another Sparsifier of this optimiser: call its fold() first, or exclude the "
+                "layer from one of them"
             )
 
     def hook(self, before: Callable[[Optimizer], None], after: Callable[[Optimizer], None]) -> None:
@@ -78,6 +93,7 @@ class Optimisers:
             if id(optimiser) not in idle:
                 after(optimiser)
 
+        setattr(ahead, PRUNED, self._pruned)
         for item in self.all:
             self._handles += [item.register_step_pre_hook(ahead), item.register_step_post_hook(behind)]
 

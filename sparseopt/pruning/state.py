@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +27,9 @@ def fingerprint(sp: Sparsifier) -> Tensor:
     """First 8 bytes of a hash of the settings and of the layers, uint8 [8]."""
     layers = [(layer.name, layer.units, layer.entries) for layer in sp.layers]
     text = repr((sp.granularity, sp.method, sp.allocation, sp.total_steps, layers))
-    return torch.tensor(list(hashlib.sha256(text.encode()).digest()[:8]), dtype=torch.uint8)
+    text = re.sub(r" at 0x[0-9a-f]+", "", text)  # of functions and objects, another one in each process
+    patterns = np.asarray(getattr(sp.granularity, "patterns", ()), dtype=np.uint8).tobytes()
+    return torch.tensor(list(hashlib.sha256(text.encode() + patterns).digest()[:8]), dtype=torch.uint8)
 
 
 def packed(mask: Tensor) -> Tensor:

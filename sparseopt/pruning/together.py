@@ -9,6 +9,7 @@ import torch
 
 from .. import kernels
 from ..kernels import Cut
+from ..kernels.reference import working
 from .layer import Layer, View
 
 Tensor = torch.Tensor
@@ -57,7 +58,7 @@ def norms(layers: Sequence[Layer], tensors: Sequence[Sequence[Any] | None]) -> l
     pairs = list(zip(layers, tensors, strict=True))
     given = [(layer, its or [None] * len(layer.views)) for layer, its in pairs if layer.blocks]
     views = views_of(layer for layer, _ in given)
-    matrices = [view.matrix(x) for layer, its in given for view, x in zip(layer.views, its, strict=True)]
+    matrices = [working(view.matrix(x)) for layer, its in given for view, x in zip(layer.views, its, strict=True)]
     found = iter(kernels.foreach_block_norms(matrices, cuts_of(views)))
     return [
         layer.root([next(found).flatten() for _ in layer.views]) if layer.blocks else layer.norms(its)

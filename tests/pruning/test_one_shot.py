@@ -188,3 +188,20 @@ def test_what_cannot_be_done_is_refused_and_changes_nothing():
         one_shot.SparseGPT(damping=0)
     with pytest.raises(ValueError, match="per is"):
         one_shot.Wanda("row")
+
+
+class Named(nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x):
+        return self.layer(input=x)
+
+
+def test_inputs_given_by_name():
+    model, x, _, _ = linear()
+    other = Named(linear()[0][0])
+    one_shot.prune_once(model, Block(2, 3), [x], sparsity=0.5)
+    one_shot.prune_once(other, Block(2, 3), [x], sparsity=0.5)
+    assert torch.equal(other.layer.weight, model[0].weight)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 from nets import COUNTED, GRANULARITIES, METHODS, PRUNED, adamw, batch, net, sgd, sparsifier, train, wanted  # noqa: E402
 
-from sparseopt.pruning import Block, Head, Sparsifier, Unstructured, methods  # noqa: E402
+from sparseopt.pruning import Block, Head, Pattern, Sparsifier, Unstructured, methods  # noqa: E402
 
 CASES = (
     [(method, "block") for method in METHODS]
@@ -358,10 +358,48 @@ def test_bad_models_methods_and_states():
         sp.load_state_dict({})
 
 
-def test_nan_gradients_are_reported_when_masks_are_chosen():
+@pytest.mark.parametrize("method", ["Magnitude", "SMART", "SMART weight"])
+def test_nan_gradients_are_reported_when_masks_are_chosen(method):
     model = net()
     opt = sgd(model)
-    sparsifier(model, opt)
+    sparsifier(model, opt, method, total_steps=1)
     model.first.weight.grad = torch.full_like(model.first.weight, torch.nan)
     with pytest.raises(ValueError, match="not finite"):
         opt.step()
+
+
+def test_states_know_patterns_and_not_addresses():
+    def state(granularity, method):
+        model = net()
+        return Sparsifier(model, granularity, method=method, total_steps=5, optimizer=sgd(model))
+
+    libraries = [[[[1, 0], [1, 0]], other] for other in ([[0, 1], [0, 1]], [[1, 1], [0, 0]])]
+    one, other = (state(Pattern(library), methods.SRSTE()) for library in libraries)
+    with pytest.raises(ValueError, match="other layers or settings"):
+        one.load_state_dict(other.state_dict())
+    one, other = (state(Block(4, 4), methods.Magnitude(growth=lambda t: t)) for _ in range(2))
+    one.load_state_dict(other.state_dict())
+
+
+def test_two_sparsifiers_of_one_optimiser():
+    model = net()
+    opt = sgd(model)
+    one = sparsifier(model, opt, "SMART", exclude=["second"])
+    with pytest.raises(ValueError, match="another Sparsifier"):
+        sparsifier(model, opt)
+    two = sparsifier(model, opt, "SRSTE", "2:4", exclude=["conv", "first"])
+    train(model, opt, 22)
+    assert [layer.name for layer in one.layers] == ["conv.weight", "first.weight"]
+    assert one.sparsity == 0.75
+    assert two.sparsity == 0.5
+    one.fold()
+    two.fold()
+    sparsifier(model, opt)
+
+
+def test_inputs_that_cannot_be_seen_are_refused_at_the_start():
+    model = torch.nn.TransformerEncoderLayer(32, 4, 64)
+    opt = sgd(model)
+    with pytest.raises(ValueError, match="cannot be measured"):
+        Sparsifier(model, Block(4, 4), method=methods.SMART("activation"), total_steps=50, optimizer=opt)
+    assert not any(module._forward_pre_hooks for module in model.modules())

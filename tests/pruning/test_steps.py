@@ -12,6 +12,8 @@ torch = pytest.importorskip("torch")
 from nets import METHODS, batch, net, sgd, sparsifier, train, wanted  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 
+from sparseopt.pruning import Block, Sparsifier  # noqa: E402
+
 CHANGING = ["SequentialAttention", "Powerpropagation", "SMART", "SMART gradient", "RigL", "ADMM", "SRSTE"]
 """Methods that look at gradients, or change them."""
 BEHIND = ["SequentialAttention", "Powerpropagation", "SMART", "SRSTE"]
@@ -320,3 +322,22 @@ def test_a_state_that_was_cut_changes_nothing():
     assert sp.step == 3
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
     train(model, opt, 1)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_units_of_half_types_are_ranked_in_single_precision(dtype):
+    torch.manual_seed(0)
+    weight = torch.randn(256, 256).to(dtype)  # 256 norms between 14 and 18: bfloat16 has 64 numbers there
+    masks = []
+    for own in (dtype, torch.float64):
+        for method in ("Magnitude", "ADMM"):
+            layer = torch.nn.Linear(256, 256, bias=False)
+            layer.weight.data = weight.to(own, copy=True)
+            model = torch.nn.Sequential(layer, torch.nn.Linear(256, 2).to(own))
+            opt = torch.optim.SGD(model.parameters(), lr=0.0)
+            sp = Sparsifier(model, Block(16, 16), method=METHODS[method], sparsity=0.5, total_steps=2, optimizer=opt)
+            for _ in range(2):
+                model(torch.ones(1, 256, dtype=own)).sum().backward()
+                opt.step()
+            masks.append(sp.masks["0.weight"])
+    assert all(torch.equal(mask, masks[0]) for mask in masks)

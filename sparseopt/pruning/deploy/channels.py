@@ -147,8 +147,8 @@ def _inputs(model: nn.Module, sample: Any, readers: list[Any]) -> dict[Any, tupl
     """For each reader: which of its inputs are constant over the sample [inputs], and their values; None if not run."""
     found: dict[Any, tuple[Tensor, Tensor]] = {}
 
-    def look(module: Any, given: Any) -> None:
-        x = given[0].detach()
+    def look(module: Any, given: Any, named: Any) -> None:
+        x = (given[0] if given else next(iter(named.values()))).detach()
         axis = x.ndim - 1 if isinstance(module, nn.Linear) else x.ndim - module.weight.ndim + 1
         x = x.movedim(axis, 0).flatten(1)
         low, high = x.amin(dim=1), x.amax(dim=1)
@@ -157,7 +157,7 @@ def _inputs(model: nn.Module, sample: Any, readers: list[Any]) -> dict[Any, tupl
             constant &= found[module][0] & (found[module][1] == low)
         found[module] = (constant, low)
 
-    hooks = [reader.register_forward_pre_hook(look) for reader in dict.fromkeys(readers)]
+    hooks = [reader.register_forward_pre_hook(look, with_kwargs=True) for reader in dict.fromkeys(readers)]
     try:
         timing.run(model, sample)
     finally:

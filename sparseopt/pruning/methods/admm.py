@@ -9,6 +9,7 @@ import torch
 
 from ... import kernels
 from ..._array import positive_scalar
+from ...kernels.reference import working
 from .. import together
 from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
@@ -142,7 +143,9 @@ def _projections(sp: Sparsifier) -> list[Tensor]:
 def _norms(sp: Sparsifier) -> list[Tensor]:
     """Norms [n] of w + u of the units of each layer."""
     views = together.views_of(sp.layers)
-    found = iter(kernels.foreach_sum_norms(_contiguous(views), _memory(sp, "u", views), together.cuts_of(views)))
+    ws, us = _contiguous(views), _memory(sp, "u", views)
+    given = ([working(w) for w in ws], [working(u) for u in us])  # norms of half types would tie
+    found = iter(kernels.foreach_sum_norms(*given, together.cuts_of(views)))
     return [layer.root([next(found).flatten() for _ in layer.views]) for layer in sp.layers]
 
 

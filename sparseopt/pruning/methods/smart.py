@@ -10,9 +10,9 @@ import torch
 from ... import kernels
 from ..._array import positive_scalar
 from ...soft_topk import ExponentialTemperature
-from ..allocation import kept_of
+from ..allocation import check_scores, kept_of
 from ..granularity import NM
-from ..inputs import Tap, mean_squares, squares, weighted
+from ..inputs import Tap, check_observable, mean_squares, squares, weighted
 from ..layer import Layer
 from ..schedules import Phase, Timeline, checked_fraction
 from ..sharding import check_parallel, norms_of, summed
@@ -63,6 +63,8 @@ class SMART(SoftMasks):
         """Units that are counted, or windows that are not cut off."""
         if self.importance == "activation":
             check_parallel(sp.group)
+            for weight in sp.weights:
+                check_observable(weight)
         if sp.counted:
             return
         if not isinstance(sp.granularity, NM) or sp.granularity.indivisible == "pad":
@@ -125,6 +127,8 @@ class SMART(SoftMasks):
             scores = sp.norms() if self.importance == "weight" else _seen(sp)
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)
+        for logit in logits_of(sp):
+            check_scores(logit)
         self.set_values(sp, self._values(sp, logits_of(sp), phase))
         sp.record("temperature", self._temperature(sp, phase))
 
