@@ -69,7 +69,8 @@ bench-solvers: setup ## the solvers against their peers, which are installed in 
 	@$(PY) -m experiments.benchmarks.solver_cost
 	@$(PY) -m experiments.benchmarks.group_omp
 
-bench-gpu: setup ## the same on a CUDA device
+bench-gpu: setup ## operators and block-sparse product on a CUDA device; rows in experiments/results/gpu
+	@$(PY) -m experiments.benchmarks.gpu
 	@$(PY) -m experiments.benchmarks.block_prox --device cuda
 
 clean: ## remove .venv, build and out

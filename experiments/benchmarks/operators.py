@@ -34,13 +34,15 @@ Calls = dict[str, dict[str, Callable[[], Any]]]
 
 @dataclass(frozen=True)
 class Config:
-    """What is timed.  kept: share of the blocks that are kept."""
+    """What is timed.  kept: share of the blocks that are kept.  columns: as many as rows if 0."""
 
     size: int = 4096
+    columns: int = 0
     block: int = 32
     kept: float = 0.1
     rounds: int = 12
     seed: int = 0
+    device: str = "cpu"
 
 
 class Contest:
@@ -49,13 +51,13 @@ class Contest:
     def __init__(self, config: Config) -> None:
         import torch
 
-        self.torch, n, b = torch, config.size, config.block
-        rng = torch.Generator().manual_seed(config.seed)
-        self.w, self.g, self.u = (torch.randn(n, n, generator=rng) for _ in range(3))
-        self.z, self.out = torch.zeros(n, n), torch.empty(n, n)
-        self.tiles, self.cut, self.k = (n // b, b, n // b, b), (b, b), int(config.kept * (n // b) ** 2)
-        self.scale = torch.rand(n // b, n // b, 1, generator=rng) + 0.5
-        self.mask = torch.rand(n // b, n // b, 1, generator=rng) < config.kept
+        self.torch, n, m, b = torch, config.size, config.columns or config.size, config.block
+        rng, on = torch.Generator(config.device).manual_seed(config.seed), {"device": config.device}
+        self.w, self.g, self.u = (torch.randn(n, m, generator=rng, **on) for _ in range(3))
+        self.z, self.out = torch.zeros(n, m, **on), torch.empty(n, m, **on)
+        self.tiles, self.cut, self.k = (n // b, b, m // b, b), (b, b), int(config.kept * (n // b) * (m // b))
+        self.scale = torch.rand(n // b, m // b, 1, generator=rng, **on) + 0.5
+        self.mask = torch.rand(n // b, m // b, 1, generator=rng, **on) < config.kept
 
     def tiled(self, x: Any) -> Any:
         """x as [R / b, b, C / b, b]."""
@@ -67,12 +69,14 @@ class Contest:
 
     def top(self, scores: Any) -> Any:
         """Mask of the k largest scores, float, by torch."""
-        mask = self.torch.zeros(scores.numel())
+        mask = self.torch.zeros(scores.numel(), device=scores.device)
         mask[scores.flatten().topk(self.k, sorted=False).indices] = 1.0
         return self.spread(mask)
 
     def kept(self, scores: Any) -> Any:
-        """Mask [grid] of the k largest scores, by ours."""
+        """Mask [grid] of the k largest scores, by ours; on a device by torch, which does not wait for it."""
+        if scores.device.type != "cpu":
+            return self.top(scores).view(self.scale.shape) != 0
         array = scores.flatten().numpy().astype(np.float64)
         chosen = sparseopt.sets.selection.largest(array, self.k, 0.0, lambda chosen: array[chosen])
         return self.torch.from_numpy(chosen).view(self.scale.shape)

@@ -21,12 +21,14 @@ class Pass(IntEnum):
     NORMS = 1
     VJP = 2
     PROX = 3
-    SCALE = 4
-    MASK = 5
-    ADD = 6
-    DECAY = 7
-    AUGMENT = 8
-    ADMM = 9
+    POWER = 4
+    POWER_VJP = 5
+    SCALE = 6
+    MASK = 7
+    ADD = 8
+    DECAY = 9
+    AUGMENT = 10
+    ADMM = 11
 
 
 class Call(NamedTuple):
@@ -58,14 +60,14 @@ def work_of(grid: Grid) -> int:
     return int(core.grid_cuda_work(grid))
 
 
-def launch(call: Call, *, device: int = 0, stream: int = 0) -> None:
-    """Queue a pass on a stream of a device.
+def launch(calls: list[Call], *, device: int = 0, stream: int = 0) -> None:
+    """Queue calls of one pass, dtype and number on a stream of a device, up to twelve of them in a launch.
 
     Raises RuntimeError with CUDA's error code when that fails, -1 when CUDA was not compiled in.
     """
-    over_blocks = (call.values, call.results, call.work)
-    kind, given = int(call.kind), call.matrices
-    code = core.grid_cuda(kind, call.dtype, given, over_blocks, call.number, call.prox, call.grid, device, stream)
+    kind, dtype, number = int(calls[0].kind), calls[0].dtype, calls[0].number
+    given = [(c.matrices, (c.values, c.results, c.work), c.prox, c.grid) for c in calls]
+    code = core.grid_cuda(kind, dtype, number, given, device, stream)
     if code:
         raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
 

@@ -5,6 +5,9 @@ The arguments are those of `reference`, checked; what ends in _ changes its firs
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,16 +31,53 @@ class Device:
     w: Tensor
     grid: cuda.Grid
 
-    def run(self, kind: Pass, *matrices: Tensor | None, **over_blocks: Any) -> None:
-        """Queue a pass over matrices on the current stream; tensors or numbers as `cuda.Call` names them."""
+    def run(
+        self,
+        kind: Pass,
+        *matrices: Tensor | None,
+        rho: tuple[int, float] = (0, 0.0),
+        step: Tensor | None = None,
+        **over_blocks: Any,
+    ) -> None:
+        """Queue a pass over matrices on the current stream, or note it where calls are put `together`.
+
+        rho, step: of `Pass.PROX`.  Other tensors or numbers as `cuda.Call` names them.
+        """
         addresses = [0 if m is None else m.data_ptr() for m in matrices] + [0] * (4 - len(matrices))
         given = {name: x.data_ptr() if isinstance(x, Tensor) else x for name, x in over_blocks.items()}
+        if step is not None:
+            given["prox"] = (*rho, step.data_ptr(), step.ndim > 0)
         call = cuda.Call(kind, TYPES[self.w.dtype], tuple(addresses), self.grid, **given)  # type: ignore[arg-type]
-        cuda.launch(call, device=max(self.w.get_device(), 0), stream=stream_of(self.w))
+        where = (max(self.w.get_device(), 0), stream_of(self.w))
+        noted = getattr(_noted, "calls", None)
+        if noted is None:
+            cuda.launch([call], device=where[0], stream=where[1])
+        else:
+            kept = [matrices, step, over_blocks]  # memory that is not to be used again before the launch
+            noted.setdefault((kind, call.dtype, call.number, *where), []).append((call, kept))
 
     def working(self, values: Tensor) -> Tensor:
         """Values over blocks in the type that the kernels compute in, contiguous."""
         return values.to(working_dtype(self.w)).contiguous()
+
+
+_noted = threading.local()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Queue the passes that are called inside when it ends, those of one kind in common launches.
+
+    For independent matrices: inside, no pass may need the result of another.
+    """
+    calls: dict[tuple[Any, ...], list[tuple[cuda.Call, Any]]] = {}
+    _noted.calls = calls
+    try:
+        yield
+    finally:
+        _noted.calls = None
+    for (*_, index, stream), group in calls.items():
+        cuda.launch([call for call, _ in group], device=index, stream=stream)
 
 
 def usable(w: Tensor) -> bool:
@@ -142,18 +182,23 @@ def add_scaled_blocks_(g: Tensor, w: Tensor, scale: Tensor, cut: Cut) -> None:
 
 def power_blocks_into_(out: Tensor, w: Tensor, cut: Cut) -> Tensor:
     """out <- |w_b| w_b; returns the norms."""
-    norms = block_norms(w, cut)
-    scale_blocks_into_(out, w, norms, cut)
+    at = on_device(cut, w, out)
+    if at is None:
+        norms = reference.block_norms(w, cut)
+        out.copy_(reference.scale_blocks(w, norms, cut))
+        return norms
+    norms = w.new_empty(cut.grid(w))
+    at.run(Pass.POWER, w, out, results=norms)
     return norms
 
 
 def power_blocks_vjp_(g: Tensor, w: Tensor, norms: Tensor, cut: Cut) -> None:
     """g <- `reference.power_blocks_vjp`."""
-    if on_device(cut, w, g) is None:
+    at = on_device(cut, w, g)
+    if at is None:
         g.copy_(reference.power_blocks_vjp(g, w, norms, cut))
         return
-    inner = scale_blocks_vjp_(g, w, g, norms, cut)
-    add_scaled_blocks_(g, w, torch.where(norms > 0, inner / norms, norms), cut)
+    at.run(Pass.POWER_VJP, w, g, values=at.working(norms))
 
 
 def sparse_decay_(g: Tensor, w: Tensor, kept: Tensor, pull: float, cut: Cut) -> None:
@@ -184,7 +229,7 @@ def admm_update_(z: Tensor, u: Tensor, w: Tensor, kept: Tensor, cut: Cut) -> Ten
         return residuals
     work = w.new_empty(cuda.work_of(at.grid), dtype=torch.float64)
     at.run(Pass.ADMM, w, z, u, values=kept.contiguous(), work=work)
-    return work[:2].clone()
+    return work[:2]
 
 
 def block_prox_(w: Tensor, step: Tensor, kind: int, parameter: float, cut: Cut) -> Tensor | None:
@@ -195,6 +240,6 @@ def block_prox_(w: Tensor, step: Tensor, kind: int, parameter: float, cut: Cut) 
     at = on_device(cut, w)
     if at is None:
         return None
-    norms, steps = w.new_empty(cut.grid(w)), step.contiguous()
-    at.run(Pass.PROX, w, w, results=norms, prox=(kind, parameter, steps.data_ptr(), steps.ndim > 0))
+    norms = w.new_empty(cut.grid(w))
+    at.run(Pass.PROX, w, w, results=norms, rho=(kind, parameter), step=step.contiguous())
     return norms

@@ -2,8 +2,8 @@
 
 Every tensor argument is a list with an entry for each matrix, and so is the result.  The numbers are those of the
 operation on each matrix alone, bit for bit.  Matrices of one dtype in the host's memory are worked on in one compiled
-call; others one by one.  None of these is differentiable.  ValueError as from the single operations, and for lists of
-different lengths.
+call, those on a CUDA device in common launches; others one by one.  None of these is differentiable.  ValueError as
+from the single operations, and for lists of different lengths.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .._native import radial_twin
-from . import blocks, compiled, updates
+from . import blocks, compiled, device, updates
 from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, hosts
 from .operators import operator
@@ -136,7 +136,8 @@ def _threes(flat: Sequence[int]) -> list[Cut]:
 
 
 def _one_by_one(function: Callable[..., Any], flat: Sequence[int], *lists: Tensors) -> list[Any]:
-    return [function(*given, *cut) for *given, cut in zip(*lists, _threes(flat), strict=True)]
+    with device.together():
+        return [function(*given, *cut) for *given, cut in zip(*lists, _threes(flat), strict=True)]
 
 
 @operator("foreach_block_norms")
@@ -218,8 +219,9 @@ def _power_vjp(gs: Tensors, ws: Tensors, norms: Tensors, cuts: Sequence[int]) ->
 def _sparse_decay(gs: Tensors, ws: Tensors, kepts: Tensors, pull: float, cuts: Sequence[int]) -> None:
     at = hosts(_threes(cuts), ws, gs)
     if at is None:
-        for g, w, kept, cut in zip(gs, ws, kepts, _threes(cuts), strict=True):
-            updates._sparse_decay(g, w, kept, pull, *cut)
+        with device.together():
+            for g, w, kept, cut in zip(gs, ws, kepts, _threes(cuts), strict=True):
+                updates._sparse_decay(g, w, kept, pull, *cut)
     else:
         compiled.decay(at, gs, ws, kepts, pull)
 
@@ -228,8 +230,9 @@ def _sparse_decay(gs: Tensors, ws: Tensors, kepts: Tensors, pull: float, cuts: S
 def _augment(gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rho: float) -> None:
     at = hosts([Cut(1, w.shape[1]) for w in ws], ws, gs, zs, us)
     if at is None:
-        for g, w, z, u in zip(gs, ws, zs, us, strict=True):
-            updates._augment(g, w, z, u, rho)
+        with device.together():
+            for g, w, z, u in zip(gs, ws, zs, us, strict=True):
+                updates._augment(g, w, z, u, rho)
     else:
         compiled.augment(at, gs, ws, zs, us, rho)
 
@@ -248,7 +251,9 @@ def _block_prox(ws: Tensors, norms: Tensors, steps: Tensors, kind: int, paramete
     at = hosts(_threes(cuts), ws)
     if at is None:
         given = zip(ws, steps, _threes(cuts), strict=True)
-        _copy(norms, [blocks._block_prox_in_place(w, step, kind, parameter, *cut) for w, step, cut in given])
+        with device.together():
+            found = [blocks._block_prox_in_place(w, step, kind, parameter, *cut) for w, step, cut in given]
+        _copy(norms, found)
     else:
         compiled.prox(at, ws, norms, [step.cpu() for step in steps], (kind, parameter))
 

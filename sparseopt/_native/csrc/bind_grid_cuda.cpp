@@ -5,8 +5,10 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <tuple>
+#include <vector>
 
 namespace nb = nanobind;
 
@@ -21,19 +23,22 @@ so_grid grid_of(const layout& l) {
   return {std::get<0>(l), std::get<1>(l), std::get<2>(l), std::get<3>(l), std::get<4>(l), std::get<5>(l)};
 }
 
-int run(int pass, int type, const matrices& m, const over_blocks& b, double number, const radial& r, const layout& l, int device,
-        uintptr_t stream) {
-  const so_grid_call call = {pass,
-                             type,
-                             {(void*)std::get<0>(m), (void*)std::get<1>(m), (void*)std::get<2>(m), (void*)std::get<3>(m)},
-                             (const void*)std::get<0>(b),
-                             (void*)std::get<1>(b),
-                             (double*)std::get<2>(b),
-                             number,
-                             {std::get<0>(r), std::get<1>(r), (const double*)std::get<2>(r), std::get<3>(r)},
-                             grid_of(l)};
+using given = std::tuple<matrices, over_blocks, radial, layout>;
+
+int run(int pass, int type, double number, const std::vector<given>& list, int device, uintptr_t stream) {
+  std::vector<so_grid_call> calls;
+  for (const auto& [m, b, r, l] : list)
+    calls.push_back({pass,
+                     type,
+                     {(void*)std::get<0>(m), (void*)std::get<1>(m), (void*)std::get<2>(m), (void*)std::get<3>(m)},
+                     (const void*)std::get<0>(b),
+                     (void*)std::get<1>(b),
+                     (double*)std::get<2>(b),
+                     number,
+                     {std::get<0>(r), std::get<1>(r), (const double*)std::get<2>(r), std::get<3>(r)},
+                     grid_of(l)});
   nb::gil_scoped_release unlocked;
-  return so_grid_cuda(call, so_stream{device, (void*)stream});
+  return so_grid_cuda(calls.data(), (int64_t)calls.size(), so_stream{device, (void*)stream});
 }
 
 using addresses = std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
@@ -61,9 +66,8 @@ int product(int type, bool transposed, const addresses& p, const sizes& s, int d
 }  // namespace
 
 void so_define_grid_cuda(nb::module_& m) {
-  m.def("grid_cuda", run, nb::arg("pass_").noconvert(), nb::arg("type").noconvert(), nb::arg("matrices").noconvert(),
-        nb::arg("over_blocks").noconvert(), nb::arg("number").noconvert(), nb::arg("prox").noconvert(), nb::arg("grid").noconvert(),
-        nb::arg("device").noconvert(), nb::arg("stream").noconvert());
+  m.def("grid_cuda", run, nb::arg("pass_").noconvert(), nb::arg("type").noconvert(), nb::arg("number").noconvert(),
+        nb::arg("calls").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
   m.def("grid_cuda_work", [](const layout& l) { return so_grid_cuda_work(grid_of(l)); }, nb::arg("grid").noconvert());
   m.def("grid_cuda_takes", [](const layout& l) { return so_grid_cuda_takes(grid_of(l)); }, nb::arg("grid").noconvert());
   m.def("product_cuda", product, nb::arg("type").noconvert(), nb::arg("transposed").noconvert(), nb::arg("tensors").noconvert(),

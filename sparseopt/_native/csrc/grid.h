@@ -87,7 +87,9 @@ void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, d
 //   SO_PASS_DOTS    0, 1            results = sum of 0 times 1
 //   SO_PASS_NORMS   0, 1 or none    results = |0 + 1|
 //   SO_PASS_VJP     0 = w, 1 = g    2 = scale g, results = sum w g        scale
-//   SO_PASS_PROX    0               1 = 0 times prox(norm) / norm, results = norms, which may be null
+//   SO_PASS_PROX    0               1 = 0 times prox(norm) / norm, results = norms
+//   SO_PASS_POWER   0               1 = norm 0, results = norms
+//   SO_PASS_POWER_VJP 0 = w, 1 = g  1 = norm g + <w, g> w / norm          norms
 //   SO_PASS_SCALE   0               1 = scale 0                           scale
 //   SO_PASS_MASK    0               1 = 0 where kept, else 0              kept
 //   SO_PASS_ADD     0 = w, 1 = g    1 = g + scale w                       scale
@@ -98,8 +100,8 @@ void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, d
 // that the kernels do not take: so_grid_cuda_takes says so before.
 enum so_number_type { SO_FLOAT32, SO_FLOAT64, SO_BFLOAT16, SO_FLOAT16 };
 enum so_pass {
-  SO_PASS_DOTS, SO_PASS_NORMS, SO_PASS_VJP, SO_PASS_PROX, SO_PASS_SCALE, SO_PASS_MASK, SO_PASS_ADD, SO_PASS_DECAY,
-  SO_PASS_AUGMENT, SO_PASS_ADMM
+  SO_PASS_DOTS, SO_PASS_NORMS, SO_PASS_VJP, SO_PASS_PROX, SO_PASS_POWER, SO_PASS_POWER_VJP, SO_PASS_SCALE, SO_PASS_MASK,
+  SO_PASS_ADD, SO_PASS_DECAY, SO_PASS_AUGMENT, SO_PASS_ADMM
 };
 struct so_grid_call {
   int pass, type;
@@ -113,4 +115,5 @@ struct so_grid_call {
 };
 int64_t so_grid_cuda_work(const so_grid& grid);
 bool so_grid_cuda_takes(const so_grid& grid);
-int so_grid_cuda(const so_grid_call& call, so_stream stream);
+// The calls are of one pass, one type and one number; a launch takes as many of them as its arguments hold.
+int so_grid_cuda(const so_grid_call* calls, int64_t count, so_stream stream);

@@ -265,5 +265,5 @@ SO_INSTANCES(double)
 #ifndef SO_WITH_CUDA
 int64_t so_grid_cuda_work(const so_grid&) { return 0; }
 bool so_grid_cuda_takes(const so_grid&) { return false; }
-int so_grid_cuda(const so_grid_call&, so_stream) { return -1; }
+int so_grid_cuda(const so_grid_call*, int64_t, so_stream) { return -1; }
 #endif

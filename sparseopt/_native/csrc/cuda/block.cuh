@@ -11,11 +11,13 @@
 #define SO_UNROLL _Pragma("unroll")
 #define SO_UNROLL_SOME _Pragma("unroll 4")
 #define SO_DEVICE_MEMBER __device__
+#define SO_ARGUMENTS const __grid_constant__
 #define SO_MEMBER static __host__ __device__ __forceinline__
 #else
 #define SO_UNROLL
 #define SO_UNROLL_SOME
 #define SO_DEVICE_MEMBER
+#define SO_ARGUMENTS const
 #define SO_MEMBER static inline
 #endif
 

@@ -9,21 +9,23 @@
 SO_EXPORTED int64_t so_emulated_grid_work(const int64_t* g) { return 2 + 2 * so_residual_parts({g[0], g[1], g[2], g[3], g[4], g[5]}); }
 SO_EXPORTED int so_emulated_grid_takes(const int64_t* g) { return so_grid_fits({g[0], g[1], g[2], g[3], g[4], g[5]}); }
 
-// p: four matrices, values, results, work, step. Returns 1 where threads disagree about a barrier.
-SO_EXPORTED int so_emulated_grid(int pass, int type, void* const* p, double number, int kind, double parameter, int per_block,
-                                 const int64_t* g) {
-  const so_prox prox = {kind, parameter, (const double*)p[7], per_block != 0};
-  const so_grid_call call = {pass, type, {p[0], p[1], p[2], p[3]}, p[4], p[5], (double*)p[6], number, prox,
-                             {g[0], g[1], g[2], g[3], g[4], g[5]}};
-  const auto launch = [](auto kernel, int64_t blocks, auto... arguments) {
-    emulator::launch((unsigned)blocks, SO_GRID_THREADS, [=] { kernel(arguments...); });
+// Of count calls, one after another, p: four matrices, values, results, work, step; per_block; g: the grid; launches: how many
+// kernels ran. Returns 1 where threads disagree about a barrier.
+SO_EXPORTED int so_emulated_grid(int pass, int type, int64_t count, void* const* p, double number, int kind, double parameter,
+                                 const int* per_block, const int64_t* g, int* launches) {
+  std::vector<so_grid_call> calls;
+  for (int64_t i = 0; i < count; ++i, p += 8, g += 6)
+    calls.push_back({pass, type, {p[0], p[1], p[2], p[3]}, p[4], p[5], (double*)p[6], number,
+                     {kind, parameter, (const double*)p[7], per_block[i] != 0}, {g[0], g[1], g[2], g[3], g[4], g[5]}});
+  const auto launch = [&](auto kernel, int64_t blocks, const auto& arguments) {
+    ++*launches;
+    emulator::launch((unsigned)blocks, SO_GRID_THREADS, [&] { kernel(arguments); });
   };
-  const bool blocks = pass <= SO_PASS_PROX;
   try {
-    so_with_kind(call, blocks, [&](auto kind_of) {
+    so_with_kind(calls.data(), count, [&](auto kind_of, const so_grid_call* chosen, int64_t n) {
       typedef decltype(kind_of) K;
-      if (blocks) so_queue_blocks<typename K::type, K::units>(call, launch);
-      else so_queue_entries<typename K::type, K::units>(call, launch);
+      if (pass <= SO_PASS_POWER_VJP) so_queue_blocks<typename K::type, K::units>(chosen, n, launch);
+      else so_queue_entries<typename K::type, K::units>(chosen, n, launch);
     });
   } catch (const std::runtime_error&) {
     return 1;

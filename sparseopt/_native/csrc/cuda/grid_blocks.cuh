@@ -25,7 +25,7 @@ SO_HD double so_norm_of(so_squares s) {
 }
 
 template <int P> struct so_reads {
-  static constexpr int count = P == SO_PASS_PROX ? 1 : 2;
+  static constexpr int count = P == SO_PASS_PROX || P == SO_PASS_POWER ? 1 : 2;
 };
 
 // The block of a thread: its number, where it starts, how many rows and units of its rows are there; height 0: none.
@@ -33,9 +33,9 @@ struct so_tile {
   int64_t cell, start;
   uint32_t height, width;
 };
-template <int V, class T> __device__ so_tile so_thread_tile(const so_grid_launch<T>& a) {
+template <int V, class T> __device__ so_tile so_thread_tile(const so_grid_launch<T>& a, int64_t block) {
   const so_grid& g = a.g;
-  const int64_t base = (int64_t)blockIdx.x * (SO_GRID_THREADS / a.lanes), first = so_divide_long(base, a.per_row);
+  const int64_t base = block * (SO_GRID_THREADS / a.lanes), first = so_divide_long(base, a.per_row);
   const uint32_t n = (uint32_t)(base - first * a.per_row.by) + threadIdx.x / a.lanes, down = so_divide(n, a.per_row);
   const uint32_t b = so_divide(n - down * a.per_row.by, a.by_taps), tap = n - down * a.per_row.by - b * a.by_taps.by;
   const int64_t row = (first + down) * g.br, column = b * g.bc;
@@ -56,7 +56,7 @@ template <int P, class T, int V> __device__ void so_add_unit(const so_unit<T, V>
 SO_UNROLL
   for (int v = 0; v < V; ++v) {
     const A one = so_wide(x[0].e[v]), other = so_reads<P>::count == 2 && second ? so_wide(x[so_reads<P>::count - 1].e[v]) : A(0);
-    if (P == SO_PASS_DOTS || P == SO_PASS_VJP) {
+    if (P == SO_PASS_DOTS || P == SO_PASS_VJP || P == SO_PASS_POWER_VJP) {
       sums.middle += (double)one * (double)other;
     } else {
       const double a = (double)(P == SO_PASS_NORMS && second ? one + other : one);
@@ -80,67 +80,107 @@ SO_UNROLL
   *(so_unit<T, V>*)to = result;
 }
 
-template <int P, class T, int V> __global__ void __launch_bounds__(SO_GRID_THREADS) so_blocks_kernel(so_grid_launch<T> a) {
+// What PROX, POWER and POWER_VJP write: factor x[0]; factor x[1] + along x[0] for POWER_VJP.
+template <class A> struct so_factors {
+  A factor, along;
+};
+template <int P, class T, int V> __device__ void so_store_result(T* to, const so_unit<T, V>* x, so_factors<so_working<T>> f) {
+  so_unit<T, V> result;
+  SO_UNROLL
+  for (int v = 0; v < V; ++v) {
+    const so_working<T> w = so_wide(x[0].e[v]), g = so_wide(x[so_reads<P>::count - 1].e[v]);
+    if (P == SO_PASS_POWER_VJP) result.e[v] = so_narrow<T>(so_added(so_scaled(g, f.factor), w, f.along));
+    else result.e[v] = so_narrow<T>(so_scaled(w, f.factor));
+  }
+  *(so_unit<T, V>*)to = result;
+}
+
+// The sums over a block, the results that are sums, and what is left to do with its entries.
+template <int P, class T> __device__ so_factors<so_working<T>> so_finish(const so_grid_launch<T>& a, const so_tile& t, bool first, so_squares sums, double* shared) {
+  typedef so_working<T> A;
+  sums.middle = so_lanes_sum(sums.middle, a.lanes, shared);
+  if (P == SO_PASS_POWER_VJP) {
+    const A norm = t.height ? ((const A*)a.values)[t.cell] : A(0);
+    return {norm, norm > 0 ? (A)(sums.middle / (double)norm) : norm};
+  }
+  double result = sums.middle;
+  if (P != SO_PASS_DOTS && P != SO_PASS_VJP) {
+    if (sizeof(A) == 8) {
+      sums.large = so_lanes_sum(sums.large, a.lanes, shared);
+      sums.small = so_lanes_sum(sums.small, a.lanes, shared);
+    }
+    result = sizeof(A) == 8 ? so_norm_of(sums) : sqrt(sums.middle);
+  }
+  if (t.height == 0) return {A(0), A(0)};
+  const T rounded = so_narrow<T>(result);
+  if (first) a.results[t.cell] = rounded;
+  if (P == SO_PASS_POWER) return {(A)so_wide(rounded), A(0)};
+  if (P != SO_PASS_PROX) return {A(0), A(0)};
+  return {(A)so_radial_scale(a.prox.kind, a.prox.parameter, result, a.prox.step[a.prox.per_block ? t.cell : 0]), A(0)};
+}
+
+template <int P, class T, int V>
+__global__ void __launch_bounds__(SO_GRID_THREADS) so_blocks_kernel(SO_ARGUMENTS so_grid_batch<T> batch) {
   typedef so_working<T> A;
   typedef so_unit<T, V> unit;
   __shared__ double shared[SO_WARP];
-  const so_tile t = so_thread_tile<V>(a);
+  const so_share share = so_my_share(batch);
+  const so_grid_launch<T>& a = batch.each[share.matrix];
+  const so_tile t = so_thread_tile<V>(a, share.block);
   const uint32_t size = (uint32_t)a.size, lane = threadIdx.x & (a.lanes - 1), step = a.lanes;
   const bool second = a.m[1] != nullptr;
   const A scale = P == SO_PASS_VJP && t.height ? ((const A*)a.values)[t.cell] : A(0);
   unit x[SO_GRID_HELD][so_reads<P>::count];
   so_squares sums = {0.0, 0.0, 0.0};
+  const auto read = [&](int64_t at, unit* to) {
+    to[0] = *(const unit*)(a.m[0] + at);
+    if (so_reads<P>::count == 2 && second) to[so_reads<P>::count - 1] = *(const unit*)(a.m[1] + at);
+  };
   for (uint32_t first = lane; first < size; first += SO_GRID_HELD * step) {
     int64_t at[SO_GRID_HELD];
-SO_UNROLL
+    SO_UNROLL
     for (int k = 0; k < SO_GRID_HELD; ++k) {
       at[k] = first + k * step < size ? so_unit_in<V>(a, t, first + k * step) : -1;
-      if (at[k] < 0) continue;
-      x[k][0] = *(const unit*)(a.m[0] + at[k]);
-      if (so_reads<P>::count == 2 && second) x[k][so_reads<P>::count - 1] = *(const unit*)(a.m[1] + at[k]);
+      if (at[k] >= 0) read(at[k], x[k]);
     }
-SO_UNROLL
+    SO_UNROLL
     for (int k = 0; k < SO_GRID_HELD; ++k) {
       if (at[k] < 0) continue;
       so_add_unit<P, T, V>(x[k], second, sums);
       if (P == SO_PASS_VJP) so_store_scaled<T, V>(a.m[2] + at[k], x[k][so_reads<P>::count - 1], scale);
     }
   }
-  sums.middle = so_lanes_sum(sums.middle, a.lanes, shared);
-  if (P == SO_PASS_DOTS || P == SO_PASS_VJP) {
-    if (t.height && lane == 0) a.results[t.cell] = so_narrow<T>(sums.middle);
-    return;
-  }
-  if (sizeof(A) == 8) {
-    sums.large = so_lanes_sum(sums.large, a.lanes, shared);
-    sums.small = so_lanes_sum(sums.small, a.lanes, shared);
-  }
-  const double norm = sizeof(A) == 8 ? so_norm_of(sums) : sqrt(sums.middle);
-  if (t.height && lane == 0 && a.results) a.results[t.cell] = so_narrow<T>(norm);
-  if (P != SO_PASS_PROX || t.height == 0) return;
-  const A factor = (A)so_radial_scale(a.prox.kind, a.prox.parameter, norm, a.prox.step[a.prox.per_block ? t.cell : 0]);
+  const so_factors<A> f = so_finish<P>(a, t, lane == 0, sums, shared);
+  if (P != SO_PASS_PROX && P != SO_PASS_POWER && P != SO_PASS_POWER_VJP) return;
   if (size <= SO_GRID_HELD * step) {
-SO_UNROLL
+    SO_UNROLL
     for (int k = 0; k < SO_GRID_HELD; ++k) {
       const int64_t at = lane + k * step < size ? so_unit_in<V>(a, t, lane + k * step) : -1;
-      if (at >= 0) so_store_scaled<T, V>(a.m[1] + at, x[k][0], factor);
+      if (at >= 0) so_store_result<P, T, V>(a.m[1] + at, x[k], f);
     }
     return;
   }
   for (uint32_t e = lane; e < size; e += step) {
     const int64_t at = so_unit_in<V>(a, t, e);
-    if (at >= 0) so_store_scaled<T, V>(a.m[1] + at, *(const unit*)(a.m[0] + at), factor);
+    if (at < 0) continue;
+    read(at, x[0]);
+    so_store_result<P, T, V>(a.m[1] + at, x[0], f);
   }
 }
 
-// Queues a block pass: launch(kernel, thread blocks, threads, arguments).
-template <class T, int V, class Launch> void so_queue_blocks(const so_grid_call& c, Launch launch) {
-  const so_grid_launch<T> a = so_grid_arguments<T, V>(c);
-  const int64_t blocks = so_block_blocks(a);
-  switch (c.pass) {
-    case SO_PASS_DOTS: return launch(so_blocks_kernel<SO_PASS_DOTS, T, V>, blocks, a);
-    case SO_PASS_NORMS: return launch(so_blocks_kernel<SO_PASS_NORMS, T, V>, blocks, a);
-    case SO_PASS_VJP: return launch(so_blocks_kernel<SO_PASS_VJP, T, V>, blocks, a);
-    case SO_PASS_PROX: return launch(so_blocks_kernel<SO_PASS_PROX, T, V>, blocks, a);
+// Queues a block pass: launch(kernel, thread blocks, arguments).
+template <class T, int V, class Launch> void so_queue_blocks(const so_grid_call* calls, int64_t count, Launch launch) {
+  for (int64_t done = 0; done < count;) {
+    const so_grid_batch<T> b = so_gather<T, V>(calls + done, count - done, [](const auto& a) { return so_block_blocks(a); });
+    const int64_t blocks = b.first[b.count];
+    done += b.count;
+    switch (calls->pass) {
+      case SO_PASS_DOTS: launch(so_blocks_kernel<SO_PASS_DOTS, T, V>, blocks, b); break;
+      case SO_PASS_NORMS: launch(so_blocks_kernel<SO_PASS_NORMS, T, V>, blocks, b); break;
+      case SO_PASS_VJP: launch(so_blocks_kernel<SO_PASS_VJP, T, V>, blocks, b); break;
+      case SO_PASS_PROX: launch(so_blocks_kernel<SO_PASS_PROX, T, V>, blocks, b); break;
+      case SO_PASS_POWER: launch(so_blocks_kernel<SO_PASS_POWER, T, V>, blocks, b); break;
+      case SO_PASS_POWER_VJP: launch(so_blocks_kernel<SO_PASS_POWER_VJP, T, V>, blocks, b); break;
+    }
   }
 }

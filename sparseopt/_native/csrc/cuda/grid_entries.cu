@@ -2,12 +2,12 @@
 #include "device.h"
 #include "grid_entries.cuh"
 
-int so_grid_entries_cuda(const so_grid_call& call, so_stream stream) {
+int so_grid_entries_cuda(const so_grid_call* calls, int64_t count, so_stream stream) {
   const so_device_guard guard(stream.device);
-  so_with_kind(call, false, [&](auto kind) {
+  so_with_kind(calls, count, [&](auto kind, const so_grid_call* chosen, int64_t n) {
     typedef decltype(kind) K;
-    so_queue_entries<typename K::type, K::units>(call, [&](auto kernel, int64_t blocks, auto... arguments) {
-      kernel<<<(unsigned)blocks, SO_GRID_THREADS, 0, (cudaStream_t)stream.handle>>>(arguments...);
+    so_queue_entries<typename K::type, K::units>(chosen, n, [&](auto kernel, int64_t blocks, const auto& arguments) {
+      kernel<<<(unsigned)blocks, SO_GRID_THREADS, 0, (cudaStream_t)stream.handle>>>(arguments);
     });
   });
   return (int)cudaGetLastError();

@@ -61,13 +61,16 @@ template <class Pass, class A, int V, class T> __device__ void so_values(const s
   }
 }
 
-template <class Pass, class T, int V> __global__ void __launch_bounds__(SO_GRID_THREADS) so_entries_kernel(so_grid_launch<T> a) {
+template <class Pass, class T, int V>
+__global__ void __launch_bounds__(SO_GRID_THREADS) so_entries_kernel(SO_ARGUMENTS so_grid_batch<T> batch) {
+  const so_share share = so_my_share(batch);
+  const so_grid_launch<T>& a = batch.each[share.matrix];
   typedef so_working<T> A;
   so_unit<T, V> x[SO_GRID_AHEAD][Pass::reads];
   so_place p[SO_GRID_AHEAD];
 SO_UNROLL
   for (int k = 0; k < SO_GRID_AHEAD; ++k) {
-    p[k] = so_unit_place<V>(a, blockIdx.x, k);
+    p[k] = so_unit_place<V>(a, share.block, k);
 SO_UNROLL
     for (int m = 0; m < Pass::reads; ++m)
       if (p[k].there) x[k][m] = *(const so_unit<T, V>*)(a.m[m] + p[k].at);
@@ -90,11 +93,14 @@ SO_UNROLL
 }
 
 // Kept entries are copied as they are, or left alone; the others are not read.
-template <class T, int V> __global__ void __launch_bounds__(SO_GRID_THREADS) so_mask_entries_kernel(so_grid_launch<T> a) {
+template <class T, int V>
+__global__ void __launch_bounds__(SO_GRID_THREADS) so_mask_entries_kernel(SO_ARGUMENTS so_grid_batch<T> batch) {
+  const so_share share = so_my_share(batch);
+  const so_grid_launch<T>& a = batch.each[share.matrix];
   const bool in_place = a.m[0] == a.m[1];
 SO_UNROLL
   for (int k = 0; k < SO_GRID_AHEAD; ++k) {
-    const so_place p = so_unit_place<V>(a, blockIdx.x, k);
+    const so_place p = so_unit_place<V>(a, share.block, k);
     if (!p.there) continue;
     float s[V];
     so_values<so_mask_entries, float, V>(a, p, s);
@@ -118,14 +124,17 @@ template <class T, int V> SO_HD bool so_any_bits(const so_unit<T, V>& x) {
 }
 
 // The update of ADMM; work[2 + 2 i, 3 + 2 i] = residuals of thread block i.
-template <class T, int V> __global__ void __launch_bounds__(SO_GRID_THREADS) so_admm_entries_kernel(so_grid_launch<T> a) {
+template <class T, int V>
+__global__ void __launch_bounds__(SO_GRID_THREADS) so_admm_entries_kernel(SO_ARGUMENTS so_grid_batch<T> batch) {
+  const so_share share = so_my_share(batch);
+  const so_grid_launch<T>& a = batch.each[share.matrix];
   typedef so_working<T> A;
   __shared__ double shared[SO_WARP];
   so_unit<T, V> x[SO_GRID_AHEAD][3];
   so_place p[SO_GRID_AHEAD];
 SO_UNROLL
   for (int k = 0; k < SO_GRID_AHEAD; ++k) {
-    p[k] = so_unit_place<V>(a, blockIdx.x, k);
+    p[k] = so_unit_place<V>(a, share.block, k);
 SO_UNROLL
     for (int m = 0; m < 3; ++m)
       if (p[k].there) x[k][m] = *(const so_unit<T, V>*)(a.m[m] + p[k].at);
@@ -153,12 +162,14 @@ SO_UNROLL
   primal = so_reduce<SO_SUM>(primal, shared);
   dual = so_reduce<SO_SUM>(dual, shared);
   if (threadIdx.x) return;
-  a.work[2 + 2 * (int64_t)blockIdx.x] = primal;
-  a.work[3 + 2 * (int64_t)blockIdx.x] = dual;
+  a.work[2 + 2 * share.block] = primal;
+  a.work[3 + 2 * share.block] = dual;
 }
 
-// work[0, 1] = sums of the residuals of all thread blocks. One thread block.
-__global__ void __launch_bounds__(SO_GRID_THREADS) so_residuals_kernel(double* work, int64_t parts) {
+// work[0, 1] = sums of the residuals of all thread blocks of a matrix. One thread block for each.
+template <class T> __global__ void __launch_bounds__(SO_GRID_THREADS) so_residuals_kernel(SO_ARGUMENTS so_grid_batch<T> batch) {
+  double* work = batch.each[blockIdx.x].work;
+  const int64_t parts = batch.first[blockIdx.x + 1] - batch.first[blockIdx.x];
   __shared__ double shared[SO_WARP];
   double primal = 0.0, dual = 0.0;
   for (int64_t i = threadIdx.x; i < parts; i += SO_GRID_THREADS) primal += work[2 + 2 * i], dual += work[3 + 2 * i];
@@ -169,18 +180,21 @@ __global__ void __launch_bounds__(SO_GRID_THREADS) so_residuals_kernel(double* w
   work[1] = dual;
 }
 
-// Queues an entry pass: launch(kernel, thread blocks, threads, arguments ...).
-template <class T, int V, class Launch> void so_queue_entries(const so_grid_call& c, Launch launch) {
-  const so_grid_launch<T> a = so_grid_arguments<T, V>(c);
-  const int64_t blocks = so_entry_blocks<V>(a);
-  switch (c.pass) {
-    case SO_PASS_SCALE: return launch(so_entries_kernel<so_scale_entries, T, V>, blocks, a);
-    case SO_PASS_ADD: return launch(so_entries_kernel<so_add_entries, T, V>, blocks, a);
-    case SO_PASS_DECAY: return launch(so_entries_kernel<so_decay_entries, T, V>, blocks, a);
-    case SO_PASS_AUGMENT: return launch(so_entries_kernel<so_augment_entries, T, V>, blocks, a);
-    case SO_PASS_MASK: return launch(so_mask_entries_kernel<T, V>, blocks, a);
-    case SO_PASS_ADMM:
-      launch(so_admm_entries_kernel<T, V>, blocks, a);
-      return launch(so_residuals_kernel, 1, c.work, blocks);
+// Queues an entry pass: launch(kernel, thread blocks, arguments).
+template <class T, int V, class Launch> void so_queue_entries(const so_grid_call* calls, int64_t count, Launch launch) {
+  for (int64_t done = 0; done < count;) {
+    const so_grid_batch<T> b = so_gather<T, V>(calls + done, count - done, [](const auto& a) { return so_entry_blocks<V>(a); });
+    const int64_t blocks = b.first[b.count];
+    done += b.count;
+    switch (calls->pass) {
+      case SO_PASS_SCALE: launch(so_entries_kernel<so_scale_entries, T, V>, blocks, b); break;
+      case SO_PASS_ADD: launch(so_entries_kernel<so_add_entries, T, V>, blocks, b); break;
+      case SO_PASS_DECAY: launch(so_entries_kernel<so_decay_entries, T, V>, blocks, b); break;
+      case SO_PASS_AUGMENT: launch(so_entries_kernel<so_augment_entries, T, V>, blocks, b); break;
+      case SO_PASS_MASK: launch(so_mask_entries_kernel<T, V>, blocks, b); break;
+      case SO_PASS_ADMM:
+        launch(so_admm_entries_kernel<T, V>, blocks, b);
+        launch(so_residuals_kernel<T>, b.count, b);
+    }
   }
 }

@@ -95,18 +95,59 @@ inline int64_t so_residual_parts(const so_grid& g) {
   return (g.rows * g.channels * g.taps + each - 1) / each;
 }
 
-// queue(kind) for the type and the units of a call.
+// Matrices that one launch works on: number i has the thread blocks first[i], ..., first[i + 1] - 1. A kernel's arguments are
+// 4 KB at most.
+#define SO_GRID_TOGETHER 12
+template <class T> struct so_grid_batch {
+  int64_t count, first[SO_GRID_TOGETHER + 1];
+  so_grid_launch<T> each[SO_GRID_TOGETHER];
+};
+static_assert(sizeof(so_grid_batch<double>) <= 4096, "arguments of a kernel");
+
+// The matrix of a thread block, and its place among those of the matrix.
+struct so_share {
+  int matrix;
+  int64_t block;
+};
+template <class T> __device__ so_share so_my_share(const so_grid_batch<T>& b) {
+  int i = 0;
+  while (i + 1 < b.count && blockIdx.x >= b.first[i + 1]) ++i;
+  return {i, blockIdx.x - b.first[i]};
+}
+
+// The first of the calls, as many as fit into a launch.
+template <class T, int V, class Blocks> so_grid_batch<T> so_gather(const so_grid_call* calls, int64_t count, Blocks blocks) {
+  so_grid_batch<T> b;
+  b.count = 0, b.first[0] = 0;
+  while (b.count < count && b.count < SO_GRID_TOGETHER) {
+    const so_grid_launch<T> a = so_grid_arguments<T, V>(calls[b.count]);
+    const int64_t last = b.first[b.count] + blocks(a);
+    if (b.count && last > 0x7fffffff) break;
+    b.each[b.count] = a, b.first[++b.count] = last;
+  }
+  return b;
+}
+
+// queue(kind, calls, count) for the type of the calls: first those in units, then the others.
 template <class T, int V> struct so_kind {
   typedef T type;
   enum { units = V };
 };
-template <class T, class Queue> void so_with_units(const so_grid_call& c, bool blocks, Queue queue) {
-  if (so_grid_in_units(c, sizeof(T), blocks)) queue(so_kind<T, 16 / (int)sizeof(T)>());
-  else queue(so_kind<T, 1>());
+template <class T, class Queue> void so_with_units(const so_grid_call* calls, int64_t count, bool blocks, Queue queue) {
+  so_grid_call chosen[SO_GRID_TOGETHER];
+  for (int in_units = 1; in_units >= 0; --in_units)
+    for (int64_t i = 0, n = 0; i < count; ++i) {
+      if (so_grid_in_units(calls[i], sizeof(T), blocks) == (in_units == 1)) chosen[n++] = calls[i];
+      if (n == 0 || (n < SO_GRID_TOGETHER && i + 1 < count)) continue;
+      if (in_units) queue(so_kind<T, 16 / (int)sizeof(T)>(), chosen, n);
+      else queue(so_kind<T, 1>(), chosen, n);
+      n = 0;
+    }
 }
-template <class Queue> void so_with_kind(const so_grid_call& c, bool blocks, Queue queue) {
-  if (c.type == SO_FLOAT32) so_with_units<float>(c, blocks, queue);
-  if (c.type == SO_FLOAT64) so_with_units<double>(c, blocks, queue);
-  if (c.type == SO_BFLOAT16) so_with_units<so_bfloat>(c, blocks, queue);
-  if (c.type == SO_FLOAT16) so_with_units<so_half>(c, blocks, queue);
+template <class Queue> void so_with_kind(const so_grid_call* calls, int64_t count, Queue queue) {
+  const bool blocks = calls->pass <= SO_PASS_POWER_VJP;
+  if (calls->type == SO_FLOAT32) so_with_units<float>(calls, count, blocks, queue);
+  if (calls->type == SO_FLOAT64) so_with_units<double>(calls, count, blocks, queue);
+  if (calls->type == SO_BFLOAT16) so_with_units<so_bfloat>(calls, count, blocks, queue);
+  if (calls->type == SO_FLOAT16) so_with_units<so_half>(calls, count, blocks, queue);
 }
