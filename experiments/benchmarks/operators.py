@@ -95,7 +95,7 @@ class Contest:
                 "eager": self.eager_scores,
             },
             "admm triple": {
-                "ours": lambda: kernels.admm_update_(w, z, u, self.kept(kernels.sum_norms(w, u, cut)), cut),
+                "ours": self.triple,
                 "eager": self.eager_triple,
             },
             "soft top-k": {
@@ -140,6 +140,11 @@ class Contest:
         """Forward and backward of a soft top-k of all entries."""
         x = self.w.flatten().requires_grad_()
         call(x).backward(self.g.flatten())
+
+    def triple(self) -> None:
+        """The update of z and u."""
+        splitting = kernels.Splitting(self.w, self.z, self.u, self.cut)
+        splitting.project(self.kept(splitting.norms()))
 
     def eager_prox(self) -> None:
         """Group soft threshold."""

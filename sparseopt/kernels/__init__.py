@@ -32,6 +32,7 @@ from .projections import (
     project_top_blocks,
     project_top_blocks_,
 )
+from .splitting import Splitting
 from .topk import soft_topk
 from .updates import (
     add_scaled_blocks_,
@@ -49,6 +50,7 @@ from .updates import (
 __all__ = [
     "BlockSparse",
     "Cut",
+    "Splitting",
     "add_scaled_blocks_",
     "admm_update_",
     "augment_",

@@ -79,6 +79,34 @@ def test_the_admm_triple(shape, cut, dtype):
     close(found, residuals, dtype if dtype in (torch.float64,) else torch.bfloat16)
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("shape", "cut"), CASES, ids=str)
+def test_the_admm_triple_in_two_steps(shape, cut, dtype):
+    """The same bits as in one."""
+    w, z, u = (drawn(shape, dtype, seed) for seed in range(3))
+    kept = per_block(w, cut) != 0
+    once = z.clone(), u.clone()
+    expected = kernels.admm_update_(w, *once, kept, cut)
+    splitting = kernels.Splitting(w, z, u, cut)
+    close(splitting.norms(), reference.block_norms(w + drawn(shape, dtype, 2), cut), dtype)
+    close(splitting.project(kept), expected, torch.float64 if dtype == torch.float64 else torch.float32)
+    assert torch.equal(z, once[0])
+    assert torch.equal(u, once[1])
+
+
+def test_the_two_steps_of_the_admm_triple_as_formulas():
+    """The operators take any blocks; `Splitting` leaves to them those of whole lines alone."""
+    w, z, u, cut = drawn((31, 33)), drawn((31, 33), seed=1), drawn((31, 33), seed=2), Cut(4, 5)
+    kept = per_block(w, cut) != 0
+    new_z, new_u, residuals = reference.admm_update(w, z, u, kept, cut)
+    norms, squares = OPS.admm_add_(u, w, *cut)
+    close(norms, reference.block_norms(u, cut), torch.float32)
+    close(OPS.admm_split_(z, u, w, squares, kept, *cut), residuals, torch.float32)
+    close(squares.float(), reference.block_norms(w, cut) ** 2, torch.float32)
+    assert torch.equal(z, new_z)
+    assert torch.equal(u, new_u)
+
+
 @pytest.mark.parametrize("rho", [so.penalties.Linear(), so.penalties.MCP(3.0), so.penalties.Power(0.5)], ids=repr)
 @pytest.mark.parametrize(("shape", "cut"), CASES, ids=str)
 def test_prox_of_blocks(shape, cut, rho):
@@ -207,6 +235,8 @@ OPCHECKS = {
     "block_prox_": lambda w: (w.detach(), torch.tensor(0.1, dtype=torch.float64), 0, 0.0, 4, 4, 1),
     "sum_norms": lambda w: (w.detach(), drawn((16, 24)), 4, 4, 1),
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
+    "admm_add_": lambda w: (drawn((16, 24)), w.detach(), 4, 4, 1),
+    "admm_split_": lambda w: (drawn((16, 24)), drawn((16, 24)), w.detach(), KEPT.double(), KEPT, 4, 4, 1),
     "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),
     "sparse_decay_": lambda w: (w.detach(), drawn((16, 24)), KEPT, 0.1, 4, 4, 1),
     "scale_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),

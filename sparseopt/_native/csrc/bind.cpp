@@ -66,6 +66,7 @@ void so_define_bcd(nb::module_& m);          // bind_bcd.cpp
 void so_define_gram(nb::module_& m);         // bind_gram.cpp
 void so_define_grid(nb::module_& m);         // bind_grid.cpp
 void so_define_grid_cuda(nb::module_& m);    // bind_grid_cuda.cpp
+void so_define_lines(nb::module_& m);        // bind_lines.cpp
 void so_define_product(nb::module_& m);      // bind_product.cpp
 void so_define_projections(nb::module_& m);  // bind_projection.cpp
 void so_define_topk(nb::module_& m);         // bind_topk.cpp
@@ -75,6 +76,7 @@ NB_MODULE(_core, m) {
   so_define_gram(m);
   so_define_grid(m);
   so_define_grid_cuda(m);
+  so_define_lines(m);
   so_define_product(m);
   so_define_projections(m);
   so_define_topk(m);

@@ -4,6 +4,7 @@
 // the next one, perhaps of the next matrix, is fetched into the cache.
 #include "../grid.h"
 
+#include "../lines.h"
 #include "../projection.h"
 #include "../radial.h"
 #include "grid_tasks.h"
@@ -58,6 +59,12 @@ bool narrow_norms(const so_grid& g) { return !wide_norms(g); }
 bool narrow_masks(const so_grid& g) { return !wide_masks(g); }
 bool not_plain(const so_grid& g) { return !plain(g); }
 
+// Matrices that stay in no cache, in blocks of whole lines.
+template <class T> bool in_lines(const so_grid& g) {
+  return so_lines_take<T>(g) && g.rows * g.channels * (int64_t)sizeof(T) >= so_stream_bytes;
+}
+template <class T> bool not_in_lines(const so_grid& g) { return !in_lines<T>(g); }
+
 // |w| of the blocks of the matrices with wide ones.
 template <class T> void wide(const T* const* w, T* const* norms, const so_grids& grids) {
   for (int64_t k = grids.count - 1; k >= 0; --k)
@@ -83,8 +90,8 @@ void scaled(const T* const* w, const S* const* values, T* const* out, const list
 
 // g += w times one number for each block, which change(numbers, count) may change before.
 template <class T, class S, class Change>
-void added(const T* const* w, const S* const* values, T* const* g, const so_grids& grids, Change change) {
-  for_tasks<T>(list(grids, all), forwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+void added(const T* const* w, const S* const* values, T* const* g, const list& tasks, int threads, Change change) {
+  for_tasks<T>(tasks, forwards, 1, threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
     change(memory.row(0), factors.width ? t.count : t.columns);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
@@ -235,12 +242,14 @@ template <class T> void so_grid_augment(const so_triple<T>& triple, T* const* g,
 }
 
 template <class T> void so_grid_add_scaled(const T* const* w, const T* const* scale, T* const* g, const so_grids& grids) {
-  added(w, scale, g, grids, [](T*, int64_t) {});
+  added(w, scale, g, list(grids, all), grids.threads, [](T*, int64_t) {});
 }
 
 template <class T>
 void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, double pull, const so_grids& grids) {
-  added(w, kept, g, grids, [=](T* values, int64_t n) {
+  for (int64_t k = 0; k < grids.count; ++k)
+    if (in_lines<T>(grids.layout[k])) so_lines_decay(w[k], g[k], kept[k], pull, grids.layout[k], grids.threads);
+  added(w, kept, g, list(grids, not_in_lines<T>), grids.threads, [=](T* values, int64_t n) {
     for (int64_t j = 0; j < n; ++j) values[j] = so_decay_factor((T)pull, values[j]);
   });
 }

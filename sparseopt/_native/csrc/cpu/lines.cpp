@@ -1,0 +1,138 @@
+// Passes over whole lines: rows of blocks shared out between threads (OpenMP), leaf kernels of the chosen instruction set inside.
+#include "../lines.h"
+
+#include "../block.h"
+#include "isa.h"
+#include "lines_table.h"
+
+#include <math.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace {
+
+const int64_t parallel_entries = 1 << 15;  // below this a second thread costs more than it saves
+const int64_t most_terms = 64;             // sums of more terms in single precision would lose digits
+const int64_t few = 4;                     // rows of a matrix whose residuals are summed in single precision
+
+const so_lines_kernels& table() {
+#ifdef SO_MULTI_ISA
+  return so_isa_level() >= 4 ? so_lines_v4 : so_isa_level() >= 3 ? so_lines_v3 : so_lines_baseline;
+#else
+  return so_lines_baseline;
+#endif
+}
+
+template <class T> const so_line_rows<T>& leaves();
+template <> const so_line_rows<float>& leaves<float>() { return table().f32; }
+template <> const so_line_rows<double>& leaves<double>() { return table().f64; }
+
+template <class T> constexpr int64_t lanes() { return SO_LINE_BYTES / sizeof(T); }
+
+int64_t across(const so_grid& g) { return g.channels / g.bc; }
+int64_t down(const so_grid& g) { return (g.rows + g.br - 1) / g.br; }
+
+// Memory of zeros at a cache line.
+template <class T> struct zeros {
+  std::vector<T> memory;
+  explicit zeros(int64_t n) : memory(n + lanes<T>(), T(0)) {}
+  T* start() { return memory.data() + (SO_LINE_BYTES - (uintptr_t)memory.data() % SO_LINE_BYTES) % SO_LINE_BYTES / sizeof(T); }
+};
+
+// body(row of blocks, first row, row after the last one, scratch) for all rows of blocks.
+template <class T, class Body> void for_block_rows(const so_grid& g, int64_t scratch, int threads, Body body) {
+  const int64_t wanted = g.rows * g.channels < parallel_entries ? 1 : threads > 0 ? threads : so_threads();
+  const int64_t n = std::min(wanted, down(g));
+#pragma omp parallel for schedule(static, 1) num_threads(n) if (n > 1)
+  for (int64_t p = 0; p < n; ++p) {
+    zeros<T> memory(scratch);
+    for (int64_t r = p * down(g) / n; r < (p + 1) * down(g) / n; ++r)
+      body(r, r * g.br, std::min(g.rows, (r + 1) * g.br), memory.start());
+  }
+}
+
+// The sum of a line, in double precision; the line becomes 0.
+template <class T> double taken(T* a) {
+  double sum = 0;
+  for (int64_t l = 0; l < lanes<T>(); ++l) sum += (double)a[l];
+  std::fill_n(a, lanes<T>(), T(0));
+  return sum;
+}
+
+// |x| of a block, without overflow or underflow on the way.
+template <class T> double careful_norm(const T* x, int64_t rows, const so_grid& g) {
+  double largest = 0, sum = 0;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < g.bc; ++j) {
+      const double a = fabs((double)x[i * g.ld + j]);
+      if (isnan(a)) return a;
+      largest = std::max(largest, a);
+    }
+  if (largest == 0 || isinf(largest)) return largest;
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < g.bc; ++j) {
+      const double a = (double)x[i * g.ld + j] / largest;
+      sum += a * a;
+    }
+  return largest * sqrt(sum);
+}
+
+bool safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
+bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
+
+}  // namespace
+
+template <class T> bool so_lines_take(const so_grid& g) {
+  return g.taps == 1 && g.channels % g.bc == 0 && g.bc % lanes<T>() == 0;
+}
+
+template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& g, int threads) {
+  const int64_t n = across(g), often = std::max<int64_t>(1, most_terms * lanes<T>() / g.bc);
+  for_block_rows<T>(g, 2 * n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
+    T *const squares = sums + n * lanes<T>(), *const x = given.u + first * g.ld;
+    std::vector<double> total(2 * n, 0.0);
+    for (int64_t i = first; i < last; i += often) {
+      const int64_t at = i * g.ld, rows = std::min(often, last - i);
+      leaves<T>().add(given.w + at, given.u + at, g.ld, rows, sums, squares, g.bc, g.channels);
+      for (int64_t b = 0; b < 2 * n; ++b) total[b] += taken(sums + b * lanes<T>());
+    }
+    for (int64_t b = 0; b < n; ++b) {
+      given.norms[r * n + b] = (T)(safe(T(0), total[b]) ? sqrt(total[b]) : careful_norm(x + b * g.bc, last - first, g));
+      given.squares[r * n + b] = total[n + b];
+    }
+  });
+}
+
+template <class T> void so_lines_split(const so_splitting<T>& given, double* residuals, const so_grid& g, int threads) {
+  const int64_t n = across(g);
+  std::vector<double> partial(2 * down(g), 0.0);
+  for_block_rows<T>(g, 2 * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
+    const uint8_t* kept = given.kept + r * n;
+    for (int64_t b = 0; b < n; ++b) partial[2 * r] += kept[b] ? 0.0 : given.squares[r * n + b];
+    for (int64_t i = first; i < last; i += few) {
+      const int64_t at = i * g.ld;
+      const so_split_rows<T> rows = {given.w + at, given.z + at, given.u + at, g.ld};
+      leaves<T>().split(rows, std::min(few, last - i), kept, sums, sums + lanes<T>(), g.bc, g.channels);
+      for (int k = 0; k < 2; ++k) partial[2 * r + k] += taken(sums + k * lanes<T>());
+    }
+  });
+  residuals[0] = residuals[1] = 0;
+  for (size_t i = 0; i < partial.size(); ++i) residuals[i % 2] += partial[i];
+}
+
+template <class T> void so_lines_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
+  const int64_t n = across(grid);
+  for_block_rows<T>(grid, n, threads, [&](int64_t r, int64_t first, int64_t last, T* values) {
+    for (int64_t b = 0; b < n; ++b) values[b] = kept[r * n + b] ? T(0) : (T)pull;
+    leaves<T>().decay(w + first * grid.ld, values, g + first * grid.ld, grid.ld, last - first, grid.bc, grid.channels);
+  });
+}
+
+#define SO_INSTANCES(T)                                                                        \
+  template bool so_lines_take<T>(const so_grid&);                                              \
+  template void so_lines_add(const so_adding<T>&, const so_grid&, int);                        \
+  template void so_lines_split(const so_splitting<T>&, double*, const so_grid&, int);          \
+  template void so_lines_decay(const T*, T*, const uint8_t*, double, const so_grid&, int);
+SO_INSTANCES(float)
+SO_INSTANCES(double)

@@ -1,0 +1,2 @@
+#define SO_TABLE so_lines_baseline
+#include "lines.inc"

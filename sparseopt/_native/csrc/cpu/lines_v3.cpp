@@ -1,0 +1,2 @@
+#define SO_TABLE so_lines_v3
+#include "lines.inc"

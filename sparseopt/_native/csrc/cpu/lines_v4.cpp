@@ -1,0 +1,2 @@
+#define SO_TABLE so_lines_v4
+#include "lines.inc"

@@ -1,0 +1,30 @@
+// Passes over matrices in blocks of whole cache lines, as fast as memory delivers them: what can be said of a block as a whole is
+// not read entry by entry. The update of ADMM, z = P(w + u), u += w - z, in two steps, between which the blocks to keep are
+// chosen.
+#pragma once
+#include "grid.h"
+
+// Whether blocks are whole lines of T: no taps, no columns cut off; rows may be.
+template <class T> bool so_lines_take(const so_grid& grid);
+
+// u += w; of every block norms = |u| after that and squares = |w|^2. Results depend neither on the number of threads (<= 0: as
+// many as OpenMP offers) nor on the instruction set.
+template <class T> struct so_adding {
+  const T* w;
+  T *u, *norms;
+  double* squares;
+};
+template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& grid, int threads);
+
+// With the sums in u: z = u in the blocks that are kept, else 0; u -= z. residuals: |w - z|^2 and |z - (z before)|^2.
+template <class T> struct so_splitting {
+  const T* w;
+  T *z, *u;
+  const uint8_t* kept;
+  const double* squares;
+};
+template <class T> void so_lines_split(const so_splitting<T>& given, double* residuals, const so_grid& grid, int threads);
+
+// g += pull * w in the blocks that are not kept; the others are not read.
+template <class T>
+void so_lines_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads);

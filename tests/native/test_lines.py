@@ -1,0 +1,96 @@
+"""Passes over blocks of whole cache lines: their formulas; the same bits on every instruction set, for any threads."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sparseopt._native import build_info, grid, lines
+
+needs_native = pytest.mark.skipif(not build_info()["native"], reason="the core is not compiled here")
+SHAPES = [((96, 160), (32, 32)), ((50, 48), (8, 16)), ((9, 192), (4, 96)), ((7, 128), (16, 64)), ((300, 160), (3, 32))]
+"""(rows, channels), block: rows are cut off and not, widths are common and not; the last one is enough for threads."""
+
+
+def results(shape, block, dtype, threads=1):
+    """w, z and u before; then u, norms, squares after the addition, z, u, residuals after the splitting, and a decay."""
+    rng = np.random.default_rng(0)
+    layout = grid.GridLayout(*shape, 1, shape[1], block, np.dtype(dtype))
+    assert lines.takes(layout)
+    w, z, u = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
+    cells = (-(-shape[0] // block[0]), shape[1] // block[1])
+    z *= (rng.random(cells) < 0.3).repeat(block[0], 0)[: shape[0]].repeat(block[1], 1)
+    kept = (rng.random(cells) < 0.4).astype(np.uint8)
+    before = (w, z.copy(), u.copy(), kept)
+    norms, squares, g = np.empty(cells, dtype), np.empty(cells), u.copy()
+    at = lambda *arrays: [a.ctypes.data for a in arrays]  # noqa: E731
+    grid.decay_ptr(*at(w, g, kept), 0.3, layout, threads=threads)
+    lines.add_ptr(*at(w, u, norms, squares), layout, threads=threads)
+    added = u.copy()
+    residuals = lines.split_ptr(*at(w, z, u, kept, squares), layout, threads=threads)
+    return before, (added, norms, squares, z, u, np.array(residuals), g)
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize(("shape", "block"), SHAPES)
+def test_passes_are_their_formulas(shape, block, dtype):
+    (w, z, u, kept), (added, norms, squares, new_z, new_u, residuals, g) = results(shape, block, dtype)
+    spread = kept.astype(bool).repeat(block[0], 0)[: shape[0]].repeat(block[1], 1)
+    total, eps = w + u, np.finfo(dtype).eps
+    np.testing.assert_array_equal(added, total)
+    np.testing.assert_array_equal(new_z, np.where(spread, total, 0))
+    np.testing.assert_array_equal(new_u, np.where(spread, 0, total))
+    np.testing.assert_array_equal(g[spread], u[spread])
+    np.testing.assert_allclose(g, u + np.where(spread, 0, dtype(0.3) * w), rtol=0, atol=4 * eps * (1 + abs(w).max()))
+    rows, columns = np.arange(shape[0]) // block[0], np.arange(shape[1]) // block[1]
+    cell = (rows[:, None] * kept.shape[1] + columns).ravel()
+    per_cell = lambda x: np.bincount(cell, (x.astype(float) ** 2).ravel()).reshape(kept.shape)  # noqa: E731
+    close = {"rtol": 64 * eps}  # at most 64 terms of one sign are added in single precision
+    np.testing.assert_allclose(norms, np.sqrt(per_cell(total)), **close)
+    np.testing.assert_allclose(squares, per_cell(w), **close)
+    apart, moved = w.astype(float) - new_z, new_z.astype(float) - z
+    np.testing.assert_allclose(residuals, [(apart**2).sum(), (moved**2).sum()], **close)
+
+
+@needs_native
+def test_extremes_of_norms():
+    layout = grid.GridLayout(4, 96, 1, 96, (4, 32), np.dtype(np.float32))
+    w, norms, squares = np.zeros((4, 96), np.float32), np.empty(3, np.float32), np.empty(3)
+    for large in (1e-30, 3e25, np.inf, np.nan):
+        u = np.zeros((4, 96), np.float32)
+        u[2:, 32:34] = large
+        lines.add_ptr(w.ctypes.data, u.ctypes.data, norms.ctypes.data, squares.ctypes.data, layout)
+        np.testing.assert_allclose(norms, [0, 2 * np.float32(large), 0], rtol=1e-6)
+
+
+def digest(threads) -> str:
+    """Hash of the results for all shapes and both types."""
+    h = hashlib.sha256()
+    for shape, block in SHAPES:
+        for dtype in (np.float32, np.float64):
+            for array in results(shape, block, dtype, threads)[1]:
+                h.update(array.tobytes())
+    return h.hexdigest()
+
+
+@needs_native
+def test_threads_and_instruction_sets_give_the_same_bits():
+    found = {digest(1), digest(2), digest(3)}
+    for level in (level for level in (0, 3, 4) if level <= build_info()["isa_available"]):
+        run = subprocess.run(
+            [sys.executable, "-c", "from test_lines import digest; print(digest(1))"],
+            cwd=Path(__file__).parent,
+            env=os.environ | {"SPARSEOPT_ISA": str(level)},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        found.add(run.stdout.strip())
+    assert len(found) == 1
