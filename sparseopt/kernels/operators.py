@@ -35,7 +35,9 @@ class Operator:
         self.differentiable = type(self.definition._name, (torch.autograd.Function,), methods)
 
     def __call__(self, *given: Any) -> Any:
-        """What the function returns."""
+        """What the function returns.  RuntimeError for tangents, which torch would drop without a word."""
+        if forward_ad._current_level >= 0:
+            _refuse_tangents(self.definition._name, given)
         if _seen(given):
             return self.registered(*given)
         if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _tensors(given)):
@@ -52,14 +54,21 @@ def operator(name: str, *, mutates_args: tuple[str, ...] = ()) -> Callable[[Call
 
 
 def _seen(given: tuple[Any, ...]) -> bool:
-    """Whether compilers, subclasses, dispatch modes, transforms or tangents have a part in a call."""
+    """Whether compilers, subclasses, dispatch modes, transforms or tracers have a part in a call."""
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         return True
     if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None:
         return True
-    if forward_ad._current_level >= 0:
-        return True
     return any(type(tensor) not in PLAIN for tensor in _tensors(given))
+
+
+def _refuse_tangents(name: str, given: tuple[Any, ...]) -> None:
+    for tensor in _tensors(given):
+        if forward_ad.unpack_dual(tensor).tangent is not None:
+            raise RuntimeError(
+                f"sparseopt::{name} has no forward-mode derivative: use reverse mode (torch.autograd.grad, "
+                "torch.func.vjp), or put the formula of sparseopt.kernels.reference in its place"
+            )
 
 
 def _tensors(given: Sequence[Any]) -> Iterator[torch.Tensor]:

@@ -14,6 +14,7 @@ import torch
 
 from ..sets import NM, PatternLibrary, TopBlocks
 from . import device_selection
+from .operators import operator
 from .reference import working
 
 Tensor = torch.Tensor
@@ -21,34 +22,34 @@ Tensor = torch.Tensor
 
 def project_nm(w: Tensor, n: int, m: int) -> Tensor:
     """The n largest magnitudes of each m consecutive entries of w [..., C], others 0: `sets.NM(n, m)`."""
-    return torch.ops.sparseopt.project_nm(w, n, m)
+    return _project_nm(w, n, m)
 
 
 def project_nm_(w: Tensor, n: int, m: int) -> Tensor:
     """`project_nm` in place."""
-    torch.ops.sparseopt.project_nm_(w, n, m)
+    _project_nm_in_place(w, n, m)
     return w
 
 
 def project_patterns(w: Tensor, patterns: Any) -> Tensor:
     """In each tile of w [..., R, C] the one of patterns [K, r, c] with the largest energy: `sets.PatternLibrary`."""
-    return torch.ops.sparseopt.project_patterns(w, _patterns(patterns))
+    return _project_patterns(w, _patterns(patterns))
 
 
 def project_patterns_(w: Tensor, patterns: Any) -> Tensor:
     """`project_patterns` in place."""
-    torch.ops.sparseopt.project_patterns_(w, _patterns(patterns))
+    _project_patterns_in_place(w, _patterns(patterns))
     return w
 
 
 def project_top_blocks(w: Tensor, k: int, block: tuple[int, int]) -> Tensor:
     """The k blocks r x c of w [..., R, C] with the largest norms, others 0: `sets.TopBlocks(k, block)`."""
-    return torch.ops.sparseopt.project_top_blocks(w, k, *block)
+    return _project_top_blocks(w, k, *block)
 
 
 def project_top_blocks_(w: Tensor, k: int, block: tuple[int, int]) -> Tensor:
     """`project_top_blocks` in place."""
-    torch.ops.sparseopt.project_top_blocks_(w, k, *block)
+    _project_top_blocks_in_place(w, k, *block)
     return w
 
 
@@ -86,32 +87,32 @@ def _project_in_place(a_set: Any, w: Tensor) -> None:
         w.copy_(_projected(a_set, w))
 
 
-@torch.library.custom_op("sparseopt::project_nm", mutates_args=())
+@operator("project_nm")
 def _project_nm(w: Tensor, n: int, m: int) -> Tensor:
     return _projected(NM(n, m), w)
 
 
-@torch.library.custom_op("sparseopt::project_nm_", mutates_args=("w",))
+@operator("project_nm_", mutates_args=("w",))
 def _project_nm_in_place(w: Tensor, n: int, m: int) -> None:
     _project_in_place(NM(n, m), w)
 
 
-@torch.library.custom_op("sparseopt::project_patterns", mutates_args=())
+@operator("project_patterns")
 def _project_patterns(w: Tensor, patterns: Tensor) -> Tensor:
     return _projected(_library_of(patterns), w)
 
 
-@torch.library.custom_op("sparseopt::project_patterns_", mutates_args=("w",))
+@operator("project_patterns_", mutates_args=("w",))
 def _project_patterns_in_place(w: Tensor, patterns: Tensor) -> None:
     _project_in_place(_library_of(patterns), w)
 
 
-@torch.library.custom_op("sparseopt::project_top_blocks", mutates_args=())
+@operator("project_top_blocks")
 def _project_top_blocks(w: Tensor, k: int, r: int, c: int) -> Tensor:
     return _projected(TopBlocks(k, (r, c)), w)
 
 
-@torch.library.custom_op("sparseopt::project_top_blocks_", mutates_args=("w",))
+@operator("project_top_blocks_", mutates_args=("w",))
 def _project_top_blocks_in_place(w: Tensor, k: int, r: int, c: int) -> None:
     _project_in_place(TopBlocks(k, (r, c)), w)
 
@@ -142,5 +143,5 @@ def _backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
     return torch.where(projected != 0, g, torch.zeros_like(g)), *[None] * ctx.others
 
 
-for _operator in (_project_nm, _project_patterns, _project_top_blocks):
-    _operator.register_autograd(_backward, setup_context=_keep)
+for _projection in (_project_nm, _project_patterns, _project_top_blocks):
+    _projection.register_autograd(_backward, setup_context=_keep)

@@ -17,7 +17,7 @@ Tensor = torch.Tensor
 
 
 class Splitting:
-    """z <- P(w + u), u <- u + w - z, in place, for w, z, u alike and a P that keeps some blocks and sets the others to 0.
+    """z <- P(w + u), u <- u + w - z, in place, for matrices w, z, u alike and a P that keeps some blocks, others are 0.
 
     First `norms`, then `project`, and neither twice.  Between the two u may hold w + u: where blocks are whole cache
     lines the sum is formed once, and what is not kept is not touched again.
@@ -38,7 +38,7 @@ class Splitting:
     def project(self, kept: Tensor) -> Tensor:
         """z and u for the blocks with kept (bool [grid]).
 
-        Returns [|w - z|^2, |z - z before|^2], float64 on the CPU: squares of the primal residual and of the dual one / rho.
+        Returns [|w - z|^2, |z - z before|^2], float64 on the device of w, as `admm_update_` does.
         """
         if self.squares is None:
             return admm_update_(self.w, self.z, self.u, kept, self.cut)
@@ -73,7 +73,7 @@ def _split(z: Tensor, u: Tensor, w: Tensor, squares: Tensor, kept: Tensor, r: in
         residuals = torch.stack([((a.double() - b.double()) ** 2).sum() for a, b in ((w, projected), (projected, z))])
         u.sub_(projected)
         z.copy_(projected)
-        return residuals.cpu()
+        return residuals
     kept, squares = kept.contiguous(), squares.contiguous()
     given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr(), squares.data_ptr())
     return torch.tensor(lines.split_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
@@ -87,4 +87,4 @@ def _(u: Tensor, w: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
 
 @_split.register_fake
 def _(z: Tensor, u: Tensor, w: Tensor, squares: Tensor, kept: Tensor, r: int, c: int, taps: int) -> Tensor:
-    return torch.empty(2, dtype=torch.float64)
+    return w.new_empty(2, dtype=torch.float64)

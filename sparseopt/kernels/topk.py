@@ -81,6 +81,11 @@ class _SoftTopK(torch.autograd.Function):
             return device_selection.soft_topk_vjp(g, *ctx.saved_tensors, *ctx.arguments), None, None
         return _product(ctx.operator, g), None, None
 
+    @staticmethod
+    def jvp(ctx: Any, d: Tensor, *_: Any) -> Tensor:
+        """J d, which is J'd."""
+        return _product(ctx.operator, d)
+
 
 @torch.library.custom_op("sparseopt::soft_topk", mutates_args=())
 def _soft_topk(x: Tensor, k: int, tau: float) -> Tensor:

@@ -19,7 +19,7 @@ SHAPES = [((96, 160), (32, 32)), ((50, 48), (8, 16)), ((9, 192), (4, 96)), ((7, 
 
 
 def results(shape, block, dtype, threads=1):
-    """w, z and u before; then u, norms, squares after the addition, z, u, residuals after the splitting, and a decay."""
+    """w, z and u before; then u, norms, squares after the addition, z, u, residuals after the splitting, a decay."""
     rng = np.random.default_rng(0)
     layout = grid.GridLayout(*shape, 1, shape[1], block, np.dtype(dtype))
     assert lines.takes(layout)
