@@ -1,32 +1,35 @@
-"""Passes over matrices in blocks of whole cache lines (csrc/lines.h), on addresses, unchecked: `sparseopt.kernels` checks.
+"""Passes over matrices in blocks of whole cache lines (csrc/lines.h) on addresses; `sparseopt.kernels` checks them.
 
 There is no pure-Python stand-in here: the torch formulas of `sparseopt.kernels.reference` are that.
 """
 
 from __future__ import annotations
 
-from .grid import GridLayout
+from typing import Any
+
+from .grid import Grids
 from .loader import core
 
-LINE = 64
-"""Bytes."""
+ENTRIES = {"f32": 16, "f64": 8}
+"""Of a cache line."""
 
 
-def takes(layout: GridLayout) -> bool:
-    """Whether the blocks have whole lines, none of them cut off on the right."""
-    whole = layout.block[1] * layout.dtype.itemsize % LINE == 0
-    return layout.taps == 1 and whole and layout.channels % layout.block[1] == 0
+def takes(grids: Grids) -> bool:
+    """Whether the blocks of the one matrix have whole lines, none of them cut off on the right."""
+    (layout,) = grids.layouts
+    return layout.taps == 1 and layout.bc % ENTRIES[grids.dtype] == 0 and layout.channels % layout.bc == 0
 
 
-def add_ptr(w: int, u: int, norms: int, squares: int, layout: GridLayout, *, threads: int = 0) -> None:
+def add_ptr(w: int, u: int, norms: int, squares: int, grids: Grids) -> None:
     """u += w; norms [grid] = |u_b| after that; squares [grid], float64, = |w_b|^2."""
-    getattr(core, "lines_add_" + layout.function_suffix)(w, u, norms, squares, layout.given, threads)
+    _of(grids, "add")(w, u, norms, squares, grids.layouts[0], grids.threads)
 
 
-def split_ptr(
-    w: int, z: int, u: int, kept: int, squares: int, layout: GridLayout, *, threads: int = 0
-) -> tuple[float, float]:
+def split_ptr(w: int, z: int, u: int, kept: int, squares: int, grids: Grids) -> tuple[float, float]:
     """With w + u in u: z = u in the blocks with kept [grid] (bytes), else 0; u -= z; (|w - z|^2, |z - z before|^2)."""
-    split = getattr(core, "lines_split_" + layout.function_suffix)
-    found: tuple[float, float] = split(w, z, u, kept, squares, layout.given, threads)
+    found: tuple[float, float] = _of(grids, "split")(w, z, u, kept, squares, grids.layouts[0], grids.threads)
     return found
+
+
+def _of(grids: Grids, name: str) -> Any:
+    return getattr(core, f"lines_{name}_{grids.dtype}")

@@ -7,9 +7,10 @@ from typing import Any
 import torch
 
 from .._native import lines
+from .._native.grid import Grids
 from . import reference
 from .blocks import checked_kept, checked_like
-from .layout import Cut, Host, checked_cut, host
+from .layout import Cut, checked_cut, host
 from .operators import operator
 from .updates import admm_update_, sum_norms
 
@@ -45,8 +46,8 @@ class Splitting:
         return _split(self.z, self.u, self.w, self.squares, checked_kept(kept, self.w, self.cut), *self.cut)
 
 
-def _in_lines(at: Host | None) -> Host | None:
-    return at if at is not None and lines.takes(at.layout) else None
+def _in_lines(at: Grids | None) -> Grids | None:
+    return at if at is not None and lines.takes(at) else None
 
 
 @operator("admm_add_", mutates_args=("u",))
@@ -59,7 +60,7 @@ def _add(u: Tensor, w: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tenso
         return reference.block_norms(u, cut), reference.block_sums(w.double() ** 2, cut)
     norms, squares = w.new_empty(cut.grid(w)), w.new_empty(cut.grid(w), dtype=torch.float64)
     given = (w.data_ptr(), u.data_ptr(), norms.data_ptr(), squares.data_ptr())
-    lines.add_ptr(*given, layout=at.layout, threads=at.threads)
+    lines.add_ptr(*given, at)
     return norms, squares
 
 
@@ -76,7 +77,7 @@ def _split(z: Tensor, u: Tensor, w: Tensor, squares: Tensor, kept: Tensor, r: in
         return residuals
     kept, squares = kept.contiguous(), squares.contiguous()
     given = (w.data_ptr(), z.data_ptr(), u.data_ptr(), kept.data_ptr(), squares.data_ptr())
-    return torch.tensor(lines.split_ptr(*given, layout=at.layout, threads=at.threads), dtype=torch.float64)
+    return torch.tensor(lines.split_ptr(*given, at), dtype=torch.float64)
 
 
 @_add.register_fake

@@ -14,15 +14,24 @@ import pytest
 from sparseopt._native import build_info, grid, lines
 
 needs_native = pytest.mark.skipif(not build_info()["native"], reason="the core is not compiled here")
-SHAPES = [((96, 160), (32, 32)), ((50, 48), (8, 16)), ((9, 192), (4, 96)), ((7, 128), (16, 64)), ((300, 160), (3, 32))]
-"""(rows, channels), block: rows are cut off and not, widths are common and not; the last one is enough for threads."""
+NAMES = {np.float32: "f32", np.float64: "f64"}
+SHAPES = [
+    ((96, 160), (32, 32)),
+    ((50, 48), (8, 16)),
+    ((9, 192), (4, 96)),
+    ((7, 128), (16, 64)),
+    ((300, 160), (3, 32)),
+    ((1030, 1024), (32, 32)),
+]
+"""(rows, channels), block: rows are cut off and not, widths are common and not; the last one, 4 MB of float32, is large
+enough for the other passes to be in lines."""
 
 
 def results(shape, block, dtype, threads=1):
     """w, z and u before; then u, norms, squares after the addition, z, u, residuals after the splitting, a decay."""
     rng = np.random.default_rng(0)
-    layout = grid.GridLayout(*shape, 1, shape[1], block, np.dtype(dtype))
-    assert lines.takes(layout)
+    grids = grid.Grids([grid.GridLayout(*shape, 1, shape[1], *block)], NAMES[dtype], threads)
+    assert lines.takes(grids)
     w, z, u = (rng.standard_normal(shape).astype(dtype) for _ in range(3))
     cells = (-(-shape[0] // block[0]), shape[1] // block[1])
     z *= (rng.random(cells) < 0.3).repeat(block[0], 0)[: shape[0]].repeat(block[1], 1)
@@ -30,18 +39,22 @@ def results(shape, block, dtype, threads=1):
     before = (w, z.copy(), u.copy(), kept)
     norms, squares, g = np.empty(cells, dtype), np.empty(cells), u.copy()
     at = lambda *arrays: [a.ctypes.data for a in arrays]  # noqa: E731
-    grid.decay_ptr(*at(w, g, kept), 0.3, layout, threads=threads)
-    lines.add_ptr(*at(w, u, norms, squares), layout, threads=threads)
+    one = lambda *arrays: [[a.ctypes.data] for a in arrays]  # noqa: E731
+    dots, sums = np.empty(cells, dtype), np.empty(cells, dtype)
+    grid.dots_ptr(*one(w, u, dots), grids)
+    grid.sum_norms_ptr(*one(w, u, sums), grids)
+    grid.decay_ptr(*one(w, g, kept), 0.3, grids)
+    lines.add_ptr(*at(w, u, norms, squares), grids)
     added = u.copy()
-    residuals = lines.split_ptr(*at(w, z, u, kept, squares), layout, threads=threads)
-    return before, (added, norms, squares, z, u, np.array(residuals), g)
+    residuals = lines.split_ptr(*at(w, z, u, kept, squares), grids)
+    return before, (added, norms, squares, z, u, np.array(residuals), g, dots, sums)
 
 
 @needs_native
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(("shape", "block"), SHAPES)
 def test_passes_are_their_formulas(shape, block, dtype):
-    (w, z, u, kept), (added, norms, squares, new_z, new_u, residuals, g) = results(shape, block, dtype)
+    (w, z, u, kept), (added, norms, squares, new_z, new_u, residuals, g, dots, sums) = results(shape, block, dtype)
     spread = kept.astype(bool).repeat(block[0], 0)[: shape[0]].repeat(block[1], 1)
     total, eps = w + u, np.finfo(dtype).eps
     np.testing.assert_array_equal(added, total)
@@ -55,18 +68,21 @@ def test_passes_are_their_formulas(shape, block, dtype):
     close = {"rtol": 64 * eps}  # at most 64 terms of one sign are added in single precision
     np.testing.assert_allclose(norms, np.sqrt(per_cell(total)), **close)
     np.testing.assert_allclose(squares, per_cell(w), **close)
+    np.testing.assert_allclose(sums, norms, **close)
+    products = np.bincount(cell, (w.astype(float) * u).ravel()).reshape(kept.shape)
+    np.testing.assert_allclose(dots, products, rtol=0, atol=64 * eps * block[0] * block[1] ** 0.5)
     apart, moved = w.astype(float) - new_z, new_z.astype(float) - z
     np.testing.assert_allclose(residuals, [(apart**2).sum(), (moved**2).sum()], **close)
 
 
 @needs_native
 def test_extremes_of_norms():
-    layout = grid.GridLayout(4, 96, 1, 96, (4, 32), np.dtype(np.float32))
+    grids = grid.Grids([grid.GridLayout(4, 96, 1, 96, 4, 32)], "f32")
     w, norms, squares = np.zeros((4, 96), np.float32), np.empty(3, np.float32), np.empty(3)
     for large in (1e-30, 3e25, np.inf, np.nan):
         u = np.zeros((4, 96), np.float32)
         u[2:, 32:34] = large
-        lines.add_ptr(w.ctypes.data, u.ctypes.data, norms.ctypes.data, squares.ctypes.data, layout)
+        lines.add_ptr(*[a.ctypes.data for a in (w, u, norms, squares)], grids)
         np.testing.assert_allclose(norms, [0, 2 * np.float32(large), 0], rtol=1e-6)
 
 

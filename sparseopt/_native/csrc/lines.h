@@ -7,8 +7,11 @@
 // Whether blocks are whole lines of T: no taps, no columns cut off; rows may be.
 template <class T> bool so_lines_take(const so_grid& grid);
 
-// u += w; of every block norms = |u| after that and squares = |w|^2. Results depend neither on the number of threads (<= 0: as
-// many as OpenMP offers) nor on the instruction set.
+// Results depend neither on the number of threads (<= 0: as many as OpenMP offers) nor on the instruction set.
+template <class T> void so_lines_dots(const T* a, const T* b, T* dots, const so_grid& grid, int threads);        // sum a b
+template <class T> void so_lines_sum_norms(const T* a, const T* b, T* norms, const so_grid& grid, int threads);  // |a + b|
+
+// u += w; of every block norms = |u| after that and squares = |w|^2.
 template <class T> struct so_adding {
   const T* w;
   T *u, *norms;

@@ -102,7 +102,10 @@ void added(const T* const* w, const S* const* values, T* const* g, const list& t
 }  // namespace
 
 template <class T> void so_grid_dots(const T* const* a, const T* const* b, T* const* dots, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), forwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for (int64_t k = 0; k < grids.count; ++k)
+    if (in_lines<T>(grids.layout[k])) so_lines_dots(a[k], b[k], dots[k], grids.layout[k], grids.threads);
+  const list tasks(grids, not_in_lines<T>);
+  for_tasks<T>(tasks, forwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
     const T *x = a[t.matrix], *y = b[t.matrix];
     reduce(
         t, memory,
@@ -115,7 +118,10 @@ template <class T> void so_grid_dots(const T* const* a, const T* const* b, T* co
 
 template <class T>
 void so_grid_sum_norms(const T* const* a, const T* const* b, T* const* norms, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), backwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for (int64_t k = grids.count - 1; k >= 0; --k)
+    if (in_lines<T>(grids.layout[k])) so_lines_sum_norms(a[k], b[k], norms[k], grids.layout[k], grids.threads);
+  const list tasks(grids, not_in_lines<T>);
+  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
     norms_of(t, next, memory, a, b, [&](int64_t cell, double norm) { norms[t.matrix][cell] = (T)norm; });
   });
 }

@@ -60,20 +60,21 @@ template <class T> double taken(T* a) {
   return sum;
 }
 
-// |x| of a block, without overflow or underflow on the way.
-template <class T> double careful_norm(const T* x, int64_t rows, const so_grid& g) {
+// |a| of a block, or |a + b|, without overflow or underflow on the way.
+template <class T> double careful_norm(const T* a, const T* b, int64_t rows, const so_grid& g) {
+  auto at = [=, &g](int64_t i, int64_t j) { return (double)(b ? a[i * g.ld + j] + b[i * g.ld + j] : a[i * g.ld + j]); };
   double largest = 0, sum = 0;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < g.bc; ++j) {
-      const double a = fabs((double)x[i * g.ld + j]);
-      if (isnan(a)) return a;
-      largest = std::max(largest, a);
+      const double x = fabs(at(i, j));
+      if (isnan(x)) return x;
+      largest = std::max(largest, x);
     }
   if (largest == 0 || isinf(largest)) return largest;
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < g.bc; ++j) {
-      const double a = (double)x[i * g.ld + j] / largest;
-      sum += a * a;
+      const double x = at(i, j) / largest;
+      sum += x * x;
     }
   return largest * sqrt(sum);
 }
@@ -81,16 +82,51 @@ template <class T> double careful_norm(const T* x, int64_t rows, const so_grid& 
 bool safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
 bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
 
+template <class T> double norm_of(double square, const T* a, const T* b, int64_t rows, const so_grid& g) {
+  return safe(T(0), square) ? sqrt(square) : careful_norm(a, b, rows, g);
+}
+
+// Rows of a matrix that can be summed in single precision.
+template <class T> int64_t rows_at_once(const so_grid& g) { return std::max<int64_t>(1, most_terms * lanes<T>() / g.bc); }
+
+// leaf(first row, rows, lines of sums), then store(block, its sum, first row, rows), for all rows of blocks.
+template <class T, class Leaf, class Store> void reduced(const so_grid& g, int threads, Leaf leaf, Store store) {
+  const int64_t n = across(g), often = rows_at_once<T>(g);
+  for_block_rows<T>(g, n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
+    std::vector<double> total(n, 0.0);
+    for (int64_t i = first; i < last; i += often) {
+      leaf(i * g.ld, std::min(often, last - i), sums);
+      for (int64_t b = 0; b < n; ++b) total[b] += taken(sums + b * lanes<T>());
+    }
+    for (int64_t b = 0; b < n; ++b) store(r * n + b, total[b], first * g.ld + b * g.bc, last - first);
+  });
+}
+
 }  // namespace
+
+template <class T> void so_lines_dots(const T* a, const T* b, T* dots, const so_grid& g, int threads) {
+  reduced<T>(
+      g, threads,
+      [&](int64_t at, int64_t rows, T* sums) { leaves<T>().dots(a + at, b + at, g.ld, rows, sums, g.bc, g.channels); },
+      [&](int64_t cell, double sum, int64_t, int64_t) { dots[cell] = (T)sum; });
+}
+
+template <class T> void so_lines_sum_norms(const T* a, const T* b, T* norms, const so_grid& g, int threads) {
+  reduced<T>(
+      g, threads,
+      [&](int64_t at, int64_t rows, T* sums) { leaves<T>().sum_squares(a + at, b + at, g.ld, rows, sums, g.bc, g.channels); },
+      [&](int64_t cell, double sum, int64_t at, int64_t rows) { norms[cell] = (T)norm_of(sum, a + at, b + at, rows, g); });
+}
 
 template <class T> bool so_lines_take(const so_grid& g) {
   return g.taps == 1 && g.channels % g.bc == 0 && g.bc % lanes<T>() == 0;
 }
 
 template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& g, int threads) {
-  const int64_t n = across(g), often = std::max<int64_t>(1, most_terms * lanes<T>() / g.bc);
+  const int64_t n = across(g), often = rows_at_once<T>(g);
   for_block_rows<T>(g, 2 * n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    T *const squares = sums + n * lanes<T>(), *const x = given.u + first * g.ld;
+    T* const squares = sums + n * lanes<T>();
+    const T* const x = given.u + first * g.ld;
     std::vector<double> total(2 * n, 0.0);
     for (int64_t i = first; i < last; i += often) {
       const int64_t at = i * g.ld, rows = std::min(often, last - i);
@@ -98,7 +134,7 @@ template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& g
       for (int64_t b = 0; b < 2 * n; ++b) total[b] += taken(sums + b * lanes<T>());
     }
     for (int64_t b = 0; b < n; ++b) {
-      given.norms[r * n + b] = (T)(safe(T(0), total[b]) ? sqrt(total[b]) : careful_norm(x + b * g.bc, last - first, g));
+      given.norms[r * n + b] = (T)norm_of<T>(total[b], x + b * g.bc, nullptr, last - first, g);
       given.squares[r * n + b] = total[n + b];
     }
   });
@@ -130,6 +166,8 @@ template <class T> void so_lines_decay(const T* w, T* g, const uint8_t* kept, do
 }
 
 #define SO_INSTANCES(T)                                                                        \
+  template void so_lines_dots(const T*, const T*, T*, const so_grid&, int);                    \
+  template void so_lines_sum_norms(const T*, const T*, T*, const so_grid&, int);               \
   template bool so_lines_take<T>(const so_grid&);                                              \
   template void so_lines_add(const so_adding<T>&, const so_grid&, int);                        \
   template void so_lines_split(const so_splitting<T>&, double*, const so_grid&, int);          \

@@ -12,6 +12,9 @@ template <class T> struct so_split_rows {
 };
 
 template <class T> struct so_line_rows {
+  // a line of sums for each block: += a b, or (a + b)^2
+  void (*dots)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
+  void (*sum_squares)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
   // u += w; a line of sums for each block: += u^2, += w^2
   void (*add)(const T* w, T* u, int64_t ld, int64_t rows, T* sums, T* squares, int64_t width, int64_t n);
   // see so_lines_split; a line of sums: primal of the blocks that are kept, dual of all
