@@ -16,6 +16,7 @@ import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,11 @@ class Contest:
         array = scores.flatten().numpy().astype(np.float64)
         chosen = sparseopt.sets.selection.largest(array, self.k, 0.0, lambda chosen: array[chosen])
         return self.torch.from_numpy(chosen).view(self.scale.shape)
+
+    @cached_property
+    def splitting(self) -> kernels.Splitting:
+        """The matrices of ADMM."""
+        return kernels.Splitting([self.w], [self.z], [self.u], [self.cut])
 
     def calls(self) -> Calls:
         """Operator -> contestant -> call."""
@@ -163,8 +169,8 @@ class Contest:
 
     def triple(self) -> None:
         """The update of z and u."""
-        splitting = kernels.Splitting(self.w, self.z, self.u, self.cut)
-        splitting.project(self.kept(splitting.norms()))
+        (norms,) = self.splitting.norms()
+        self.splitting.project([self.kept(norms)])
 
     def norms(self, x: Any) -> Any:
         """Norms of the blocks [grid], by torch."""

@@ -25,9 +25,12 @@ def add_ptr(w: int, u: int, norms: int, squares: int, grids: Grids) -> None:
     _of(grids, "add")(w, u, norms, squares, grids.layouts[0], grids.threads)
 
 
-def split_ptr(w: int, z: int, u: int, kept: int, squares: int, grids: Grids) -> tuple[float, float]:
-    """With w + u in u: z = u in the blocks with kept [grid] (bytes), else 0; u -= z; (|w - z|^2, |z - z before|^2)."""
-    found: tuple[float, float] = _of(grids, "split")(w, z, u, kept, squares, grids.layouts[0], grids.threads)
+def split_ptr(w: int, z: int, u: int, flags: int, squares: int, grids: Grids) -> tuple[float, float]:
+    """With w + u in u: z = u in the blocks that are kept, else 0; u -= z; (|w - z|^2, |z - z before|^2).
+
+    flags: bytes [grid], 1 where kept, plus 2 where z may be other than 0.  squares: of w, as `add_ptr` finds them.
+    """
+    found: tuple[float, float] = _of(grids, "split")(w, z, u, flags, squares, grids.layouts[0], grids.threads)
     return found
 
 

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 
 import sparseopt as so  # noqa: E402
 from sparseopt import kernels  # noqa: E402
+from sparseopt._native import HAS_NATIVE  # noqa: E402
 from sparseopt.kernels import Cut, reference  # noqa: E402
 
 CASES = [
@@ -79,19 +80,26 @@ def test_the_admm_triple(shape, cut, dtype):
     close(found, residuals, dtype if dtype in (torch.float64,) else torch.bfloat16)
 
 
+@pytest.mark.parametrize("large", [0, 1 << 22], ids=["as large", "small"])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize(("shape", "cut"), CASES, ids=str)
-def test_the_admm_triple_in_two_steps(shape, cut, dtype):
-    """The same bits as in one."""
-    w, z, u = (drawn(shape, dtype, seed) for seed in range(3))
-    kept = per_block(w, cut) != 0
-    once = z.clone(), u.clone()
-    expected = kernels.admm_update_(w, *once, kept, cut)
-    splitting = kernels.Splitting(w, z, u, cut)
-    close(splitting.norms(), reference.block_norms(w + drawn(shape, dtype, 2), cut), dtype)
-    close(splitting.project(kept), expected, torch.float64 if dtype == torch.float64 else torch.float32)
-    assert torch.equal(z, once[0])
-    assert torch.equal(u, once[1])
+def test_the_admm_triple_in_two_steps(dtype, large, monkeypatch):
+    """Two turns, the same bits as in one step; what is 0 is left alone in the second one."""
+    monkeypatch.setattr(kernels.splitting, "LARGE", large)
+    cuts = [cut for _, cut in CASES]
+    ws, zs, us = ([drawn(shape, dtype, seed) for shape, _ in CASES] for seed in range(3))
+    once = [(z.clone(), u.clone()) for z, u in zip(zs, us, strict=True)]
+    splitting = kernels.Splitting(ws, zs, us, cuts)
+    assert bool(splitting.large) == (large == 0 and HAS_NATIVE and dtype in (torch.float32, torch.float64))
+    for seed in (9, 10):
+        norms = splitting.norms()
+        kepts = [per_block(w, cut, seed) != 0 for w, cut in zip(ws, cuts, strict=True)]
+        found = splitting.project(kepts)
+        for i, (w, cut) in enumerate(zip(ws, cuts, strict=True)):
+            wide = [reference.working(x) for x in (w, once[i][1])]
+            close(norms[i], reference.block_norms(wide[0] + wide[1], cut), wide[0].dtype)
+            close(found[i], kernels.admm_update_(w, *once[i], kepts[i], cut), torch.float32)
+            assert torch.equal(zs[i], once[i][0])
+            assert torch.equal(us[i], once[i][1])
 
 
 def test_the_two_steps_of_the_admm_triple_as_formulas():
@@ -101,7 +109,7 @@ def test_the_two_steps_of_the_admm_triple_as_formulas():
     new_z, new_u, residuals = reference.admm_update(w, z, u, kept, cut)
     norms, squares = OPS.admm_add_(u, w, *cut)
     close(norms, reference.block_norms(u, cut), torch.float32)
-    close(OPS.admm_split_(z, u, w, squares, kept, *cut), residuals, torch.float32)
+    close(OPS.admm_split_(z, u, w, squares, kept, kept, *cut), residuals, torch.float32)
     close(squares.float(), reference.block_norms(w, cut) ** 2, torch.float32)
     assert torch.equal(z, new_z)
     assert torch.equal(u, new_u)
@@ -236,7 +244,7 @@ OPCHECKS = {
     "sum_norms": lambda w: (w.detach(), drawn((16, 24)), 4, 4, 1),
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
     "admm_add_": lambda w: (drawn((16, 24)), w.detach(), 4, 4, 1),
-    "admm_split_": lambda w: (drawn((16, 24)), drawn((16, 24)), w.detach(), KEPT.double(), KEPT, 4, 4, 1),
+    "admm_split_": lambda w: (drawn((16, 24)), drawn((16, 24)), w.detach(), KEPT.double(), KEPT, KEPT, 4, 4, 1),
     "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),
     "sparse_decay_": lambda w: (w.detach(), drawn((16, 24)), KEPT, 0.1, 4, 4, 1),
     "scale_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),

@@ -36,6 +36,10 @@ def results(shape, block, dtype, threads=1):
     cells = (-(-shape[0] // block[0]), shape[1] // block[1])
     z *= (rng.random(cells) < 0.3).repeat(block[0], 0)[: shape[0]].repeat(block[1], 1)
     kept = (rng.random(cells) < 0.4).astype(np.uint8)
+    occupied = (z.reshape(shape[0], cells[1], -1) != 0).any(2)
+    flags = kept + 2 * np.stack([occupied[i : i + block[0]].any(0) for i in range(0, shape[0], block[0])]).astype(
+        np.uint8
+    )
     before = (w, z.copy(), u.copy(), kept)
     norms, squares, g = np.empty(cells, dtype), np.empty(cells), u.copy()
     at = lambda *arrays: [a.ctypes.data for a in arrays]  # noqa: E731
@@ -46,7 +50,7 @@ def results(shape, block, dtype, threads=1):
     grid.decay_ptr(*one(w, g, kept), 0.3, grids)
     lines.add_ptr(*at(w, u, norms, squares), grids)
     added = u.copy()
-    residuals = lines.split_ptr(*at(w, z, u, kept, squares), grids)
+    residuals = lines.split_ptr(*at(w, z, u, flags, squares), grids)
     return before, (added, norms, squares, z, u, np.array(residuals), g, dots, sums)
 
 

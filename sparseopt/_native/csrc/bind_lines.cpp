@@ -22,12 +22,12 @@ template <class T> void add(uintptr_t w, uintptr_t u, uintptr_t norms, uintptr_t
 }
 
 template <class T>
-std::tuple<double, double> split(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t kept, uintptr_t squares, const layout& l,
+std::tuple<double, double> split(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t flags, uintptr_t squares, const layout& l,
                                  int threads) {
   double residuals[2];
   {
     nb::gil_scoped_release unlocked;
-    const so_splitting<T> given = {(const T*)w, (T*)z, (T*)u, (const uint8_t*)kept, (const double*)squares};
+    const so_splitting<T> given = {(const T*)w, (T*)z, (T*)u, (const uint8_t*)flags, (const double*)squares};
     so_lines_split(given, residuals, grid_of(l), threads);
   }
   return {residuals[0], residuals[1]};
@@ -39,7 +39,7 @@ template <class F> void define_add(nb::module_& m, const char* name, F* f) {
 }
 
 template <class F> void define_split(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("kept").noconvert(),
+  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("flags").noconvert(),
         nb::arg("squares").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
 }
 

@@ -20,10 +20,12 @@ template <class T> struct so_adding {
 template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& grid, int threads);
 
 // With the sums in u: z = u in the blocks that are kept, else 0; u -= z. residuals: |w - z|^2 and |z - (z before)|^2.
+// Where z is not occupied it is 0 before, and is not read.
+enum so_flags { SO_KEPT = 1, SO_OCCUPIED = 2 };
 template <class T> struct so_splitting {
   const T* w;
   T *z, *u;
-  const uint8_t* kept;
+  const uint8_t* flags;
   const double* squares;
 };
 template <class T> void so_lines_split(const so_splitting<T>& given, double* residuals, const so_grid& grid, int threads);

@@ -9,7 +9,6 @@ import torch
 
 from ... import kernels
 from ..._array import positive_scalar
-from ...kernels.reference import working
 from .. import together
 from ..layer import View
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
@@ -97,7 +96,11 @@ class ADMM(Method):
 
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])
-        squares = _updated(sp, _projections(sp))
+        views = together.views_of(sp.layers)
+        zs, us = _memory(sp, "z", views), _memory(sp, "u", views)
+        splitting = kernels.Splitting(_contiguous(views), zs, us, together.cuts_of(views))
+        masks = together.grids_of(sp.layers, _projections(sp, splitting))
+        squares = [torch.stack(own).sum(0) for own in _by_layer(sp, splitting.project(masks))]
         residuals = torch.stack([each.to(squares[0].device) for each in summed(sp.layers, squares)]).sum(0)
         primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
         for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
@@ -125,28 +128,19 @@ def _contiguous(views: list[View]) -> list[Tensor]:
     return [w.contiguous() for w in together.matrices_of(views)]
 
 
-def _updated(sp: Sparsifier, masks: list[Tensor]) -> list[Tensor]:
-    """Change z and u; for each layer the squares [2] of its residuals."""
-    views = together.views_of(sp.layers)
-    zs, us, kept = _memory(sp, "z", views), _memory(sp, "u", views), together.grids_of(sp.layers, masks)
-    found = iter(kernels.foreach_admm_update_(_contiguous(views), zs, us, kept, together.cuts_of(views)))
-    return [torch.stack([next(found) for _ in layer.views]).sum(0) for layer in sp.layers]
+def _by_layer(sp: Sparsifier, found: list[Tensor]) -> list[list[Tensor]]:
+    """Results for all views, those of each layer together."""
+    parts = iter(found)
+    return [[next(parts) for _ in layer.views] for layer in sp.layers]
 
 
-def _projections(sp: Sparsifier) -> list[Tensor]:
+def _projections(sp: Sparsifier, splitting: kernels.Splitting) -> list[Tensor]:
     """Masks of P(w + u) for every layer."""
     if sp.counted:
-        return sp.choose(sp.comparable(rooted(sp.layers, _norms(sp))))
+        parts = zip(sp.layers, _by_layer(sp, splitting.norms()), strict=True)
+        norms = [layer.root([part.flatten() for part in own]) for layer, own in parts]
+        return sp.choose(sp.comparable(rooted(sp.layers, norms)))
     return masks_of(sp.layers, [[_sum(sp, view) for view in layer.views] for layer in sp.layers])
-
-
-def _norms(sp: Sparsifier) -> list[Tensor]:
-    """Norms [n] of w + u of the units of each layer."""
-    views = together.views_of(sp.layers)
-    ws, us = _contiguous(views), _memory(sp, "u", views)
-    given = ([working(w) for w in ws], [working(u) for u in us])  # norms of half types would tie
-    found = iter(kernels.foreach_sum_norms(*given, together.cuts_of(views)))
-    return [layer.root([next(found).flatten() for _ in layer.views]) for layer in sp.layers]
 
 
 def _sum(sp: Sparsifier, view: View) -> Tensor:

@@ -144,8 +144,8 @@ template <class T> void so_lines_split(const so_splitting<T>& given, double* res
   const int64_t n = across(g);
   std::vector<double> partial(2 * down(g), 0.0);
   for_block_rows<T>(g, 2 * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    const uint8_t* kept = given.kept + r * n;
-    for (int64_t b = 0; b < n; ++b) partial[2 * r] += kept[b] ? 0.0 : given.squares[r * n + b];
+    const uint8_t* kept = given.flags + r * n;
+    for (int64_t b = 0; b < n; ++b) partial[2 * r] += kept[b] & SO_KEPT ? 0.0 : given.squares[r * n + b];
     for (int64_t i = first; i < last; i += few) {
       const int64_t at = i * g.ld;
       const so_split_rows<T> rows = {given.w + at, given.z + at, given.u + at, g.ld};

@@ -1,7 +1,7 @@
 // Leaf kernels of the passes over whole lines, one table per instruction set: rows, ld apart, of neighbouring blocks,
 // each of `width` columns, n together.
 #pragma once
-#include <stdint.h>
+#include "../lines.h"
 
 #define SO_LINE_BYTES 64
 
