@@ -164,8 +164,9 @@ def test_prox_of_blocks(place, rho, dtype):
             x = w.clone()
             norms = kernels.block_prox_(x, rho, step, cut)
             close(norms, before, cut.r * cut.c)
-            shrunk = rho.prox(before, step if isinstance(step, float) else steps)
-            close(x, reference.scale_blocks(w.double(), shrunk / before, cut), 64)
+            shrunk = rho.prox(before.cpu(), step if isinstance(step, float) else steps.cpu())
+            expected = reference.scale_blocks(w.cpu().double(), shrunk / before.cpu(), cut)
+            close(x.cpu(), expected, 64)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)

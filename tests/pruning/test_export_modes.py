@@ -72,3 +72,18 @@ def test_other_types(dtype):
         if dtype == torch.float64:
             with torch.autocast("cpu", torch.bfloat16), torch.no_grad():
                 assert fast(x).dtype == dense(x).dtype
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_the_own_product_on_a_device(dtype):
+    if not torch.cuda.is_available():
+        pytest.skip("no CUDA device")
+    layer = nn.Linear(96, 64, device="cuda", dtype=dtype)
+    with torch.no_grad():
+        layer.weight[:32] = 0
+        layer.weight[:, :32] = 0
+    x = torch.randn(8, 96, device="cuda", dtype=dtype)
+    found = export(layer, "sparse", x, least_speedup=0)
+    assert found.export_report.rows[0].target.startswith("sparse")
+    torch.testing.assert_close(found(x), layer(x), rtol=2e-2, atol=96 * torch.finfo(dtype).eps)

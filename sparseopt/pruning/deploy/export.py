@@ -36,7 +36,8 @@ def export(
 
     target:
       "auto"      the fastest of "sparse", "bsr", "csr", "balanced", "2:4" and dense for each layer
-      "sparse"    own product of blocks of 16, 32 or 64; compiled for float32 on the CPU, differentiable in the input
+      "sparse"    own product of blocks of 16, 32 or 64; compiled for float32 on the CPU and every type on CUDA
+                  devices, differentiable in the input
       "bsr", "csr"  the formats of torch, for inference
       "balanced"  a gather and a batched product, where block rows keep equally many blocks: `Block(..., balance="row")`
       "2:4"       the format of sparse tensor cores, after pruning with `NM(2, 4)`: half types on a CUDA device

@@ -153,12 +153,17 @@ def _none(w: Tensor, target: str) -> str:
     if target == "balanced" and sides(w):
         return 'its block rows keep unequal numbers of blocks, or are cut off: prune with Block(..., balance="row")'
     few = "too few blocks of 16, 32 or 64 are 0"
-    return few if w.dtype == torch.float32 else f"{few}, or it is {w.dtype}, not float32"
+    return few if _compiled(w) else f"{few}, or it is {w.dtype}, not float32"
+
+
+def _compiled(w: Tensor) -> bool:
+    """Whether the own product is compiled for weights like this one."""
+    return w.dtype == torch.float32 or w.device.type == "cuda"
 
 
 def sides(w: Tensor) -> list[int]:
     """Sides of blocks worth trying: the largest of those with the fewest numbers stored, or up to half as many more."""
-    if w.dtype != torch.float32:
+    if not _compiled(w):
         return []
     stored = {b: kept_blocks(w, b) * b * b for b in SIDES if _density(w, b) <= DENSEST}
     few = [b for b in stored if stored[b] <= 1.5 * min(stored.values())]
