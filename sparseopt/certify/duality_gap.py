@@ -57,7 +57,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     else:
         arithmetic = LEVELS[level]()
         try:
-            with arithmetic.context():
+            with np.errstate(all="ignore"), arithmetic.context():
                 bounds = enclose(problem, w, arithmetic)
         except (Undecided, ZeroDivisionError) as reason:
             return Certificate(UNDECIDED, 0.0, np.inf, 0.0, tol, f"{reason}")

@@ -93,7 +93,7 @@ class GroupMCPRegressor(LeastSquaresEstimator):
     """A stationary point of 1/(2n) |y - b - X w|_2^2 + sum_g s_g^2 MCP_gamma(|w_g|_2 / s_g), s_g = lam weights[g].
 
     Each term is s t - t^2 / (2 gamma) for t = |w_g| <= gamma s, and gamma s^2 / 2 beyond.  Nonconvex: reached from 0;
-    tol is the relative violation of stationarity, and dual_gap_ is NaN.  gamma: > 1.
+    tol is the relative violation of stationarity, and dual_gap_ is NaN.  gamma: > 0.
     Other parameters and attributes: `GroupLassoRegressor`.
     """
 
@@ -122,7 +122,7 @@ class GroupSCADRegressor(LeastSquaresEstimator):
     """A stationary point of 1/(2n) |y - b - X w|_2^2 + sum_g s_g^2 SCAD_a(|w_g|_2 / s_g), s_g = lam weights[g].
 
     Each term has the slope s up to t = |w_g| = s, (a s - t) / (a - 1) up to a s, and 0 beyond.  Nonconvex: reached from
-    0; tol is the relative violation of stationarity, and dual_gap_ is NaN.  a: > 2.
+    0; tol is the relative violation of stationarity, and dual_gap_ is NaN.  a: > 1.
     Other parameters and attributes: `GroupLassoRegressor`.
     """
 

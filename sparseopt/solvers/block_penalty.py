@@ -143,7 +143,7 @@ def scores(penalty: Any, gradient: np.ndarray, step: Callable[[], float]) -> np.
         return penalty.critical_lams(-gradient) / penalty.lam
     norms = penalty.groups.norms(gradient)
     if slope == 0:
-        return np.where(norms > 0, np.inf, 0.0)
+        return np.where((norms > 0) & (strengths(penalty) < np.inf), np.inf, 0.0)
     length = step()
     if rho is None:
         leaves = penalty.groups.norms(np.asarray(penalty.prox(-length * gradient, length))) > 0

@@ -270,6 +270,4 @@ def why_not(problem: Problem) -> str | None:
         return f"{type(datafit).__name__} has no block descent"
     if isinstance(datafit, Quadratic) and not datafit.bounded:
         return "the quadratic is not bounded below"
-    if not np.isfinite(getattr(penalty, "strength", 1.0)).all():
-        return "a group is forced out by an infinite weight"
     return None

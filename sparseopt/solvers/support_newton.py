@@ -84,26 +84,27 @@ def _solved(hessian: np.ndarray, gradient: np.ndarray, flattest: float) -> np.nd
 def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Gradient of the objective [rows, outputs] where the coefficients are not 0."""
     penalty, w = run.problem.penalty, run.by_position[rows]
-    slopes = at_strength.slope(scalar_part(penalty), _positive(run.norms), penalty.strength) / _positive(run.norms)
+    groups, own = np.unique(_groups(run, rows), return_inverse=True)
+    slopes = at_strength.slope(scalar_part(penalty), run.norms[groups], penalty.strength[groups]) / run.norms[groups]
     smooth = -(columns.T @ run.force).reshape(w.shape)
     l1, l2 = getattr(penalty, "l1", 0.0), getattr(penalty, "l2", 0.0)
-    return smooth + (slopes[_groups(run, rows)][:, None] + l2) * w + l1 * np.sign(w)
+    return smooth + (slopes[own][:, None] + l2) * w + l1 * np.sign(w)
 
 
 def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Hessian of the objective [rows * outputs, rows * outputs]."""
     total = _hessian_of_loss(run.problem.datafit, columns, run.z)
     penalty, outputs = run.problem.penalty, run.by_position.shape[1]
-    rho, norms = scalar_part(penalty), _positive(run.norms)
-    slopes = at_strength.slope(rho, norms, penalty.strength) / norms
-    up, down = (at_strength.slope(rho, norms * (1 + sign * DIFFERENCE), penalty.strength) for sign in (1, -1))
-    bends = (up - down) / (2 * DIFFERENCE * norms)
     groups, position = np.unique(_groups(run, rows), return_inverse=True)
+    rho, norms, strength = scalar_part(penalty), run.norms[groups], penalty.strength[groups]
+    slopes = at_strength.slope(rho, norms, strength) / norms
+    up, down = (at_strength.slope(rho, norms * (1 + sign * DIFFERENCE), strength) for sign in (1, -1))
+    bends = (up - down) / (2 * DIFFERENCE * norms)
     own = np.repeat(position, outputs)
     units = np.zeros((len(own), len(groups)))  # w_g / |w_g|, one column for each group
-    units[np.arange(len(own)), own] = run.by_position[rows].ravel() / norms[groups][own]
-    total += (units * (bends - slopes)[groups]) @ units.T
-    total[np.diag_indices(len(total))] += slopes[groups][own] + getattr(penalty, "l2", 0.0)
+    units[np.arange(len(own)), own] = run.by_position[rows].ravel() / norms[own]
+    total += (units * (bends - slopes)) @ units.T
+    total[np.diag_indices(len(total))] += slopes[own] + getattr(penalty, "l2", 0.0)
     return total
 
 
@@ -127,10 +128,6 @@ def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.nda
 def _groups(run: GroupDescent, rows: np.ndarray) -> np.ndarray:
     """Group of each position in rows [k]."""
     return np.searchsorted(run.store.offsets, rows, side="right") - 1
-
-
-def _positive(norms: np.ndarray) -> np.ndarray:
-    return np.where(norms > 0, norms, 1.0)
 
 
 def _longest(penalty: Any, w: np.ndarray, direction: np.ndarray) -> float:

@@ -22,7 +22,7 @@ def strong_rule(solved: np.ndarray, strength: np.ndarray) -> float:
     pass that follows corrects.  CANDIDATE_ABOVE at larger strengths.
     Source: Tibshirani et al., Strong rules for discarding predictors in lasso-type problems (2012).
     """
-    used = (strength > 0) & (solved > 0)
+    used = (strength > 0) & (solved > 0) & (strength < np.inf)
     threshold = 2.0 - float((solved[used] / strength[used]).max(initial=0.0))
     return threshold if LOWEST_STRONG <= threshold < CANDIDATE_ABOVE else CANDIDATE_ABOVE
 

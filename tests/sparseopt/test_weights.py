@@ -189,3 +189,47 @@ def test_the_window_of_the_plain_group_lasso_refuses_the_others(weights):
         problem = so.Problem(X, so.LeastSquares(y), penalty)
         with pytest.raises(ValueError, match="is not the group LASSO"):
             so.certify.lambda_window(problem)
+
+
+FORCED = np.array([1.0, np.inf, 1.0, np.inf] + [1.0] * 6)
+"""Weights of ten groups, two of which are forced out."""
+
+RADIAL = {
+    "GroupLasso": lambda g, w: so.GroupLasso(1.0, g, w),
+    "SparseGroupLasso": lambda g, w: so.SparseGroupLasso(1.0, g, l1_ratio=0.3, weights=w),
+    "GroupElasticNet": lambda g, w: so.GroupElasticNet(1.0, g, l2=0.1, weights=w),
+    "GroupMCP": lambda g, w: so.GroupMCP(1.0, g, weights=w),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("shape", [(40, 30), (30, 200)])
+@pytest.mark.parametrize("name", RADIAL)
+def test_block_descent_leaves_out_what_is_forced_out(name, shape):
+    """Solution and rounds are those of the problem without these groups."""
+    rng = np.random.default_rng(0)
+    n, p = shape
+    X, groups = rng.standard_normal(shape), so.Groups.uniform(10, p // 10)
+    y = X[:, : p // 5].sum(axis=1) + rng.standard_normal(n)
+    whole = so.Problem(X, so.LeastSquares(y), RADIAL[name](groups, FORCED))
+    kept = np.repeat(np.isfinite(FORCED), p // 10)
+    part = so.Problem(
+        X[:, kept], whole.datafit, RADIAL[name](so.Groups.uniform(8, p // 10), FORCED[np.isfinite(FORCED)])
+    )
+    assert so.solvers.GroupBCD.suits(whole)
+    whole, part = (each.with_lam(0.1 * so.lambda_max(part)) for each in (whole, part))
+    one, two = (so.solve(each, tol=1e-10) for each in (whole, part))
+    assert not one.w[~kept].any()
+    np.testing.assert_allclose(one.w[kept], two.w, atol=1e-7 * np.abs(two.w).max())
+    assert one.n_iter == two.n_iter
+
+
+def test_paths_of_tall_data_with_groups_that_are_forced_out():
+    """Neither packed columns nor the Gram matrix bring them in."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((2700, 100))
+    y = X[:, :20].sum(axis=1) + rng.standard_normal(2700)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, so.Groups.uniform(10, 10), FORCED))
+    for result in so.solve_path(problem, n_lambdas=4, ratio=1e-2, tol=1e-8):
+        assert not result.w[10:20].any()
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.w, tol=1e-7).proved
