@@ -28,9 +28,9 @@ def trainer_callback(sp: Sparsifier) -> Any:
 
         def on_save(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             """Beside the checkpoint of this step."""
-            folder = Path(args.output_dir) / f"checkpoint-{state.global_step}"
+            folder, tensors = Path(args.output_dir) / f"checkpoint-{state.global_step}", sp.state_dict()  # of them all
             if folder.is_dir() and state.is_world_process_zero:
-                torch.save(sp.state_dict(), folder / FILE)
+                torch.save(tensors, folder / FILE)
 
         def on_train_begin(self, args: Any, state: Any, control: Any, **others: Any) -> None:
             """Check the optimiser."""
@@ -59,7 +59,9 @@ def register_with(accelerator: Any, sp: Sparsifier) -> None:
     """Let accelerator.save_state and load_state of Accelerate save and load the state of the Sparsifier too."""
 
     def save(models: Any, weights: Any, folder: str) -> None:
-        torch.save(sp.state_dict(), Path(folder) / FILE)
+        tensors = sp.state_dict()  # of all processes together
+        if accelerator.is_main_process:
+            torch.save(tensors, Path(folder) / FILE)
 
     def load(models: Any, folder: str) -> None:
         resume_from(sp, folder)

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from nets import METHODS, batch, net, sgd, sparsifier, train, wanted  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 
-from sparseopt.pruning import Block, Sparsifier  # noqa: E402
+from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
 
 CHANGING = ["SequentialAttention", "Powerpropagation", "SMART", "SMART gradient", "RigL", "ADMM", "SRSTE"]
 """Methods that look at gradients, or change them."""
@@ -341,3 +341,39 @@ def test_units_of_half_types_are_ranked_in_single_precision(dtype):
                 opt.step()
             masks.append(sp.masks["0.weight"])
     assert all(torch.equal(mask, masks[0]) for mask in masks)
+
+
+def test_decay_of_logits_is_optional():
+    """With gradients of 0 only decay moves logits."""
+    norms = []
+    for decay in (None, 0.0):
+        model = net()
+        opt = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+        method = methods.SequentialAttention(rounds=2, logit_decay=decay)
+        sp = Sparsifier(model, Block(4, 4), method=method, sparsity=0.5, total_steps=40, optimizer=opt)
+        sp.memory["logits.0"].data.fill_(1.0)
+        for _ in range(3):
+            for p in model.parameters():
+                p.grad = torch.zeros_like(p)
+            opt.step()
+        norms.append(sp.memory["logits.0"].detach().clone())
+    assert torch.allclose(norms[0], torch.full_like(norms[0], 0.99**3))
+    assert torch.equal(norms[1], torch.ones_like(norms[1]))
+    with pytest.raises(ValueError, match="logit_decay"):
+        methods.SequentialAttention(logit_decay=-1.0)
+
+
+def test_every_process_takes_part_in_the_state(monkeypatch):
+    pytest.importorskip("transformers")
+    from types import SimpleNamespace
+
+    from sparseopt.pruning.callbacks import trainer_callback
+
+    model = net()
+    sp = sparsifier(model, sgd(model))
+    called = []
+    monkeypatch.setattr(type(sp), "state_dict", lambda self: called.append(self) or {})
+    callback = trainer_callback(sp)
+    others = SimpleNamespace(global_step=1, is_world_process_zero=False)
+    callback.on_save(SimpleNamespace(output_dir="nowhere"), others, None)
+    assert called == [sp]

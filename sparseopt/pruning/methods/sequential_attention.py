@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
-from ..._array import positive_scalar
+from ..._array import positive_scalar, real_number
 from ..allocation import kept_of
 from ..schedules import Exponential, Phase, Timeline, checked_fraction, checked_steps
 from .soft_masks import SoftMasks, logits_of
@@ -26,7 +26,8 @@ class SequentialAttention(SoftMasks):
     parts, the last dense one longer by `extension` and replaced by a sparsification; final: fraction with the last
     masks, in which A is multiplied into the weights.  In a sparsification the sparsity grows by the curve
     (1 - e^(-c t)) / (1 - e^-c), keeping the units of largest logit (attention is clipped to [density, 1 / density], and
-    clipped values tie).  The optimiser forgets its momenta at every change.  Weight decay acts on the logits too.
+    clipped values tie).  The optimiser forgets its momenta at every change.  logit_decay: weight decay of the logits,
+    >= 0; None: that of the weights.
     Every layer has its own sparsity: a common ranking can cut a layer off, and is refused.
     Source: SequentialAttention++ (arXiv 2402.17902), with the schedule of its ImageNet runs.
     """
@@ -37,6 +38,7 @@ class SequentialAttention(SoftMasks):
     final: float = 0.15
     c: float = 4.0
     updates: int = 20
+    logit_decay: float | None = None
     needs_counted = True
     chooses = True
     soft_kind: ClassVar[tuple[str, ...]] = ("dense", "sparsify", "masked")
@@ -45,6 +47,8 @@ class SequentialAttention(SoftMasks):
         checked_steps(self.rounds, "rounds")
         checked_steps(self.updates, "updates")
         positive_scalar(self.c, "c")
+        if self.logit_decay is not None and not 0 <= real_number(self.logit_decay) < float("inf"):
+            raise ValueError(f"logit_decay is {self.logit_decay!r}: give a finite number >= 0, or None")
         fixed = sum(checked_fraction(getattr(self, name), name) for name in ("warmup", "extension", "final"))
         if fixed > 1:
             raise ValueError(f"warmup + extension + final is {fixed:g}: give fractions that leave time for the rounds")

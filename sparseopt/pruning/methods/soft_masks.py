@@ -32,6 +32,9 @@ class SoftMasks(Behind):
     of the weights.  They are float32 or float64: steps of 1e-3 would be lost beside logits of half type.
     """
 
+    logit_decay: float | None = None
+    """Weight decay of the logits; None: that of the weights."""
+
     def values(self, sp: Sparsifier) -> list[Tensor]:
         """s."""
         return [sp.memory[f"soft.{i}"] for i in range(len(sp.layers))]
@@ -51,7 +54,8 @@ class SoftMasks(Behind):
     def train(self, sp: Sparsifier) -> None:
         """A step of the logits; behind that of the weights, before masks are chosen."""
         assert sp.twin is not None  # attached
-        sp.twin.step(sp.optimisers.group_of(next(sp.parameters()))[1])
+        group = sp.optimisers.group_of(next(sp.parameters()))[1]
+        sp.twin.step(group if self.logit_decay is None else group | {"weight_decay": self.logit_decay})
 
     def detach(self, sp: Sparsifier, phase: Phase) -> None:
         """Stop training the logits."""
