@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._array import as_float
+from ._array import as_float, checked_tolerance, real_number
 from .datafits import Datafit
 from .problem import Problem, checked_problem
 from .recentred import recentred
@@ -111,7 +111,7 @@ def solve_path(
     problem = problem if standardisation is None else standardisation.problem
     strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
     _check_limits(max_deviance, time_limit)
-    options = {"solver": solver, "tol": tol, "max_iter": max_iter}
+    options = {"solver": solver, "tol": checked_tolerance(tol), "max_iter": max_iter}
     solutions = _solutions(problem, strengths, time_limit, max_deviance, options)
     results = list(_until_explained(problem, solutions, max_deviance))
     if standardisation is not None:
@@ -124,9 +124,9 @@ def solve_path(
 
 
 def _check_limits(max_deviance: float | None, time_limit: float | None) -> None:
-    if max_deviance is not None and not 0 < max_deviance <= 1:
+    if max_deviance is not None and not 0 < real_number(max_deviance) <= 1:
         raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
-    if time_limit is not None and not time_limit > 0:
+    if time_limit is not None and not real_number(time_limit) > 0:
         raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
 
 
@@ -140,7 +140,7 @@ def lambda_grid(
     """
     if not isinstance(n_lambdas, int | np.integer) or n_lambdas < 1:
         raise ValueError(f"n_lambdas is {n_lambdas!r}: give an integer >= 1")
-    if not 0 < ratio < 1:
+    if not 0 < real_number(ratio) < 1:
         raise ValueError(f"ratio is {ratio!r}: it is the smallest lam relative to lambda_max, between 0 and 1")
     standardisation = _standardisation(standardize, problem)
     problem = problem if standardisation is None else standardisation.problem
@@ -148,7 +148,8 @@ def lambda_grid(
 
 
 def _checked_strengths(lams: Iterable[float]) -> np.ndarray:
-    values = as_float(lams if isinstance(lams, np.ndarray) else list(lams), "lams", ndim=1).astype(np.float64)
+    listed = list(lams) if isinstance(lams, Iterable) and not isinstance(lams, np.ndarray) else lams
+    values = as_float(listed, "lams", ndim=1).astype(np.float64)
     if (values <= 0).any():
         raise ValueError(f"lams has the entry {values.min():g}: every strength must be positive")
     return np.sort(values)[::-1]

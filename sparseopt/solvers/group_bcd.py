@@ -7,12 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from .._array import real_number
 from ..datafits import Quadratic
 from ..problem import Problem
 from ..solve import State
 from .block_penalty import scalar_part
 from .descent import GroupDescent
 from .frames import as_least_squares, why_not
+
+MOST_EXTRAPOLATED = 10
+"""Iterates that the compiled loops can hold for an extrapolation (SO_ANDERSON)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +56,21 @@ class GroupBCD:
     time_limit: float | None = None
 
     check_every: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        for name, least, most in (
+            ("working_set", 1, np.inf),
+            ("anderson", 0, MOST_EXTRAPOLATED),
+            ("threads", 1, np.inf),
+        ):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+                upper = "" if most == np.inf else f" and at most {most}"
+                raise ValueError(f"{name} is {value!r}: give an integer of at least {least}{upper}")
+        for name in ("accuracy", "time_limit"):
+            value = getattr(self, name)
+            if value is not None and not real_number(value) >= 0:
+                raise ValueError(f"{name} is {value!r}: give a number >= 0, or None for that of the run")
 
     @staticmethod
     def treats(problem: Problem) -> bool:

@@ -359,3 +359,37 @@ def test_data_that_vanish_are_fine():
     assert not so.solve(problem(y=np.zeros(12))).w.any()
     assert not so.solve(problem(y=np.ones(12), intercept=True)).w.any()
     assert not so.solve(so.Problem.quadratic(np.eye(8), np.zeros(8), so.GroupLasso(0.1, GROUPS))).w.any()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"lams": 0.1}, r"^lams has shape \(\)"),
+        ({"lams": "abc"}, "^lams has dtype"),
+        ({"ratio": "1"}, "^ratio is '1': .*between 0 and 1"),
+        ({"tol": "1"}, "^tol is '1': give a finite number"),
+        ({"time_limit": "1"}, "^time_limit is '1': give positive seconds"),
+        ({"max_deviance": "1"}, "^max_deviance is '1': give a share"),
+    ],
+)
+def test_arguments_of_paths(options, message):
+    refuses(lambda: so.solve_path(problem(), **options), message)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"working_set": 0}, {"anderson": 11}, {"anderson": -1}, {"threads": 0}, {"threads": 1.5}, {"anderson": True}],
+)
+def test_integers_of_the_block_descent(options):
+    (name,) = options
+    refuses(lambda: so.solvers.GroupBCD(**options), f"^{name} is .*give an integer of at least")
+
+
+@pytest.mark.parametrize("options", [{"accuracy": "a"}, {"accuracy": -1.0}, {"time_limit": math.nan}])
+def test_numbers_of_the_block_descent(options):
+    (name,) = options
+    refuses(lambda: so.solvers.GroupBCD(**options), f"^{name} is .*give a number >= 0")
+
+
+def test_an_infinite_time_limit_is_none():
+    assert so.solve(problem(), time_limit=math.inf).status is so.Status.CONVERGED
