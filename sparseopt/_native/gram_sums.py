@@ -9,15 +9,6 @@ from .loader import core
 UNIT = 2.0**-24
 """Relative rounding error of single precision."""
 
-CHUNK, CHUNKS = 32, 16
-"""Products added in single precision, and sums of that many (SO_GRAM_CHUNK, SO_GRAM_CHUNKS)."""
-
-ROUNDED = (CHUNK + CHUNKS + 4) * UNIT
-"""Bound of the error of an entry (i, j) of `matrix`, relative to |x_i| |x_j|.
-
-Both entries of a product are rounded, each product, and each sum; one unit is for products of such errors.
-"""
-
 ALL_THREADS = 0
 
 
@@ -31,21 +22,31 @@ class GramSums:
         self.X, self.mean, self.root = X, mean, root
         self.columns = np.ascontiguousarray(columns, dtype=np.int64)
 
-    def matrix(self, size: np.ndarray, threads: int = ALL_THREADS) -> np.ndarray:
-        """[k, k] products of all pairs of columns, each over its size; see `ROUNDED`.
+    def matrix(self, size: np.ndarray, threads: int = ALL_THREADS) -> tuple[np.ndarray, np.ndarray]:
+        """H [k, k] products of all pairs of columns, each over its size, and spread [k].
 
+        Entries are rounded to single precision, and so are sums over blocks of rows.  The error of H[i, j] is at most
+        spread[i] spread[j], from the number of roundings that each product meets.
         size: [k] about that of the entries of each column, powers of two.
         """
         inverse = 1.0 / size
-        H = np.empty((len(self.columns),) * 2)
-        core.gram_matrix(self._fields(inverse), 1, H.ctypes.data, threads)
-        return H
+        H, spread = np.empty((len(self.columns),) * 2), np.empty(len(self.columns))
+        core.gram_matrix(self._fields(inverse), H.ctypes.data, spread.ctypes.data, threads)
+        return H, np.sqrt(UNIT * spread)
 
     def product(self, of: GramSums, v: np.ndarray) -> np.ndarray:
-        """[m, k] products of these columns with those of `of` times v [m, columns of `of`], in float64."""
+        """[m, k] products of these columns with those of `of` times v [m, columns of `of`], in float64.
+
+        With a root these columns are taken times it, too; their mean is not taken off, which changes nothing where that
+        of the others is.
+        """
         v, out = np.ascontiguousarray(v), np.empty((len(v), len(self.columns)))
-        core.gram_product(of._fields(None), self._fields(None), v.ctypes.data, len(v), out.ctypes.data, ALL_THREADS)
+        core.gram_product(of._fields(None), self._fields(None), v.ctypes.data, len(v), out.ctypes.data)
         return out
+
+    def part(self, chosen: np.ndarray) -> GramSums:
+        """Some of the columns."""
+        return GramSums(self.X, self.columns[chosen], None if self.mean is None else self.mean[chosen], self.root)
 
     def _fields(self, inverse: np.ndarray | None) -> tuple[int, ...]:
         X = self.X

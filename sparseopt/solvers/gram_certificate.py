@@ -56,56 +56,56 @@ def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float
 
     Each b is a combination of directions V, whose products H V are exact, from X, and of a rest d that is small, since
     solutions change little from one strength to the next.  H d is taken from the Gram matrix, with error at most
-    error |X_g| sum_j |X_j| |d_j|  in each group.  The gaps are those of `Problem.gap` at the worst such error.
+    |spread_g| sum_j spread_j |d_j|  in each group.  The gaps are those of `Problem.gap` at the worst such error.
     """
     gram, norms = model.gram, model.norms(b)
     penalty = np.einsum("lg,lg->l", strengths, norms)
-    lengths = model.norms(gram.lengths[None])[0]
+    spreads = model.norms(gram.spread[None])[0]
     ever = np.flatnonzero(b.any(axis=0))
     product = b[:, ever] @ gram.H[ever]
     rest, size = np.zeros_like(b), np.abs(b) @ gram.lengths
-    if gram.error > 0 and len(ever):
+    if gram.single and len(ever):
         estimate = _estimated_objectives(model, b, product, penalty)
-        reach = gram.error * (lengths / strengths).max(axis=1) * penalty / (SHARE * tol * estimate)
-        directions = _directions(b * gram.lengths, reach)[:, ever]
+        reach = (spreads / strengths).max(axis=1) * penalty / (SHARE * tol * estimate)
+        directions = _directions(b[:, ever] * gram.spread[ever], reach)
         v = np.zeros((len(directions), b.shape[1]))
-        v[:, ever] = directions / gram.lengths[ever]
-        share = (b[:, ever] * gram.lengths[ever]) @ directions.T
+        v[:, ever] = directions / gram.spread[ever]
+        share = (b[:, ever] * gram.spread[ever]) @ directions.T
         rest = b - share @ v
         size += (np.abs(share) @ np.abs(v)) @ gram.lengths
         product += share @ (gram.images(v) - v @ gram.H)
-    return _at_worst(model, b, strengths, _Products(product, norms, penalty, rest, size, lengths))
+    return _at_worst(model, b, strengths, _Products(product, norms, penalty, rest, size))
 
 
 @dataclass(frozen=True)
 class _Products:
-    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], sum_j |X_j| |b_j| [L] or more, |X_g| [G]."""
+    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], sum_j |X_j| |b_j| [L] or more."""
 
     product: np.ndarray
     norms: np.ndarray
     penalty: np.ndarray
     rest: np.ndarray
     size: np.ndarray
-    lengths: np.ndarray
 
 
 def _at_worst(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: _Products) -> Certified:
     """The gaps at the largest possible errors of what is known."""
     gram = model.gram
     rounding = ROUNDING * np.finfo(float).eps * np.sqrt(model.n)
-    rest = np.abs(known.rest) @ gram.lengths
+    rest = np.abs(known.rest) @ gram.spread
+    lengths, spreads = model.norms(np.stack([gram.lengths, gram.spread]))
     pull = model.c - known.product
-    error = gram.error * rest + rounding * known.size
-    worst = model.norms(pull) + error[:, None] * known.lengths
+    error = rest[:, None] * spreads + (rounding * known.size)[:, None] * lengths
+    worst = model.norms(pull) + error
     limit = np.divide(strengths, worst, out=np.full_like(worst, np.inf), where=worst > 0).min(axis=1)
     fitted = np.einsum("lp,lp->l", b, known.product)
     linear = model.square - b @ model.c  # <y - X b, y>
     square = np.maximum(linear - b @ model.c + fitted, 0.0)
-    unsure = gram.error * rest**2 + rounding * (model.square + known.size**2)
+    unsure = rest**2 + rounding * (model.square + known.size**2)
     alpha = np.clip(np.divide(linear, square, out=np.zeros_like(square), where=square > 0), 0.0, np.minimum(limit, 2.0))
     objective = 0.5 * square + known.penalty
     gap = objective - (alpha * linear - 0.5 * alpha**2 * square) + (0.5 + 0.5 * alpha**2) * unsure
-    violation = _violations(model, b, strengths, known.norms, pull) + error * known.lengths.max()
+    violation = _violations(model, b, strengths, known.norms, pull) + error.max(axis=1)
     active = np.count_nonzero(known.norms, axis=1)
     return Certified(objective, gap / _scale(model, objective), violation, active)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._native.gram_sums import ROUNDED, GramSums
+from .._native.gram_sums import GramSums
 from ..first_reading import packing_pays
 from ..problem import Problem
 from .block_penalty import norms_decide
@@ -35,21 +35,27 @@ SMALLEST_SQUARE, LARGEST_SQUARE = 1e-8, 1e16
 class GramMatrix:
     """X' S X by position, S the sample weights, less their means with an intercept.
 
-    H: [p, p].  error: bound of its errors, relative to the lengths of both columns, less those of double precision.
+    H: [p, p].  spread: [p], the error of H[i, j] is at most spread[i] spread[j], less that of double precision.
     lengths: [p] sqrt(sum_i s_i x_ij^2), not centred, by position.  means: [p] by column, None without intercept.
     sums: the columns themselves, by position; None where H is in double precision.
     """
 
     H: np.ndarray = field(repr=False)
-    error: float
+    spread: np.ndarray = field(repr=False)
     lengths: np.ndarray = field(repr=False)
     means: np.ndarray | None = field(repr=False)
     sums: GramSums | None = field(repr=False)
 
+    @property
+    def single(self) -> bool:
+        """Whether H is in single precision."""
+        return self.sums is not None
+
     def images(self, v: np.ndarray) -> np.ndarray:
         """H v [m, p] in double precision for v [m, p] by position, from X itself."""
         assert self.sums is not None
-        return self.sums.product(self.sums, v) / self.sums.X.shape[0]
+        used = np.flatnonzero(v.any(axis=0))
+        return self.sums.product(self.sums.part(used), v[:, used]) / self.sums.X.shape[0]
 
 
 def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
@@ -68,13 +74,13 @@ def kept_gram(problem: Problem, tol: float) -> GramMatrix:
     kept = problem.kept.get("gram")
     if kept is None and tol >= SINGLE_TOL:
         kept = problem.kept["gram"] = single_precision(problem)
-    return exact_gram(problem) if kept is None or (kept.error > 0 and tol < SINGLE_TOL) else kept
+    return exact_gram(problem) if kept is None or (kept.single and tol < SINGLE_TOL) else kept
 
 
 def exact_gram(problem: Problem) -> GramMatrix:
     """The Gram matrix in double precision, kept with the problem."""
     kept = problem.kept.get("gram")
-    if kept is None or kept.error > 0:
+    if kept is None or kept.single:
         kept = problem.kept["gram"] = double_precision(problem)
     return kept
 
@@ -91,14 +97,15 @@ def single_precision(problem: Problem) -> GramMatrix | None:
     sums = GramSums(X, order, by_position, root)
     with np.errstate(over="ignore", invalid="ignore"):
         size = _sizes(sums)
-        H = sums.matrix(size)
+        H, spread = sums.matrix(size)
         squares = np.diag(H) / len(share)
         if not ((squares > SMALLEST_SQUARE) & (squares < LARGEST_SQUARE)).all():
             return None
     H *= size
     H *= (size / len(share))[:, None]
-    lengths = np.sqrt(np.diag(H) * (1 + 2 * ROUNDED) + (0.0 if by_position is None else by_position**2))
-    return GramMatrix(H, ROUNDED, lengths, means, sums)
+    spread *= size / np.sqrt(len(share))
+    lengths = np.sqrt(np.diag(H) + spread**2 + (0.0 if by_position is None else by_position**2))
+    return GramMatrix(H, spread, lengths, means, sums)
 
 
 def _sizes(sums: GramSums) -> np.ndarray:
@@ -131,4 +138,4 @@ def double_precision(problem: Problem) -> GramMatrix:
         lengths = np.sqrt(np.diag(H) + (0.0 if means is None else means**2))
     if (order != np.arange(len(order))).any():
         H, lengths = np.ascontiguousarray(H[np.ix_(order, order)]), lengths[order]
-    return GramMatrix(H, 0.0, lengths, means, None)
+    return GramMatrix(H, np.zeros(len(H)), lengths, means, None)

@@ -73,7 +73,7 @@ class GramPath:
             known = certified(self.model, found.b, found.strengths, self.tol)
             spent = time.perf_counter() - start
             seconds = None if seconds is None else max(seconds - spent, 1e-9)
-            if self.model.gram.error > 0 and np.mean(known.gap > self.tol) > MANY:
+            if self.model.gram.single and np.mean(known.gap > self.tol) > MANY:
                 self._take(exact_gram(self.problem))
                 continue
             yield from self._results(found, known)

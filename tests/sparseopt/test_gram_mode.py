@@ -30,7 +30,7 @@ def instance(X=None, sizes=(5, 1, 10, 4) * 3, weights="sqrt", **datafit):
 
 def assert_path_proved(problem, path, tol):
     """Proved again from the data; gaps and violations are those of the data, or more by the errors allowed for."""
-    slack = gram_certificate.SHARE + 1e-3 if problem.kept["gram"].error > 0 else 1e-3
+    slack = gram_certificate.SHARE + 1e-3 if problem.kept["gram"].single else 1e-3
     assert len(path) == 20
     for result in path:
         at_lam = problem.with_lam(result.lam)

@@ -8,7 +8,7 @@ import pytest
 import sparseopt as so
 from sparseopt import first_reading
 from sparseopt._native import HAS_NATIVE, build_info
-from sparseopt._native.gram_sums import ROUNDED, GramSums
+from sparseopt._native.gram_sums import GramSums
 from sparseopt.solvers import gram_certificate, gram_matrix
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
@@ -32,14 +32,16 @@ def test_matrix_within_its_bound(n, p, dtype):
         sums, exact = columns(n, p, dtype, centred, weighted)
         size = 2.0 ** (np.arange(p) % 7)
         lengths = np.linalg.norm(exact, axis=0)
-        H = sums.matrix(size) * np.outer(size, size)
-        assert (np.abs(H - exact.T @ exact) <= (ROUNDED + 1e-14) * np.outer(lengths, lengths)).all()
+        H, spread = sums.matrix(size)
+        H, spread = H * np.outer(size, size), spread * size
+        assert (np.abs(H - exact.T @ exact) <= np.outer(spread, spread) + 1e-14 * np.outer(lengths, lengths)).all()
+        assert (spread**2 <= 53 * 2.0**-24 * lengths**2).all()
         np.testing.assert_array_equal(H, H.T)
 
 
 def test_threads_do_not_change_a_bit():
     sums, _ = columns(2100, 130)
-    one, two = (sums.matrix(np.ones(130), threads=threads) for threads in (1, 2))
+    one, two = (sums.matrix(np.ones(130), threads=threads)[0] for threads in (1, 2))
     np.testing.assert_array_equal(one, two)
 
 
@@ -66,9 +68,9 @@ def test_gaps_hold_at_the_largest_errors(monkeypatch):
     exact = np.array([problem.with_lam(lam).gap(w) for lam, w in zip(lams, b, strict=True)])
     gram, square = gram_matrix.single_precision(problem), float(y @ y) / 400
     signs = rng.choice([-1.0, 1.0], (30, 30))
-    for error in (gram.error, 100 * gram.error):  # the second one takes more directions
-        wrong = error * np.outer(gram.lengths, gram.lengths) * (np.triu(signs) + np.triu(signs, 1).T)
-        as_bad = gram_matrix.GramMatrix(X.T @ X / 400 + wrong, error, gram.lengths, None, gram.sums)
+    for spread in (gram.spread, 10 * gram.spread):  # the second one takes more directions
+        wrong = np.outer(spread, spread) * (np.triu(signs) + np.triu(signs, 1).T)
+        as_bad = gram_matrix.GramMatrix(X.T @ X / 400 + wrong, spread, gram.lengths, None, gram.sums)
         model = gram_certificate.PathModel(as_bad, -problem.gradient_at_zero, square, problem.penalty.groups, 400)
         known = gram_certificate.certified(model, b, strengths, 1e-6)
         excess = known.gap - exact / np.maximum(known.objective, 0.5 * square - known.objective)

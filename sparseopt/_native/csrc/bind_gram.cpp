@@ -25,23 +25,23 @@ so_gram_columns columns_of(const columns& c) {
           (const double*)std::get<8>(c)};
 }
 
-int64_t matrix(const columns& given, int64_t step, uintptr_t H, int threads) {
+void matrix(const columns& given, uintptr_t H, uintptr_t spread, int threads) {
   const so_gram_columns x = columns_of(given);
   nb::gil_scoped_release unlocked;
-  return so_gram_matrix(x, step, (double*)H, threads);
+  so_gram_matrix(x, (double*)H, (double*)spread, threads);
 }
 
-void product(const columns& from, const columns& to, uintptr_t v, int64_t k, uintptr_t out, int threads) {
+void product(const columns& from, const columns& to, uintptr_t v, int64_t k, uintptr_t out) {
   const so_gram_columns left = columns_of(from), right = columns_of(to);
   nb::gil_scoped_release unlocked;
-  so_gram_product(left, right, (const double*)v, k, (double*)out, threads);
+  so_gram_product(left, right, (const double*)v, k, (double*)out);
 }
 
 }  // namespace
 
 void so_define_gram(nb::module_& m) {
-  m.def("gram_matrix", matrix, nb::arg("columns").noconvert(), nb::arg("step").noconvert(), nb::arg("H").noconvert(),
+  m.def("gram_matrix", matrix, nb::arg("columns").noconvert(), nb::arg("H").noconvert(), nb::arg("spread").noconvert(),
         nb::arg("threads").noconvert());
   m.def("gram_product", product, nb::arg("from").noconvert(), nb::arg("to").noconvert(), nb::arg("v").noconvert(),
-        nb::arg("k").noconvert(), nb::arg("out").noconvert(), nb::arg("threads").noconvert());
+        nb::arg("k").noconvert(), nb::arg("out").noconvert());
 }

@@ -15,10 +15,10 @@ struct so_gram_columns {
   const double *mean, *scale, *root;
 };
 
-// H [count, count] = sums over the blocks of rows 0, step, 2 step, ... of the products of all pairs of columns.  Entries are
-// rounded to single precision, and so are sums over SO_GRAM_CHUNK * SO_GRAM_CHUNKS rows; what is rounded does not depend on threads (<= 0: as
-// many as OpenMP offers).  Returns the number of rows that were summed over.
-int64_t so_gram_matrix(const so_gram_columns& x, int64_t step, double* H, int threads);
+// H [count, count] = products of all pairs of columns, and spread [count]: the error of H[i, j] is at most
+// 2^-24 sqrt(spread[i] spread[j]).  Entries are rounded to single precision, and so are sums over SO_GRAM_CHUNK * SO_GRAM_CHUNKS rows;
+// what is rounded does not depend on threads (<= 0: as many as OpenMP offers).
+void so_gram_matrix(const so_gram_columns& x, double* H, double* spread, int threads);
 
 // out [k, to.count] = to' from v with v [k, from.count], in double precision; from and to are columns of the same X.
-void so_gram_product(const so_gram_columns& from, const so_gram_columns& to, const double* v, int64_t k, double* out, int threads);
+void so_gram_product(const so_gram_columns& from, const so_gram_columns& to, const double* v, int64_t k, double* out);

@@ -59,35 +59,32 @@ void mirror(double* H, int64_t p) {
 
 }  // namespace
 
-int64_t so_gram_matrix(const so_gram_columns& x, int64_t step, double* H, int threads) {
+void so_gram_matrix(const so_gram_columns& x, double* H, double* spread, int threads) {
   const so_gram_kernels& kernels = table();
   const int64_t tiles = (x.count + kernels.width - 1) / kernels.width, apart = block_rows * kernels.width;
   std::unique_ptr<float[]> memory(new float[tiles * apart + 16]);
   float* packed = memory.get() + (64 - (uintptr_t)memory.get() % 64) % 64 / sizeof(float);
   std::fill(H, H + x.count * x.count, 0.0);
-  int64_t seen = 0;
-  for (int64_t block = 0; block * block_rows < x.n; block += step) {
+  std::fill(spread, spread + x.count, 0.0);
+  for (int64_t block = 0; block * block_rows < x.n; ++block) {
     const so_rows rows = rows_of(block, block_rows, x.n);
+    const so_rows next = (block + 1) * block_rows < x.n ? rows_of(block + 1, block_rows, x.n) : so_rows{0, 0};
     const int team = team_of(rows.count * x.count * x.count, threads);
-    const so_rows next = (block + step) * block_rows < x.n ? rows_of(block + step, block_rows, x.n) : so_rows{0, 0};
-    seen += rows.count;
 #pragma omp parallel num_threads(team) if (team > 1)
     {
 #pragma omp for schedule(dynamic, 1)
-      for (int64_t t = 0; t < tiles; ++t) kernels.pack(x, t * kernels.width, rows, packed + t * apart);
+      for (int64_t t = 0; t < tiles; ++t) kernels.pack(x, t * kernels.width, rows, packed + t * apart, spread);
 #pragma omp for schedule(dynamic, 1)
       for (int64_t t = tiles - 1; t >= 0; --t) multiply_tile(x, packed, apart, rows.count, t, next, H);
     }
   }
   mirror(H, x.count);
-  return seen;
 }
 
-void so_gram_product(const so_gram_columns& from, const so_gram_columns& to, const double* v, int64_t k, double* out, int threads) {
+void so_gram_product(const so_gram_columns& from, const so_gram_columns& to, const double* v, int64_t k, double* out) {
   const so_gram_kernels& kernels = table();
   const int64_t blocks = (from.n + product_rows - 1) / product_rows;
   std::vector<double> z(k * product_rows);
-  (void)threads;
   std::fill(out, out + k * to.count, 0.0);
   for (int64_t block = 0; block < blocks; ++block) {
     const so_rows rows = rows_of(block, product_rows, from.n);
