@@ -58,6 +58,8 @@ def follow(sp: Sparsifier) -> None:
         moved = placed(sp, name, tensor)
         if moved is not tensor:
             tensor.data = moved.detach()
+    if sp.twin is not None:
+        sp.twin.found = None
     for layer in sp.layers:
         if layer.name in sp.masks:
             sp.masks[layer.name] = sp.masks[layer.name].to(layer.weights[0].parameter.device)

@@ -101,7 +101,7 @@ class SequentialAttention(SoftMasks):
     def _set(self, sp: Sparsifier, support: list[Tensor]) -> None:
         for i, mask in enumerate(support):
             sp.memory[f"support.{i}"] = mask
-        self.set_values(sp, self._values(sp, logits_of(sp), support))
+        self.evaluate(sp, lambda logits: self._values(sp, logits, support))
 
     def _values(self, sp: Sparsifier, logits: list[Tensor], support: list[Tensor]) -> list[Tensor]:
         """Clipped attention times the support."""

@@ -129,7 +129,10 @@ class SMART(SoftMasks):
                 old.copy_(new)
         for logit in logits_of(sp):
             check_scores(logit)
-        self.set_values(sp, self._values(sp, logits_of(sp), phase))
+        if self.importance == "learned":
+            self.evaluate(sp, lambda logits: self._values(sp, logits, phase))
+        else:
+            self.set_values(sp, self._values(sp, logits_of(sp), phase))
         sp.record("temperature", self._temperature(sp, phase))
 
     def _temperature(self, sp: Sparsifier, phase: Phase) -> float:

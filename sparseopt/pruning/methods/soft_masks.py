@@ -76,6 +76,14 @@ class SoftMasks(Behind):
         for i, value in enumerate(values):
             sp.memory[f"soft.{i}"] = value.detach().clone()
 
+    def evaluate(self, sp: Sparsifier, values: Values) -> None:
+        """Put mask values of the logits into memory; they are kept for the derivative at the next step."""
+        with torch.enable_grad():
+            found = values(logits_of(sp))
+        self.set_values(sp, found)
+        if sp.twin is not None and any(value.requires_grad for value in found):
+            sp.twin.found = found
+
     def pull_back(self, sp: Sparsifier, values: Values | None) -> None:
         """From gradients of what layers compute with to those of the weights and, unless values is None, the logits."""
         products = sp.carry("products", pulled(sp.layers, self.values(sp)))
@@ -83,7 +91,7 @@ class SoftMasks(Behind):
             return
         logits = logits_of(sp)
         with torch.enable_grad():
-            found = values(logits)
+            found = (sp.twin.take() if sp.twin is not None else None) or values(logits)
             pairs = [(value, product) for value, product in zip(found, products, strict=True) if product is not None]
             outputs, gradients = zip(*pairs, strict=True)
             derivatives = torch.autograd.grad(outputs, logits, gradients, allow_unused=True)

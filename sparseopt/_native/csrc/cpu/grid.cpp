@@ -71,8 +71,9 @@ template <class T> void wide(const T* const* w, T* const* norms, const so_grids&
     if (wide_norms(grids.layout[k])) so_block_norms(w[k], norms[k], plain_blocks(grids.layout[k]), grids.threads);
 }
 
-template <class T> bool streams(const T* w, const T* out, const so_grid& g) {
-  return w != out && g.rows * g.channels * g.taps * (int64_t)sizeof(T) >= so_stream_bytes;
+// Whether what is written goes past the cache, which it would fill.
+template <class T> bool streams(const T* w, const T* out, const list& tasks) {
+  return w != out && tasks.entries * (int64_t)sizeof(T) >= so_stream_bytes;
 }
 
 // out = w times one number for each block; past the cache where out is large and not w.
@@ -81,7 +82,7 @@ void scaled(const T* const* w, const S* const* values, T* const* out, const list
   for_tasks<T>(tasks, backwards, 1, threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
     const T* from = w[t.matrix];
     T* to = out[t.matrix];
-    const bool stream = streams(from, to, t.g);
+    const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
       leaves<T>().scale(from + at, factors, to + at, t.columns, stream, next.ahead(i, w));
@@ -142,10 +143,11 @@ template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* ke
   for (int64_t k = grids.count - 1; k >= 0; --k)
     if (wide_masks(grids.layout[k])) so_keep_blocks(w[k], out[k], plain_blocks(grids.layout[k]), kept[k], grids.threads);
   const list tasks(grids, narrow_masks);
-  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  const order way = w == out ? backwards : forwards;  // out of place behind a pass for the norms, which ended at the first
+  for_tasks<T>(tasks, way, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
     const T* from = w[t.matrix];
     T* to = out[t.matrix];
-    const bool stream = streams(from, to, t.g);
+    const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(kept[t.matrix] + t.cells(), memory, 0);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
       if (from == to) leaves<T>().mask(to + at, factors, t.columns, next.ahead(i, w));
@@ -162,7 +164,7 @@ template <class T> void so_grid_power(const T* const* w, T* const* norms, T* con
     norms_of<T>(t, next, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
     const so_per_block<T> factors = t.spread(found + t.cells(), memory, 1);
     for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      leaves<T>().scale(w[t.matrix] + at, factors, to + at, t.columns, streams(w[t.matrix], to, t.g), {});
+      leaves<T>().scale(w[t.matrix] + at, factors, to + at, t.columns, streams<T>(w[t.matrix], to, tasks), {});
   });
 }
 
