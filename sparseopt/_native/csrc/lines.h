@@ -11,6 +11,9 @@ template <class T> bool so_lines_take(const so_grid& grid);
 template <class T> void so_lines_dots(const T* a, const T* b, T* dots, const so_grid& grid, int threads);        // sum a b
 template <class T> void so_lines_sum_norms(const T* a, const T* b, T* norms, const so_grid& grid, int threads);  // |a + b|
 
+// out = w times one number for each block, 0 where that is 0, past the cache; out is not w.
+template <class T> void so_lines_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads);
+
 // u += w; of every block norms = |u| after that and squares = |w|^2.
 template <class T> struct so_adding {
   const T* w;

@@ -136,7 +136,11 @@ template <class T> void so_grid_norms(const T* const* w, T* const* norms, const 
 }
 
 template <class T> void so_grid_scale(const T* const* w, const T* const* scale, T* const* out, const so_grids& grids) {
-  scaled(w, scale, out, list(grids, all), grids.threads);
+  auto streamed = [&](int64_t k) { return w[k] != out[k] && in_lines<T>(grids.layout[k]); };
+  for (int64_t k = grids.count - 1; k >= 0; --k)
+    if (streamed(k)) so_lines_scale(w[k], scale[k], out[k], grids.layout[k], grids.threads);
+  const list tasks(grids, [&](const so_grid& g) { return !streamed(&g - grids.layout); });
+  scaled(w, scale, out, tasks, grids.threads);
 }
 
 template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* kept, T* const* out, const so_grids& grids) {

@@ -4,6 +4,7 @@
 #include "../block.h"
 #include "isa.h"
 #include "lines_table.h"
+#include "rows.h"
 
 #include <math.h>
 
@@ -165,10 +166,18 @@ template <class T> void so_lines_decay(const T* w, T* g, const uint8_t* kept, do
   });
 }
 
+template <class T> void so_lines_scale(const T* w, const T* scale, T* out, const so_grid& g, int threads) {
+  const int64_t n = across(g);
+  for_block_rows<T>(g, 0, threads, [&](int64_t r, int64_t first, int64_t last, T*) {
+    so_rows<T>().sweep({}, {w + first * g.ld, out + first * g.ld, g.ld, g.ld, n, scale + r * n, true}, last - first, g.bc);
+  });
+}
+
 #define SO_INSTANCES(T)                                                                        \
   template void so_lines_dots(const T*, const T*, T*, const so_grid&, int);                    \
   template void so_lines_sum_norms(const T*, const T*, T*, const so_grid&, int);               \
   template bool so_lines_take<T>(const so_grid&);                                              \
+  template void so_lines_scale(const T*, const T*, T*, const so_grid&, int);                   \
   template void so_lines_add(const so_adding<T>&, const so_grid&, int);                        \
   template void so_lines_split(const so_splitting<T>&, double*, const so_grid&, int);          \
   template void so_lines_decay(const T*, T*, const uint8_t*, double, const so_grid&, int);
