@@ -24,6 +24,9 @@ COUPLED_LIMIT = 400
 RANK = 1e-13
 """Relative size of the eigenvalues of a coupled system that are rounding errors of 0 (constants over all outputs)."""
 
+FLAT = float(np.sqrt(np.finfo(float).eps))
+"""Share of the slope left by a Newton step from which on the loss counts as not curved (Huber's, far from the data)."""
+
 
 def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
     """Indices [k] of the coefficients in unpenalised groups, and their columns of X as a dense array [n, k]."""
@@ -75,10 +78,21 @@ def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndar
         if z.ndim == 2:
             return _by_bound(datafit, columns, slope)
         bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
-        return np.linalg.pinv(columns.T @ bent, hermitian=True) @ slope
+        hessian = columns.T @ bent
+        return _beyond(datafit, columns, np.linalg.pinv(hessian, hermitian=True) @ slope, hessian, slope)
     system = datafit.hessian_of_columns(columns, z)  # type: ignore[attr-defined]
     system = (system + system.T) / 2
     return (np.linalg.pinv(system, rcond=RANK, hermitian=True) @ slope.ravel()).reshape(slope.shape)
+
+
+def _beyond(
+    datafit: Datafit, columns: np.ndarray, step: np.ndarray, hessian: np.ndarray, slope: np.ndarray
+) -> np.ndarray:
+    """The Newton step [k], and by the curvature bound along directions of slope in which the loss is not curved."""
+    rest = slope - hessian @ step
+    if np.abs(rest).max() <= FLAT * np.abs(slope).max() or not np.isfinite(datafit.smoothness_bound):
+        return step
+    return step + _by_bound(datafit, columns, rest)
 
 
 def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray) -> np.ndarray:

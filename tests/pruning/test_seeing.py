@@ -66,5 +66,6 @@ def test_bars_for_phases_where_they_are_asked_for(capsys):
     for phase, steps in (("dense", 1), ("search", 6), ("sparse", 3)):
         assert f"{phase}: 100%" in text
         assert f"{steps}/{steps}" in text
+    model = net()
     with pytest.raises(ValueError, match="progress"):
-        sparsifier(model, opt, progress="yes")
+        sparsifier(model, sgd(model), progress="yes")

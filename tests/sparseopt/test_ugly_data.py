@@ -184,6 +184,14 @@ def test_only_the_span_of_unpenalised_columns_matters(scale):
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 
+def test_unpenalised_columns_where_the_loss_is_not_curved_at_the_start():
+    """Huber's loss is quadratic at samples that the column does not touch, and linear at the others."""
+    column = np.array([[1.0], [1.0], [1.0], [0.0], [0.0]])
+    z, fitted = refit(so.Huber([10.0, 11.0, 15.0, 0.0, 0.0], delta=0.5), column, np.zeros(5))
+    assert fitted
+    np.testing.assert_allclose(z, 11 * column[:, 0])  # the slopes there are 1/2, 0 and -1/2
+
+
 @pytest.mark.filterwarnings("error")
 def test_bounds_and_steps_without_scale_warn_of_nothing():
     assert not _solved(np.zeros((2, 2)), np.ones(2), 1e-10).any()
