@@ -178,6 +178,9 @@ class OMPR:
             lam = window.lower + self.position * (window.upper - window.lower)
         found = solve(companion.with_lam(lam), FISTA(), tol=ACCURACY, throw=False).w
         proof = global_gap(reduced.with_penalty(regulariser.with_lam(lam)), found, tol=PROVED_TO)
+        gradient = reduced.gradient_at_zero
+        if not found.any() and lam < regulariser.critical_lam(gradient):  # not 0, but by less than rounding errors show
+            found = gradient
         best = int(np.argmax(regulariser.groups.norms(found)))
         return int(outside[best]), lam, window, proof.proved
 
