@@ -1,12 +1,16 @@
-"""Settings of Hypothesis and the array libraries that every formula is run with."""
+"""Settings of Hypothesis, the array libraries that every formula is run with, and the emulated CUDA kernels."""
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from sparseopt._native import build_info
 
 settings.register_profile(
     "ci", derandomize=True, deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -39,3 +43,15 @@ def xp(request):
         return pytest.importorskip("array_api_strict", reason="array-api-strict is not installed")
     pytest.importorskip(request.param, reason=f"{request.param} is not installed")
     return importlib.import_module(f"array_api_compat.{request.param}")
+
+
+@pytest.fixture(scope="session")
+def emulator():
+    """The library with the emulated CUDA kernels, which the set-up builds beside the core."""
+    path = Path(build_info()["file"]).with_name("_emulator.so")
+    if not path.exists():
+        pytest.skip("the emulator was not built (it is only in editable installs)")
+    library = ctypes.CDLL(str(path))
+    library.so_emulated_grid_work.restype = ctypes.c_int64
+    library.so_emulated_topk_bytes.restype = ctypes.c_int64
+    return library

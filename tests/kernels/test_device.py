@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,29 +33,12 @@ LAUNCHES: list[int] = []
 ROUNDING = {dtype: torch.finfo(dtype).eps for dtype in DTYPES}
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    """The library with the emulated kernels, which the set-up builds beside the core."""
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    library = ctypes.CDLL(str(path))
-    library.so_emulated_grid_work.restype = ctypes.c_int64
-    return library
-
-
 def sizes(grid):
     return (ctypes.c_int64 * 6)(*grid)
 
 
-@pytest.fixture(params=["emulator", pytest.param("cuda", marks=pytest.mark.gpu)])
-def place(request, monkeypatch):
-    """Where the tensors lie: on the CPU, treated as a device by the emulated kernels, or on a CUDA device."""
-    if request.param == "cuda":
-        if not build_info()["cuda_architectures"] or not torch.cuda.is_available():
-            pytest.skip("no CUDA device, or CUDA was not compiled in")
-        return "cuda"
-    library = request.getfixturevalue("emulator")
+def emulate(library, patch):
+    """The passes by the emulated kernels."""
 
     def launch(calls, *, device, stream):
         n = len(calls)
@@ -72,16 +54,15 @@ def place(request, monkeypatch):
         )
         LAUNCHES.append(launches.value)
 
-    monkeypatch.setattr(cuda, "launch", launch)
-    monkeypatch.setattr(cuda, "takes", lambda grid: bool(library.so_emulated_grid_takes(sizes(grid))))
-    monkeypatch.setattr(cuda, "work_of", lambda grid: library.so_emulated_grid_work(sizes(grid)))
-    monkeypatch.setattr(device, "usable", lambda w: True)
-    monkeypatch.setattr(device, "stream_of", lambda w: 0)
+    patch.setattr(cuda, "launch", launch)
+    patch.setattr(cuda, "takes", lambda grid: bool(library.so_emulated_grid_takes(sizes(grid))))
+    patch.setattr(cuda, "work_of", lambda grid: library.so_emulated_grid_work(sizes(grid)))
+    patch.setattr(device, "usable", lambda w: True)
+    patch.setattr(device, "stream_of", lambda w: 0)
     for module in (blocks, updates):
-        monkeypatch.setattr(module, "host", lambda *given: None)
-    monkeypatch.setattr(foreach, "hosts", lambda *given: None)
+        patch.setattr(module, "host", lambda *given: None)
+    patch.setattr(foreach, "hosts", lambda *given: None)
     LAUNCHES.clear()
-    return "cpu"
 
 
 def drawn(shape, place, dtype=torch.float32, seed=0):

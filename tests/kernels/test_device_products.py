@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import pytest
 
@@ -17,26 +16,16 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {buil
 SIDES, DTYPES = [16, 32, 64], [torch.float32, torch.float64, torch.bfloat16, torch.float16]
 
 
-@pytest.fixture(params=["emulator", pytest.param("cuda", marks=pytest.mark.gpu)])
-def place(request, monkeypatch):
-    """Where the tensors lie: on the CPU, treated as a device by the emulated kernels, or on a CUDA device."""
-    if request.param == "cuda":
-        if not device_products.COMPILED or not torch.cuda.is_available():
-            pytest.skip("no CUDA device, or CUDA was not compiled in")
-        return "cuda"
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    library = ctypes.CDLL(str(path))
+def emulate(library, patch):
+    """The products by the emulated kernels."""
 
     def launch(call, *, device, stream):
         tensors, sizes = (ctypes.c_void_p * 7)(*call.tensors), (ctypes.c_int64 * 5)(*call.sizes)
         assert library.so_emulated_product(call.dtype, int(call.transposed), tensors, sizes) == 0
 
-    monkeypatch.setattr(cuda, "launch_product", launch)
-    monkeypatch.setattr(device_products, "usable", lambda x, values: x.numel() > 0)
-    monkeypatch.setattr(device_products, "stream_of", lambda x: 0)
-    return "cpu"
+    patch.setattr(cuda, "launch_product", launch)
+    patch.setattr(device_products, "usable", lambda x, values: x.numel() > 0)
+    patch.setattr(device_products, "stream_of", lambda x: 0)
 
 
 def drawn(*shape, seed=0, dtype=torch.float32, place="cpu"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -40,7 +39,6 @@ def emulate_projections(library, patch):
 def emulate_topk(library, patch):
     """The pointers of `topk` by the emulated kernels."""
     address, work_bytes = ctypes.c_void_p, library.so_emulated_topk_bytes
-    work_bytes.restype = ctypes.c_int64
 
     def forward(x, out, work, codes, shape, k, tau, dtype, *, device, stream):
         call, sizes = getattr(library, "so_emulated_topk_" + topk.SUFFIX[dtype]), (ctypes.c_int64 * 3)(*shape, k)
@@ -55,22 +53,12 @@ def emulate_topk(library, patch):
     patch.setattr(topk, "backward_cuda_ptr", backward)
 
 
-@pytest.fixture(params=["emulator", pytest.param("cuda", marks=pytest.mark.gpu)])
-def place(request, monkeypatch):
-    """Where the tensors lie: on the CPU, treated as a device by the emulated kernels, or on a CUDA device."""
-    if request.param == "cuda":
-        if not device_selection.COMPILED or not torch.cuda.is_available():
-            pytest.skip("no CUDA device, or CUDA was not compiled in")
-        return "cuda"
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    library = ctypes.CDLL(str(path))
-    emulate_projections(library, monkeypatch)
-    emulate_topk(library, monkeypatch)
-    monkeypatch.setattr(device_selection, "usable", lambda x: x.dtype in DTYPES and x.numel() > 0)
-    monkeypatch.setattr(device_selection, "stream_of", lambda x: 0)
-    return "cpu"
+def emulate(library, patch):
+    """Both by the emulated kernels."""
+    emulate_projections(library, patch)
+    emulate_topk(library, patch)
+    patch.setattr(device_selection, "usable", lambda x: x.dtype in DTYPES and x.numel() > 0)
+    patch.setattr(device_selection, "stream_of", lambda x: 0)
 
 
 def drawn(shape, place, dtype=torch.float32, seed=0):

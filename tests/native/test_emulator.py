@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import importlib
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,15 +22,6 @@ from sparseopt._native import (
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 RHOS = [penalties.Linear(), penalties.Power(0.5), penalties.Log(0.5), penalties.Ratio(), penalties.ExpMask()]
 SHAPES = [(1, 1), (31, 33), (1, 129), (4, 4), (32, 32), (129, 31)]
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    """The library with the emulated kernels, which the set-up builds beside the core."""
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    return ctypes.CDLL(str(path))
 
 
 def pointer(array):

@@ -225,15 +225,6 @@ def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-@pytest.fixture(scope="module")
-def emulator():
-    """The library with the emulated kernels, which the set-up builds beside the core."""
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    return ctypes.CDLL(str(path))
-
-
 def emulate(library, name, w, *arguments, finite=True):
     """Result of an emulated kernel on w [R, C], rows any distance apart; checks what it says of NaN and inf."""
     out, flag = np.empty(w.shape, w.dtype), np.ones(1, np.int32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,17 +12,6 @@ from sparseopt._native import HAS_NATIVE, build_info, topk
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 DTYPES = [np.float32, np.float64]
-
-
-@pytest.fixture(scope="module")
-def emulator():
-    """The library with the emulated kernels, which the set-up builds beside the core."""
-    path = Path(build_info()["file"]).with_name("_emulator.so")
-    if not path.exists():
-        pytest.skip("the emulator was not built (it is only in editable installs)")
-    library = ctypes.CDLL(str(path))
-    library.so_emulated_topk_bytes.restype = ctypes.c_int64
-    return library
 
 
 def emulated(library, x, g, k, tau):
