@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sparseopt._native import BlockLayout, RadialProx, block_prox_cuda_ptr, block_prox_ptr, build_info, radial_twin
+from sparseopt import kernels
+from sparseopt._native import BlockLayout, RadialProx, block_prox_ptr, build_info, radial_twin
 from sparseopt.penalties import Linear
 
 from .measured import bar, record
@@ -50,10 +51,14 @@ class Contest:
         self.w = torch.randn(n, n, generator=generator).to(config.device)
         self.out = torch.empty_like(self.w)
         self.tiles = self.w.view(n // b, b, n // b, b)
-        self.step = torch.full((1,), config.step, dtype=torch.float64, device=config.device)
+        self.step = torch.full((), config.step, dtype=torch.float64, device=config.device)
+
+    def operator(self) -> None:
+        """The torch operator, in place."""
+        kernels.block_prox_(self.w, Linear(), self.step, (self.config.block, self.config.block))
 
     def native(self, out: object) -> Callable[[], None]:
-        """The compiled core, from self.w into a tensor."""
+        """The compiled core on the CPU, from self.w into a tensor."""
         c = self.config
         twin = radial_twin(Linear())
         if twin is None:
@@ -61,9 +66,6 @@ class Contest:
         prox = RadialProx(*twin, self.step.data_ptr(), per_block=False)
         layout = BlockLayout(c.size, c.size, c.size, c.size, (c.block, c.block), np.dtype(np.float32))
         w, target = self.w.data_ptr(), out.data_ptr()  # type: ignore[attr-defined]
-        if c.device == "cuda":
-            stream = self.torch.cuda.current_stream().cuda_stream
-            return lambda: block_prox_cuda_ptr(w, target, layout, prox, stream=stream)
         return lambda: block_prox_ptr(w, target, layout, prox, threads=1)
 
     def factors(self, norms: object) -> object:
@@ -99,10 +101,12 @@ class Contest:
 
     def contestants(self) -> dict[str, Callable[[], object]]:
         """Everything timed, by name."""
+        on_cpu = self.config.device == "cpu"
+        native = {"native, into out": self.native(self.out)} if on_cpu else {}
         return {
             "mul_(1.0)": lambda: self.w.mul_(1.0),
-            "native, in place": self.native(self.w),
-            "native, into out": self.native(self.out),
+            "native, in place": self.native(self.w) if on_cpu else self.operator,
+            **native,
             "torch: vector_norm, mul_": self.eager_norm,
             "torch: row norms first, mul_": self.eager_norm_rows_first,
             "torch: square, sum, mul_": self.eager_square_sum,

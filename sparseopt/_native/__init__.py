@@ -3,7 +3,7 @@
 Free of torch, and of the rest of the package: numbers, arrays and pointers only.
 """
 
-from .blocks import BlockLayout, RadialProx, block_norms, block_prox, block_prox_cuda_ptr, block_prox_ptr, radial_twin
+from .blocks import BlockLayout, RadialProx, block_norms, block_prox, block_prox_ptr, radial_twin
 from .loader import HAS_NATIVE, build_info
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "RadialProx",
     "block_norms",
     "block_prox",
-    "block_prox_cuda_ptr",
     "block_prox_ptr",
     "build_info",
     "radial_twin",

@@ -151,19 +151,6 @@ def block_prox_ptr(
     function(w, out, norms, layout.shape, prox.kind, prox.parameter, prox.step, prox.per_block, threads)
 
 
-def block_prox_cuda_ptr(
-    w: int, out: int, layout: BlockLayout, prox: RadialProx, *, norms: int = 0, device: int = 0, stream: int = 0
-) -> None:
-    """`block_prox` on addresses in the memory of a CUDA device (`prox.step` too), unchecked, queued on a stream.
-
-    Raises RuntimeError with CUDA's error code when the launch fails, -1 when CUDA was not compiled in.
-    """
-    function = getattr(core, "block_prox_cuda_" + layout.function_suffix)
-    code = function(w, out, norms, layout.shape, prox.kind, prox.parameter, prox.step, prox.per_block, device, stream)
-    if code:
-        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
-
-
 def _matrix(w: np.ndarray) -> np.ndarray:
     if not isinstance(w, np.ndarray) or w.ndim != 2 or w.size == 0:
         found = f"an array of shape {w.shape}" if isinstance(w, np.ndarray) else f"a {type(w).__name__}"

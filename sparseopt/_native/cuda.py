@@ -63,13 +63,11 @@ def work_of(grid: Grid) -> int:
 def launch(calls: list[Call], *, device: int = 0, stream: int = 0) -> None:
     """Queue calls of one pass, dtype and number on a stream of a device, up to twelve of them in a launch.
 
-    Raises RuntimeError with CUDA's error code when that fails, -1 when CUDA was not compiled in.
+    Raises RuntimeError as `check_launch`.
     """
     kind, dtype, number = int(calls[0].kind), calls[0].dtype, calls[0].number
     given = [(c.matrices, (c.values, c.results, c.work), c.prox, c.grid) for c in calls]
-    code = core.grid_cuda(kind, dtype, number, given, device, stream)
-    if code:
-        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
+    check_launch(core.grid_cuda(kind, dtype, number, given, device, stream))
 
 
 class ProductCall(NamedTuple):
@@ -85,7 +83,11 @@ class ProductCall(NamedTuple):
 
 
 def launch_product(call: ProductCall, *, device: int = 0, stream: int = 0) -> None:
-    """Queue a product on a stream of a device; RuntimeError as `launch`."""
-    code = core.product_cuda(*call, device, stream)
+    """Queue a product on a stream of a device; RuntimeError as `check_launch`."""
+    check_launch(core.product_cuda(*call, device, stream))
+
+
+def check_launch(code: int) -> None:
+    """RuntimeError for a code other than 0 of what queues a kernel: that of CUDA, -1 when it was not compiled in."""
     if code:
         raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .blocks import SUFFIX, BlockLayout
+from .blocks import BlockLayout
+from .cuda import check_launch
 from .loader import core
 
 LARGEST_TILE = 64
@@ -18,23 +19,21 @@ LARGEST_TILE = 64
 
 @dataclass(frozen=True)
 class Plane:
-    """A matrix [rows, cols] in memory; ld, ld_out: distance between rows of input and output, in elements."""
+    """A matrix [rows, cols] in memory; ld, ld_out: distance between rows of input and output, in elements.
+
+    suffix: of the functions for its dtype, f32 or f64, and on CUDA devices bf16 or f16.
+    """
 
     rows: int
     cols: int
     ld: int
     ld_out: int
-    dtype: np.dtype
+    suffix: str
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
         """What the compiled functions take."""
         return self.rows, self.cols, self.ld, self.ld_out
-
-    @property
-    def function_suffix(self) -> str:
-        """f32 or f64."""
-        return SUFFIX[np.dtype(self.dtype)]
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def project_nm_ptr(w: int, out: int, plane: Plane, n: int, m: int, *, threads: i
     out: may be w, else they must not overlap.  The last window of a row may be shorter.  threads: 0 for OpenMP's own
     choice; the result does not depend on it.  Returns whether all entries were finite; if not, out is not to be used.
     """
-    return bool(getattr(core, "project_nm_" + plane.function_suffix)(w, out, plane.shape, n, m, threads))
+    return bool(getattr(core, "project_nm_" + plane.suffix)(w, out, plane.shape, n, m, threads))
 
 
 def project_library_ptr(w: int, out: int, plane: Plane, library: TileLibrary, *, threads: int = 0) -> bool:
@@ -77,7 +76,7 @@ def project_library_ptr(w: int, out: int, plane: Plane, library: TileLibrary, *,
 
     Tiles at the border may be cut off.
     """
-    function = getattr(core, "project_library_" + plane.function_suffix)
+    function = getattr(core, "project_library_" + plane.suffix)
     return bool(function(w, out, plane.shape, library.given, threads))
 
 
@@ -87,34 +86,14 @@ def keep_blocks_ptr(w: int, out: int, layout: BlockLayout, kept: np.ndarray, *, 
     getattr(core, "keep_blocks_" + layout.function_suffix)(w, out, layout.shape, kept.ctypes.data, threads)
 
 
-def project_nm_cuda_ptr(
-    w: int, out: int, plane: Plane, n: int, m: int, finite: int, *, device: int = 0, stream: int = 0, suffix: str = ""
-) -> None:
-    """`project_nm_ptr` on a CUDA device, on a stream.
-
-    finite: address of an int32 there, set to 0 on NaN or inf, or 0: the windows of such entries are copied as they are.
-    suffix: f32, f64, bf16 or f16; that of the plane if not given.
-    """
-    function = getattr(core, "project_nm_cuda_" + (suffix or plane.function_suffix))
-    _check(function(w, out, plane.shape, n, m, finite, device, stream))
+def project_nm_cuda_ptr(w: int, out: int, plane: Plane, n: int, m: int, *, device: int = 0, stream: int = 0) -> None:
+    """`project_nm_ptr` on a CUDA device, on a stream; windows of entries that are not finite are copied as they are."""
+    check_launch(getattr(core, "project_nm_cuda_" + plane.suffix)(w, out, plane.shape, n, m, device, stream))
 
 
 def project_library_cuda_ptr(
-    w: int, out: int, plane: Plane, library: TileLibrary, masks: int, finite: int,
-    *, device: int = 0, stream: int = 0, suffix: str = "",
-) -> None:  # fmt: skip
+    w: int, out: int, plane: Plane, library: TileLibrary, masks: int, *, device: int = 0, stream: int = 0
+) -> None:
     """`project_library_ptr` on a CUDA device; masks: address there of a copy of library.masks; as above otherwise."""
-    function = getattr(core, "project_library_cuda_" + (suffix or plane.function_suffix))
     given = (library.r, library.c, len(library.masks), masks, library.transposable24)
-    _check(function(w, out, plane.shape, given, finite, device, stream))
-
-
-def keep_blocks_cuda_ptr(w: int, out: int, layout: BlockLayout, kept: int, *, device: int = 0, stream: int = 0) -> None:
-    """`keep_blocks_ptr` on a CUDA device; kept: address there of one byte for each block."""
-    function = getattr(core, "keep_blocks_cuda_" + layout.function_suffix)
-    _check(function(w, out, layout.shape, kept, device, stream))
-
-
-def _check(code: int) -> None:
-    if code:
-        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
+    check_launch(getattr(core, "project_library_cuda_" + plane.suffix)(w, out, plane.shape, given, device, stream))

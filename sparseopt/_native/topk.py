@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from . import topk_reference
+from .blocks import SUFFIX
+from .cuda import check_launch
 from .loader import core
 
 DONE, NAN, MANY_INFINITE, FEW_FINITE, CHANGED, REFUSED = 0, 1, 2, 3, 4, -1
-
-SUFFIX = {np.dtype(np.float32): "f32", np.dtype(np.float64): "f64"}
 
 MESSAGES = {
     NAN: "row {row} of x has NaN: drop or impute these entries, or mask them with -inf",
@@ -96,10 +96,10 @@ def forward_cuda_ptr(
 
     work: `cuda_bytes` of memory there, which keeps the thresholds.  codes: int32 [rows] there, set to DONE, NAN,
     MANY_INFINITE or FEW_FINITE; the rows that are not DONE are NaN.  Nothing waits for the device.
-    Raises RuntimeError with CUDA's error code when a launch fails, -1 when CUDA was not compiled in.
+    Raises RuntimeError as `check_launch`.
     """
     function = getattr(core, "topk_forward_cuda_" + SUFFIX[np.dtype(dtype)])
-    _check_launch(function(x, out, work, codes, *shape, k, tau, device, stream))
+    check_launch(function(x, out, work, codes, *shape, k, tau, device, stream))
 
 
 def backward_cuda_ptr(
@@ -108,9 +108,4 @@ def backward_cuda_ptr(
 ) -> None:  # fmt: skip
     """(v g - v (v'g) / sum v) / tau, v = f (1 - f), after `forward_cuda_ptr` with this x and work; out may be g."""
     function = getattr(core, "topk_backward_cuda_" + SUFFIX[np.dtype(dtype)])
-    _check_launch(function(x, g, out, work, *shape, k, tau, device, stream))
-
-
-def _check_launch(code: int) -> None:
-    if code:
-        raise RuntimeError(f"the CUDA kernel was not launched: error code {code}")
+    check_launch(function(x, g, out, work, *shape, k, tau, device, stream))

@@ -78,14 +78,13 @@ def project_into_(out: Tensor, a_set: NM | PatternLibrary | TopBlocks, w: Tensor
         kept = torch.zeros(len(order), dtype=torch.bool, device=w.device).index_fill_(0, order[: a_set.k], True)
         mask_blocks_into_(out.detach().view(-1, cols), matrix, kept.view(cut.grid(matrix)), cut)
         return
-    plane = Plane(w.numel() // cols, cols, cols, cols, np.dtype(np.float32))
-    where = {"device": _index(w), "stream": stream_of(w), "suffix": SUFFIX[w.dtype]}
+    plane = Plane(w.numel() // cols, cols, cols, cols, SUFFIX[w.dtype])
+    where = {"device": _index(w), "stream": stream_of(w)}
     if isinstance(a_set, NM):
-        projections.project_nm_cuda_ptr(w.data_ptr(), out.data_ptr(), plane, a_set.n, a_set.m, 0, **where)  # type: ignore[arg-type]
+        projections.project_nm_cuda_ptr(w.data_ptr(), out.data_ptr(), plane, a_set.n, a_set.m, **where)
         return
     masks = _on_device(a_set.masks.masks.tobytes(), w.device)
-    given = (w.data_ptr(), out.data_ptr(), plane, a_set.masks, masks.data_ptr(), 0)
-    projections.project_library_cuda_ptr(*given, **where)  # type: ignore[arg-type]
+    projections.project_library_cuda_ptr(w.data_ptr(), out.data_ptr(), plane, a_set.masks, masks.data_ptr(), **where)
 
 
 @lru_cache(maxsize=32)

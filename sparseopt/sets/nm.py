@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, namespace
+from .._native.blocks import SUFFIX
 from .._native.projections import LARGEST_TILE, Plane, project_nm_ptr
 from .entries import checked_array, checked_count, checked_remainder
 from .mask import MaskSet
@@ -50,7 +51,7 @@ class NM(MaskSet):
         if self.axis not in (-1, source.ndim - 1) or self.m > LARGEST_TILE:
             return None
         cols = source.shape[-1]
-        plane = Plane(source.size // cols, cols, cols, cols, source.dtype)
+        plane = Plane(source.size // cols, cols, cols, cols, SUFFIX[source.dtype])
         return project_nm_ptr(source.ctypes.data, target.ctypes.data, plane, self.n, self.m)
 
     def example_shape(self, rng: np.random.Generator) -> tuple[int, ...]:

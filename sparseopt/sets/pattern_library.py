@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._array import Array, host, namespace
+from .._native.blocks import SUFFIX
 from .._native.projections import LARGEST_TILE, Plane, TileLibrary, project_library_ptr
 from .entries import checked_array, checked_remainder, double, like, ordered_sum, scale_into_range, tie_margin
 from .mask import MaskSet
@@ -64,7 +65,7 @@ class PatternLibrary(MaskSet):
         (r, c), (rows, cols) = self.tile, source.shape[-2:]
         if r * c > LARGEST_TILE or (source.ndim > 2 and rows % r):
             return None
-        plane = Plane(source.size // cols, cols, cols, cols, source.dtype)
+        plane = Plane(source.size // cols, cols, cols, cols, SUFFIX[source.dtype])
         return project_library_ptr(source.ctypes.data, target.ctypes.data, plane, self.masks)
 
     def choice(self, v: Any) -> np.ndarray:

@@ -28,6 +28,10 @@ CASES = [
     ((1, 1), Cut(4, 4)),
 ]
 DTYPES = [torch.float32, torch.float64, torch.bfloat16, torch.float16]
+TWINS = [
+    *(so.penalties.Linear(), so.penalties.Power(0.5), so.penalties.Log(0.5), so.penalties.Ratio()),
+    *(so.penalties.ExpMask(), so.penalties.MCP(3.0), so.penalties.SCAD(3.7), so.penalties.L0()),
+]
 LAUNCHES: list[int] = []
 """Kernels that each call of the emulator ran."""
 ROUNDING = {dtype: torch.finfo(dtype).eps for dtype in DTYPES}
@@ -150,6 +154,20 @@ def test_prox_of_blocks(place, rho, dtype):
             close(x.cpu(), expected, 64)
 
 
+@pytest.mark.parametrize("rho", TWINS, ids=repr)
+def test_prox_of_every_compiled_penalty(place, rho):
+    w, cut = drawn((48, 40), place, torch.float64), Cut(16, 8)
+    w[:16, :8] = 0  # where norm / norm would be NaN
+    before = reference.block_norms(w, cut)
+    steps = before.max() * torch.rand(before.shape, generator=torch.Generator().manual_seed(0), dtype=before.dtype)
+    x = w.clone()
+    close(kernels.block_prox_(x, rho, steps.to(place), cut), before, 128)
+    shrunk = rho.prox(before.cpu().numpy(), steps.cpu().numpy())
+    scale = np.divide(shrunk, before.cpu(), out=np.zeros_like(shrunk), where=before.cpu().numpy() > 0)
+    close(x.cpu(), reference.scale_blocks(w.cpu(), torch.from_numpy(scale), cut), 128)
+    assert 0 < np.count_nonzero(scale) < scale.size
+
+
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
 def test_slices_rows_apart_and_off_units(place, dtype):
     whole = drawn((24, 80), place, dtype)
@@ -175,6 +193,9 @@ def test_extremes_and_nan(place):
         for b, entry in enumerate(entries):
             w[1, 3 * b + 1] = entry
         same(kernels.block_norms(w, Cut(2, 3)).flatten(), torch.tensor(entries, dtype=dtype, device=place))
+        x = w.clone()
+        kernels.block_prox_(x, so.penalties.Linear(), 0.0, Cut(2, 3))
+        same(x, torch.where(torch.tensor([False, False, True, True, False]).repeat_interleave(3), torch.nan, w))
         w = w.nan_to_num(0.0, 0.0)
         w[0, 0], w[0, 3] = info.max / 4, info.tiny  # two of a size
         close(

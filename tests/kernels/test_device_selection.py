@@ -23,14 +23,14 @@ def emulate_projections(library, patch):
     """The pointers of `projections` by the emulated kernels."""
     address = ctypes.c_void_p
 
-    def nm(w, out, plane, n, m, finite, *, device, stream, suffix):
+    def nm(w, out, plane, n, m, *, device, stream):
         shape = (ctypes.c_int64 * 4)(*plane.shape)
-        getattr(library, "so_emulated_nm_" + suffix)(address(w), address(out), shape, n, m, address(finite))
+        getattr(library, "so_emulated_nm_" + plane.suffix)(address(w), address(out), shape, n, m)
 
-    def tiles(w, out, plane, given, masks, finite, *, device, stream, suffix):
+    def tiles(w, out, plane, given, masks, *, device, stream):
         shape, sizes = (ctypes.c_int64 * 4)(*plane.shape), (given.r, given.c, len(given.masks))
-        call = getattr(library, "so_emulated_library_" + suffix)
-        call(address(w), address(out), shape, *sizes, address(masks), address(finite))
+        call = getattr(library, "so_emulated_library_" + plane.suffix)
+        call(address(w), address(out), shape, *sizes, address(masks))
 
     patch.setattr(projections, "project_nm_cuda_ptr", nm)
     patch.setattr(projections, "project_library_cuda_ptr", tiles)

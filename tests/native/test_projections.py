@@ -13,6 +13,7 @@ import pytest
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE, BlockLayout, build_info
+from sparseopt._native.blocks import SUFFIX
 from sparseopt._native.projections import (
     Plane,
     TileLibrary,
@@ -151,7 +152,7 @@ def test_layouts_that_the_core_does_not_take_give_the_same():
 
 
 def plane_of(w):
-    return Plane(*w.shape, w.strides[0] // w.itemsize, w.shape[1], w.dtype)
+    return Plane(*w.shape, w.strides[0] // w.itemsize, w.shape[1], SUFFIX[w.dtype])
 
 
 def on_threads(w, threads):
@@ -225,15 +226,11 @@ def pointer(array):
     return ctypes.c_void_p(array.ctypes.data)
 
 
-def emulate(library, name, w, *arguments, finite=True):
-    """Result of an emulated kernel on w [R, C], rows any distance apart; checks what it says of NaN and inf."""
-    out, flag = np.empty(w.shape, w.dtype), np.ones(1, np.int32)
-    plane = np.array(plane_of(w).shape, dtype=np.int64)
-    suffix = {4: "f32", 8: "f64"}[w.itemsize]
-    getattr(library, f"so_emulated_{name}_{suffix}")(
-        pointer(w), pointer(out), pointer(plane), *arguments, pointer(flag)
-    )
-    assert flag[0] == finite
+def emulate(library, name, w, *arguments):
+    """Result of an emulated kernel on w [R, C], rows any distance apart."""
+    out = np.empty(w.shape, w.dtype)
+    shape = np.array(plane_of(w).shape, dtype=np.int64)
+    getattr(library, f"so_emulated_{name}_{SUFFIX[w.dtype]}")(pointer(w), pointer(out), pointer(shape), *arguments)
     return out
 
 
@@ -250,27 +247,22 @@ def test_emulated_kernels_are_the_formulas(emulator, kind, dtype):
             same_bits(result, formula(PatternLibrary(patterns, remainder="pad"), w))
 
 
-def test_emulated_kernels_see_nan_and_inf(emulator):
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_emulated_kernels_copy_what_is_not_finite(emulator, bad):
     masks = TileLibrary.of(LIBRARY_44)
-    for bad in (np.nan, np.inf):
-        w = matrix("gauss", (9, 21), np.float32)
-        w[8, 20] = bad
-        emulate(emulator, "nm", w, 2, 4, finite=False)
-        emulate(emulator, "library", w, 4, 4, 32, pointer(masks.masks), finite=False)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_emulated_blocks_are_kept(emulator, dtype):
-    w = matrix("gauss", (24, 51), dtype)[:, :48]
-    kept = np.random.default_rng(6).random((3, 3)) < 0.5
-    out, shape = np.empty(w.shape, dtype), np.array([24, 48, 51, 48, 8, 16], dtype=np.int64)
-    call = getattr(emulator, "so_emulated_keep_" + {4: "f32", 8: "f64"}[w.itemsize])
-    call(pointer(w), pointer(out), pointer(shape), pointer(kept))
-    np.testing.assert_array_equal(out, np.where(np.kron(kept, np.ones((8, 16))), w, 0))
+    w = matrix("gauss", (9, 21), np.float32)
+    w[8, 20] = bad
+    zeroed = np.where(np.isfinite(w), w, 0)
+    expected = formula(NM(2, 4, remainder="pad"), zeroed)
+    expected[8, 20:] = w[8, 20:]
+    same_bits(emulate(emulator, "nm", w, 2, 4), expected)
+    expected = formula(PatternLibrary(LIBRARY_44, remainder="pad"), zeroed)
+    expected[8:, 20:] = w[8:, 20:]
+    same_bits(emulate(emulator, "library", w, 4, 4, 32, pointer(masks.masks)), expected)
 
 
 def test_a_launch_without_cuda_says_so():
     if build_info()["cuda_architectures"]:
         pytest.skip("CUDA is compiled in")
     with pytest.raises(RuntimeError, match="not launched"):
-        project_nm_cuda_ptr(0, 0, Plane(4, 4, 4, 4, np.dtype(np.float32)), 2, 4, 0)
+        project_nm_cuda_ptr(0, 0, Plane(4, 4, 4, 4, "f32"), 2, 4)

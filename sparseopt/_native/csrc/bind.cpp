@@ -34,25 +34,10 @@ void block_prox(uintptr_t w, uintptr_t out, uintptr_t norms, const shape& s, int
   so_block_prox((const T*)w, (T*)out, (T*)norms, blocks, prox, threads);
 }
 
-template <class T>
-int block_prox_cuda(uintptr_t w, uintptr_t out, uintptr_t norms, const shape& s, int kind, double parameter, uintptr_t step,
-                    bool per_block, int device, uintptr_t stream) {
-  const so_blocks blocks = blocks_of(s);
-  const so_prox prox = {kind, parameter, (const double*)step, per_block};
-  nb::gil_scoped_release unlocked;
-  return so_block_prox_cuda((const T*)w, (T*)out, (T*)norms, blocks, prox, so_stream{device, (void*)stream});
-}
-
 template <class F> void define_prox(nb::module_& m, const char* name, F* f) {
   m.def(name, f, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("shape").noconvert(),
         nb::arg("kind").noconvert(), nb::arg("parameter").noconvert(), nb::arg("step").noconvert(),
         nb::arg("per_block").noconvert(), nb::arg("threads").noconvert());
-}
-
-template <class F> void define_prox_cuda(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("shape").noconvert(),
-        nb::arg("kind").noconvert(), nb::arg("parameter").noconvert(), nb::arg("step").noconvert(),
-        nb::arg("per_block").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
 }
 
 template <class F> void define_norms(nb::module_& m, const char* name, F* f) {
@@ -84,8 +69,6 @@ NB_MODULE(_core, m) {
   define_norms(m, "block_norms_f64", block_norms<double>);
   define_prox(m, "block_prox_f32", block_prox<float>);
   define_prox(m, "block_prox_f64", block_prox<double>);
-  define_prox_cuda(m, "block_prox_cuda_f32", block_prox_cuda<float>);
-  define_prox_cuda(m, "block_prox_cuda_f64", block_prox_cuda<double>);
   m.def("radial_prox", [](int kind, double parameter, double v, double s) { return so_radial_prox(kind, parameter, v, s); },
         nb::arg("kind").noconvert(), nb::arg("parameter").noconvert(), nb::arg("v").noconvert(), nb::arg("step").noconvert());
   m.def("isa_in_use", [] { return std::string(so_isa_in_use()); });

@@ -39,22 +39,15 @@ template <class T> void keep_blocks(uintptr_t w, uintptr_t out, const shape& s, 
   so_keep_blocks((const T*)w, (T*)out, blocks_of(s), (const uint8_t*)kept, threads);
 }
 
-template <class T>
-int nm_cuda(uintptr_t w, uintptr_t out, const plane& p, int n, int m, uintptr_t finite, int device, uintptr_t stream) {
+template <class T> int nm_cuda(uintptr_t w, uintptr_t out, const plane& p, int n, int m, int device, uintptr_t stream) {
   nb::gil_scoped_release unlocked;
-  return so_project_nm_cuda((const T*)w, (T*)out, plane_of(p), n, m, (int32_t*)finite, so_stream{device, (void*)stream});
+  return so_project_nm_cuda((const T*)w, (T*)out, plane_of(p), n, m, so_stream{device, (void*)stream});
 }
 
 template <class T>
-int library_cuda(uintptr_t w, uintptr_t out, const plane& p, const patterns& l, uintptr_t finite, int device, uintptr_t stream) {
+int library_cuda(uintptr_t w, uintptr_t out, const plane& p, const patterns& l, int device, uintptr_t stream) {
   nb::gil_scoped_release unlocked;
-  return so_project_library_cuda((const T*)w, (T*)out, plane_of(p), library_of(l), (int32_t*)finite,
-                                 so_stream{device, (void*)stream});
-}
-
-template <class T> int keep_blocks_cuda(uintptr_t w, uintptr_t out, const shape& s, uintptr_t kept, int device, uintptr_t stream) {
-  nb::gil_scoped_release unlocked;
-  return so_keep_blocks_cuda((const T*)w, (T*)out, blocks_of(s), (const uint8_t*)kept, so_stream{device, (void*)stream});
+  return so_project_library_cuda((const T*)w, (T*)out, plane_of(p), library_of(l), so_stream{device, (void*)stream});
 }
 
 template <class F> void define_nm(nb::module_& m, const char* name, F* f) {
@@ -74,16 +67,9 @@ template <class F> void define_keep(nb::module_& m, const char* name, F* f) {
 
 template <class T> void define_cuda(nb::module_& m, const char* nm_name, const char* library_name) {
   m.def(nm_name, nm_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("plane").noconvert(),
-        nb::arg("n").noconvert(), nb::arg("m").noconvert(), nb::arg("finite").noconvert(), nb::arg("device").noconvert(),
-        nb::arg("stream").noconvert());
+        nb::arg("n").noconvert(), nb::arg("m").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
   m.def(library_name, library_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("plane").noconvert(),
-        nb::arg("library").noconvert(), nb::arg("finite").noconvert(), nb::arg("device").noconvert(),
-        nb::arg("stream").noconvert());
-}
-
-template <class T> void define_keep_cuda(nb::module_& m, const char* name) {
-  m.def(name, keep_blocks_cuda<T>, nb::arg("w").noconvert(), nb::arg("out").noconvert(), nb::arg("shape").noconvert(),
-        nb::arg("kept").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
+        nb::arg("library").noconvert(), nb::arg("device").noconvert(), nb::arg("stream").noconvert());
 }
 
 }  // namespace
@@ -99,6 +85,4 @@ void so_define_projections(nb::module_& m) {
   define_cuda<double>(m, "project_nm_cuda_f64", "project_library_cuda_f64");
   define_cuda<so_bfloat>(m, "project_nm_cuda_bf16", "project_library_cuda_bf16");
   define_cuda<so_half>(m, "project_nm_cuda_f16", "project_library_cuda_f16");
-  define_keep_cuda<float>(m, "keep_blocks_cuda_f32");
-  define_keep_cuda<double>(m, "keep_blocks_cuda_f64");
 }

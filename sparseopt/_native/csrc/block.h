@@ -24,11 +24,9 @@ const char* so_isa_in_use();
 int so_isa_available();  // 0 baseline, 3, 4
 int so_threads();        // OpenMP's own choice; 1 without OpenMP
 
-// CUDA (csrc/cuda/launch.cu): returns the code of cudaGetLastError; -1 where CUDA was not compiled in.
+// Where a CUDA kernel is queued. What queues one returns the code of cudaGetLastError; -1 where CUDA was not compiled in.
 struct so_stream {
   int device;
   void* handle;
 };
-template <class T>
-int so_block_prox_cuda(const T* w, T* out, T* norms, const so_blocks& blocks, const so_prox& prox, so_stream stream);
 const char* so_cuda_architectures();  // "" where CUDA was not compiled in

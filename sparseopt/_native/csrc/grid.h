@@ -96,8 +96,8 @@ void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, d
 //   SO_PASS_DECAY   0 = w, 1 = g    1 = g + pull w where not kept         kept     pull
 //   SO_PASS_AUGMENT 0 = w, 1 = z, 2 = u, 3 = g    3 = g + rho (w - z + u)          rho
 //   SO_PASS_ADMM    0 = w, 1 = z, 2 = u    1, 2, work[0, 1] = residuals   kept
-// kept: bytes, 0 or 1. work: so_grid_cuda_work numbers. Returns as so_block_prox_cuda does; cudaErrorInvalidValue for sizes
-// that the kernels do not take: so_grid_cuda_takes says so before.
+// kept: bytes, 0 or 1. work: so_grid_cuda_work numbers. Returns as so_stream says; cudaErrorInvalidValue for sizes that the
+// kernels do not take: so_grid_cuda_takes says so before.
 enum so_number_type { SO_FLOAT32, SO_FLOAT64, SO_BFLOAT16, SO_FLOAT16 };
 enum so_pass {
   SO_PASS_DOTS, SO_PASS_NORMS, SO_PASS_VJP, SO_PASS_PROX, SO_PASS_POWER, SO_PASS_POWER_VJP, SO_PASS_SCALE, SO_PASS_MASK,

@@ -26,7 +26,7 @@ void so_block_product_transposed(const so_block_matrix& w, const float* x, float
 // On a CUDA device, queued on a stream; all pointers there. Rows of blocks of the result y [n, outputs]: row r adds up, in order,
 // the blocks order[p] (p itself where order is null) of `values` times the parts at[p] of x [n, inputs], for p = starts[r], ...,
 // starts[r + 1] - 1; transposed: times the blocks turned over, and there is no bias. type: so_number_type (grid.h). Half types
-// are multiplied by tensor cores and added in float32. A part that lies outside x makes NaN. Returns as so_grid_cuda does.
+// are multiplied by tensor cores and added in float32. A part that lies outside x makes NaN. Returns as so_stream says.
 struct so_product_call {
   int type;
   bool transposed;

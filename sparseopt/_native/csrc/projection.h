@@ -117,9 +117,7 @@ template <class T> bool so_project_library(const T* w, T* out, const so_plane& p
 // Blocks with kept [rows / br, cols / bc] = 0 become 0; the others are copied.
 template <class T> void so_keep_blocks(const T* w, T* out, const so_blocks& b, const uint8_t* kept, int threads);
 
-// On a CUDA device; all pointers there, also of half types. finite: one int32, set to 0 where an entry is not finite, or null;
-// the window or tile of such an entry is copied as it is. Codes as so_block_prox_cuda.
-template <class T> int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int32_t* finite, so_stream stream);
-template <class T>
-int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& library, int32_t* finite, so_stream stream);
-template <class T> int so_keep_blocks_cuda(const T* w, T* out, const so_blocks& b, const uint8_t* kept, so_stream stream);
+// On a CUDA device; all pointers there, also of half types. The window or tile of an entry that is not finite is copied as it
+// is. Returns as so_stream says.
+template <class T> int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, so_stream stream);
+template <class T> int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& library, so_stream stream);

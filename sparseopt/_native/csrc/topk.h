@@ -168,7 +168,7 @@ template <class T> void so_topk_thresholds(const so_topk_state<T>* state, double
 
 // On a CUDA device, queued on a stream; all pointers there. work: so_topk_cuda_bytes, kept from forward to backward; codes [rows]:
 // an so_topk_code each, and a row that is not SO_TOPK_DONE is NaN. out must not be x; in the backward pass it may be g.
-// Returns as so_block_prox_cuda does.
+// Returns as so_stream says.
 int64_t so_topk_cuda_bytes(int64_t rows, int64_t n);
 template <class T>
 int so_topk_forward_cuda(const T* x, T* y, void* work, int32_t* codes, const so_topk_shape& shape, so_stream stream);

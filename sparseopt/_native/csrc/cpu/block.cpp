@@ -195,8 +195,5 @@ int so_threads() {
 }
 
 #ifndef SO_WITH_CUDA
-template <class T> int so_block_prox_cuda(const T*, T*, T*, const so_blocks&, const so_prox&, so_stream) { return -1; }
-template int so_block_prox_cuda(const float*, float*, float*, const so_blocks&, const so_prox&, so_stream);
-template int so_block_prox_cuda(const double*, double*, double*, const so_blocks&, const so_prox&, so_stream);
 const char* so_cuda_architectures() { return ""; }
 #endif

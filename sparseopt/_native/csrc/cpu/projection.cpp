@@ -156,16 +156,13 @@ template void so_keep_blocks(const float*, float*, const so_blocks&, const uint8
 template void so_keep_blocks(const double*, double*, const so_blocks&, const uint8_t*, int);
 
 #ifndef SO_WITH_CUDA
-template <class T> int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, int32_t*, so_stream) { return -1; }
-template <class T> int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, int32_t*, so_stream) { return -1; }
-template <class T> int so_keep_blocks_cuda(const T*, T*, const so_blocks&, const uint8_t*, so_stream) { return -1; }
+template <class T> int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, so_stream) { return -1; }
+template <class T> int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, so_stream) { return -1; }
 #define SO_ABSENT(T)                                                                                        \
-  template int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, int32_t*, so_stream);            \
-  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, int32_t*, so_stream);
+  template int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, so_stream);            \
+  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, so_stream);
 SO_ABSENT(float)
 SO_ABSENT(double)
 SO_ABSENT(so_bfloat)
 SO_ABSENT(so_half)
-template int so_keep_blocks_cuda(const float*, float*, const so_blocks&, const uint8_t*, so_stream);
-template int so_keep_blocks_cuda(const double*, double*, const so_blocks&, const uint8_t*, so_stream);
 #endif

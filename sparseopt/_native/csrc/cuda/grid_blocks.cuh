@@ -1,7 +1,7 @@
 // CUDA kernels of the grid passes with a sum over each block: a power of two of threads for each block, up to a warp, or a thread
 // block. Compiled by nvcc for devices, and by the host compiler through emulator.h for tests.
 #pragma once
-#include "block.cuh"  // so_reduce
+#include "reduce.cuh"  // so_reduce
 #include "grid_layout.cuh"
 
 // Sums of squares in three ranges, so that none overflows or vanishes: large numbers by 2^-600, small ones by 2^600.

@@ -1,7 +1,7 @@
 // CUDA kernels of the grid passes that treat every entry by itself: threads take units along the rows, whatever the blocks.
 // Compiled by nvcc for devices, and by the host compiler through emulator.h for tests.
 #pragma once
-#include "block.cuh"  // so_reduce
+#include "reduce.cuh"  // so_reduce
 #include "grid_layout.cuh"
 
 // What a pass does with an entry x[0], x[1], ... of its matrices; s: the value of its block; matrix `target` becomes the result.

@@ -1,58 +1,35 @@
 // Launches of the CUDA kernels.
-#include "block.cuh"
 #include "device.h"
 #include "projection.cuh"
 #include "topk.cuh"
 
 template <class T>
-int so_block_prox_cuda(const T* w, T* out, T* norms, const so_blocks& b, const so_prox& prox, so_stream stream) {
-  const so_device_guard guard(stream.device);
-  const int64_t count = (b.rows / b.br) * (b.cols / b.bc);
-  if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
-  so_block_prox_kernel<T><<<(unsigned)count, so_threads_per_block(b), 0, (cudaStream_t)stream.handle>>>(w, out, norms, b, prox);
-  return (int)cudaGetLastError();
-}
-
-template int so_block_prox_cuda(const float*, float*, float*, const so_blocks&, const so_prox&, so_stream);
-template int so_block_prox_cuda(const double*, double*, double*, const so_blocks&, const so_prox&, so_stream);
-
-template <class T>
-int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, int32_t* finite, so_stream stream) {
+int so_project_nm_cuda(const T* w, T* out, const so_plane& p, int n, int m, so_stream stream) {
   const so_device_guard guard(stream.device);
   const int64_t count = so_projection_blocks((p.cols + m - 1) / m * p.rows);
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
-  so_queue_nm(w, out, p, n, m, finite, [&](auto kernel, int64_t blocks, auto... arguments) {
+  so_queue_nm(w, out, p, n, m, [&](auto kernel, int64_t blocks, auto... arguments) {
     kernel<<<(unsigned)blocks, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(arguments...);
   });
   return (int)cudaGetLastError();
 }
 
 template <class T>
-int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& l, int32_t* finite, so_stream stream) {
+int so_project_library_cuda(const T* w, T* out, const so_plane& p, const so_library& l, so_stream stream) {
   const so_device_guard guard(stream.device);
   const int64_t count = so_projection_blocks((p.cols + l.c - 1) / l.c * ((p.rows + l.r - 1) / l.r));
   if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
-  so_library_kernel<T><<<(unsigned)count, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(w, out, p, l, finite);
-  return (int)cudaGetLastError();
-}
-
-template <class T> int so_keep_blocks_cuda(const T* w, T* out, const so_blocks& b, const uint8_t* kept, so_stream stream) {
-  const so_device_guard guard(stream.device);
-  const int64_t count = (b.rows / b.br) * (b.cols / b.bc);
-  if (count > 0x7fffffff) return (int)cudaErrorInvalidConfiguration;
-  so_keep_kernel<T><<<(unsigned)count, so_threads_per_block(b), 0, (cudaStream_t)stream.handle>>>(w, out, b, kept);
+  so_library_kernel<T><<<(unsigned)count, SO_PROJECTION_THREADS, 0, (cudaStream_t)stream.handle>>>(w, out, p, l);
   return (int)cudaGetLastError();
 }
 
 #define SO_PROJECTIONS(T)                                                                                             \
-  template int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, int32_t*, so_stream);                      \
-  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, int32_t*, so_stream);
+  template int so_project_nm_cuda(const T*, T*, const so_plane&, int, int, so_stream);                      \
+  template int so_project_library_cuda(const T*, T*, const so_plane&, const so_library&, so_stream);
 SO_PROJECTIONS(float)
 SO_PROJECTIONS(double)
 SO_PROJECTIONS(so_bfloat)
 SO_PROJECTIONS(so_half)
-template int so_keep_blocks_cuda(const float*, float*, const so_blocks&, const uint8_t*, so_stream);
-template int so_keep_blocks_cuda(const double*, double*, const so_blocks&, const uint8_t*, so_stream);
 
 int64_t so_topk_cuda_bytes(int64_t rows, int64_t n) { return so_topk_workspace(rows, n); }
 

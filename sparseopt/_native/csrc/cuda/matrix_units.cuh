@@ -1,7 +1,7 @@
 // 16 x 16 x 16 products of a warp: tensor cores on devices; on the host emulator each lane computes eight entries of the result.
 #pragma once
 #include "../half.h"
-#include "block.cuh"
+#include "reduce.cuh"
 
 #if defined(__CUDACC__)
 #include <mma.h>

@@ -3,18 +3,16 @@
 #pragma once
 #include "../projection.h"
 #include "grid_layout.cuh"  // so_unit
+#include "reduce.cuh"       // SO_UNROLL
 
 #define SO_PROJECTION_THREADS 128
 #define SO_PROJECTION_AHEAD 4  // windows that a thread reads before it writes
 
-// A window with NaN or inf is kept as it is, and finite [1] becomes 0.
-template <class T> __device__ uint64_t so_window_mask(const T* window, int len, int n, int32_t* finite) {
+// A window with NaN or inf is kept as it is.
+template <class T> __device__ uint64_t so_window_mask(const T* window, int len, int n) {
   uint64_t kept = 0;
   for (int i = 0; i < len; ++i) {
-    if (!so_finite(window[i])) {
-      if (finite) *finite = 0;
-      return ~(uint64_t)0;
-    }
+    if (!so_finite(window[i])) return ~(uint64_t)0;
     kept |= (uint64_t)(so_rank(window, 1, len, i) < n) << i;
   }
   return kept;
@@ -22,7 +20,7 @@ template <class T> __device__ uint64_t so_window_mask(const T* window, int len, 
 
 // Windows of M entries one after another, each in one or two units of 16 bytes, or half a unit.
 template <class T, int M> __global__ void __launch_bounds__(SO_PROJECTION_THREADS)
-so_nm_units_kernel(const T* w, T* out, int64_t windows, int n, int32_t* finite) {
+so_nm_units_kernel(const T* w, T* out, int64_t windows, int n) {
   const int64_t first = (int64_t)blockIdx.x * (SO_PROJECTION_THREADS * SO_PROJECTION_AHEAD) + threadIdx.x;
   so_unit<T, M> x[SO_PROJECTION_AHEAD];
   SO_UNROLL
@@ -38,7 +36,6 @@ so_nm_units_kernel(const T* w, T* out, int64_t windows, int n, int32_t* finite) 
     for (int i = 0; i < M; ++i) a[i] = so_wide(x[k].e[i]), all_finite = all_finite && so_finite(a[i]);
     SO_UNROLL
     for (int i = 0; i < M; ++i) rank[i] = so_rank(a, 1, M, i);
-    if (!all_finite && finite) *finite = 0;
     SO_UNROLL
     for (int i = 0; i < M; ++i)
       if (all_finite && rank[i] >= n) x[k].e[i] = T{};
@@ -47,52 +44,40 @@ so_nm_units_kernel(const T* w, T* out, int64_t windows, int n, int32_t* finite) 
 }
 
 // One thread per window of m <= 64 entries of a row; the last one of a row may be shorter.
-template <class T> __global__ void so_nm_kernel(const T* w, T* out, so_plane p, int n, int m, int32_t* finite) {
+template <class T> __global__ void so_nm_kernel(const T* w, T* out, so_plane p, int n, int m) {
   const int64_t across = (p.cols + m - 1) / m, window = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (window >= across * p.rows) return;
   const int64_t row = window / across, col = window % across * m;
   const int len = (int)(p.cols - col < m ? p.cols - col : m);
   const T* from = w + row * p.ld + col;
   T* to = out + row * p.ld_out + col;
-  const uint64_t kept = so_window_mask(from, len, n, finite);
+  const uint64_t kept = so_window_mask(from, len, n);
   for (int i = 0; i < len; ++i) to[i] = kept >> i & 1 ? from[i] : T{};
 }
 
 // One thread per tile.
-template <class T> __global__ void so_library_kernel(const T* w, T* out, so_plane p, so_library l, int32_t* finite) {
+template <class T> __global__ void so_library_kernel(const T* w, T* out, so_plane p, so_library l) {
   const int64_t across = (p.cols + l.c - 1) / l.c, down = (p.rows + l.r - 1) / l.r;
   const int64_t tile = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
   if (tile >= across * down) return;
   double x[SO_TILE];
   so_load_tile(w, p, l.r, l.c, tile / across, tile % across, x);
   const int best = so_best_mask(x, l.r * l.c, l.masks, l.count);
-  if (best < 0 && finite) *finite = 0;
   so_store_tile(w, out, p, l.r, l.c, tile / across, tile % across, best < 0 ? ~(uint64_t)0 : l.masks[best]);
-}
-
-// One thread block per block of the matrix.
-template <class T> __global__ void so_keep_kernel(const T* w, T* out, so_blocks b, const uint8_t* kept) {
-  const int64_t across = b.cols / b.bc, i = blockIdx.x / across, j = blockIdx.x % across;
-  const T* from = w + i * b.br * b.ld + j * b.bc;
-  T* to = out + i * b.br * b.ld_out + j * b.bc;
-  for (int64_t e = threadIdx.x; e < b.br * b.bc; e += blockDim.x) {
-    const int64_t row = e / b.bc, col = e % b.bc;
-    to[row * b.ld_out + col] = kept[blockIdx.x] ? from[row * b.ld + col] : T(0);
-  }
 }
 
 SO_HD int64_t so_projection_blocks(int64_t threads) { return (threads + SO_PROJECTION_THREADS - 1) / SO_PROJECTION_THREADS; }
 
 // Queues the projection onto N:M: launch(kernel, thread blocks, arguments ...).
-template <class T, int M, class Launch> bool so_queue_nm_units(const T* w, T* out, const so_plane& p, int n, int32_t* finite, Launch launch) {
+template <class T, int M, class Launch> bool so_queue_nm_units(const T* w, T* out, const so_plane& p, int n, Launch launch) {
   const bool in_a_row = p.rows == 1 || (p.ld == p.cols && p.ld_out == p.cols);
   if (!in_a_row || p.cols % M || (uintptr_t)w % sizeof(so_unit<T, M>) || (uintptr_t)out % sizeof(so_unit<T, M>)) return false;
   const int64_t windows = p.rows * (p.cols / M), each = SO_PROJECTION_THREADS * SO_PROJECTION_AHEAD;
-  launch(so_nm_units_kernel<T, M>, (windows + each - 1) / each, w, out, windows, n, finite);
+  launch(so_nm_units_kernel<T, M>, (windows + each - 1) / each, w, out, windows, n);
   return true;
 }
-template <class T, class Launch> void so_queue_nm(const T* w, T* out, const so_plane& p, int n, int m, int32_t* finite, Launch launch) {
-  if (m == 4 && so_queue_nm_units<T, 4>(w, out, p, n, finite, launch)) return;
-  if (m == 8 && so_queue_nm_units<T, 8>(w, out, p, n, finite, launch)) return;
-  launch(so_nm_kernel<T>, so_projection_blocks((p.cols + m - 1) / m * p.rows), w, out, p, n, m, finite);
+template <class T, class Launch> void so_queue_nm(const T* w, T* out, const so_plane& p, int n, int m, Launch launch) {
+  if (m == 4 && so_queue_nm_units<T, 4>(w, out, p, n, launch)) return;
+  if (m == 8 && so_queue_nm_units<T, 8>(w, out, p, n, launch)) return;
+  launch(so_nm_kernel<T>, so_projection_blocks((p.cols + m - 1) / m * p.rows), w, out, p, n, m);
 }

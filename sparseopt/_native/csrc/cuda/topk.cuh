@@ -4,7 +4,7 @@
 // Compiled by nvcc for devices, and by the host compiler through emulator.h for tests.
 #pragma once
 #include "../topk.h"
-#include "block.cuh"  // so_reduce
+#include "reduce.cuh"  // so_reduce
 
 #ifndef SO_TOPK_THREADS  // the emulator takes fewer, because each of its threads is dear
 #define SO_TOPK_THREADS 256
