@@ -19,58 +19,34 @@ template <class T, int B> __device__ void so_store_row(const so_product_launch<T
   a.y[i * a.outputs + column] = so_narrow<T>(sum + (a.bias ? so_wide(a.bias[column]) : 0.0f));
 }
 
-template <class T, int B> __global__ void __launch_bounds__(SO_VECTOR_THREADS) so_vector_kernel(so_product_launch<T> a) {
-  typedef so_vector_plan<T, B> plan;
-  typedef so_unit<T, plan::unit> unit;
-  __shared__ float sums[plan::warps][B];
-  const int64_t row = blockIdx.x % a.rows, i = blockIdx.x / a.rows;
-  const so_span span = so_blocks_of(a, row);
-  const int warp = threadIdx.x / SO_WARP, lane = threadIdx.x % SO_WARP, down = lane / plan::across;
-  float sum[plan::unit] = {};
-  for (int64_t p = span.first + warp; p < span.last; p += plan::warps) {
-    const unit* block = (const unit*)so_block_at(a, p, B) + lane;
-    const int64_t part = a.at[p];
-    SO_UNROLL
-    for (int k = 0; k < plan::passes; ++k) {
-      const unit v = block[k * SO_WARP];
-      const float x = so_wide(so_number_at(a, i, part, part * B + k * plan::at_once + down));
-      SO_UNROLL
-      for (int u = 0; u < plan::unit; ++u) sum[u] = fmaf(x, so_wide(v.e[u]), sum[u]);
-    }
-  }
-  SO_UNROLL
-  for (int u = 0; u < plan::unit; ++u) {
-    for (int d = SO_WARP / 2; d >= plan::across; d /= 2) sum[u] += __shfl_xor_sync(SO_FULL_WARP, sum[u], d);
-    if (down == 0) sums[warp][lane * plan::unit + u] = sum[u];
-  }
-  so_store_row<T, B>(a, i, row, sums);
-}
-
-template <class T, int B> __global__ void __launch_bounds__(SO_VECTOR_THREADS) so_vector_turned_kernel(so_product_launch<T> a) {
+// turned: a unit holds neighbouring entries of x, and each of its rows adds to a number of y; else x is along the rows.
+template <class T, int B, bool turned> __global__ void __launch_bounds__(SO_VECTOR_THREADS) so_vector_kernel(so_product_launch<T> a) {
   typedef so_vector_plan<T, B> plan;
   typedef so_unit<T, plan::unit> unit;
   __shared__ float sums[plan::warps][B];
   const int64_t row = blockIdx.x % a.rows, i = blockIdx.x / a.rows;
   const so_span span = so_blocks_of(a, row);
   const int warp = threadIdx.x / SO_WARP, lane = threadIdx.x % SO_WARP, down = lane / plan::across, first = lane % plan::across;
-  float sum[plan::passes] = {};
+  float sum[turned ? plan::passes : plan::unit] = {};
   for (int64_t p = span.first + warp; p < span.last; p += plan::warps) {
     const unit* block = (const unit*)so_block_at(a, p, B) + lane;
     const int64_t part = a.at[p];
-    float x[plan::unit];
+    float x[turned ? plan::unit : 1];
     SO_UNROLL
-    for (int u = 0; u < plan::unit; ++u) x[u] = so_wide(so_number_at(a, i, part, part * B + first * plan::unit + u));
+    for (int u = 0; turned && u < plan::unit; ++u) x[u] = so_wide(so_number_at(a, i, part, part * B + first * plan::unit + u));
     SO_UNROLL
     for (int k = 0; k < plan::passes; ++k) {
       const unit v = block[k * SO_WARP];
+      if (!turned) x[0] = so_wide(so_number_at(a, i, part, part * B + k * plan::at_once + down));
       SO_UNROLL
-      for (int u = 0; u < plan::unit; ++u) sum[k] = fmaf(x[u], so_wide(v.e[u]), sum[k]);
+      for (int u = 0; u < plan::unit; ++u) sum[turned ? k : u] = fmaf(x[turned ? u : 0], so_wide(v.e[u]), sum[turned ? k : u]);
     }
   }
   SO_UNROLL
-  for (int k = 0; k < plan::passes; ++k) {
-    for (int d = plan::across / 2; d; d /= 2) sum[k] += __shfl_xor_sync(SO_FULL_WARP, sum[k], d);
-    if (first == 0) sums[warp][k * plan::at_once + down] = sum[k];
+  for (int r = 0; r < (turned ? plan::passes : plan::unit); ++r) {
+    for (int d = (turned ? plan::across : SO_WARP) / 2; d >= (turned ? 1 : plan::across); d /= 2)
+      sum[r] += __shfl_xor_sync(SO_FULL_WARP, sum[r], d);
+    if ((turned ? first : down) == 0) sums[warp][turned ? r * plan::at_once + down : lane * plan::unit + r] = sum[r];
   }
   so_store_row<T, B>(a, i, row, sums);
 }
@@ -85,8 +61,8 @@ template <class T, int B, class Launch> void so_queue_product(const so_product_c
   const so_product_launch<T> a = so_product_arguments<T>(c);
   if constexpr (sizeof(T) <= 4)
     if (a.n <= SO_VECTOR_ROWS) {
-      if (c.transposed) return launch(so_vector_turned_kernel<T, B>, a.n * a.rows, SO_VECTOR_THREADS, a);
-      return launch(so_vector_kernel<T, B>, a.n * a.rows, SO_VECTOR_THREADS, a);
+      if (c.transposed) return launch(so_vector_kernel<T, B, true>, a.n * a.rows, SO_VECTOR_THREADS, a);
+      return launch(so_vector_kernel<T, B, false>, a.n * a.rows, SO_VECTOR_THREADS, a);
     }
   if (c.transposed) so_queue_tiles<T, B, true>(a, launch);
   else so_queue_tiles<T, B, false>(a, launch);
