@@ -52,7 +52,8 @@ def export(
     sample: what the model is called with: one argument, a tuple of arguments, or keywords in a dict.
     A layer is replaced where that makes it at least `least_speedup` times faster inside a pass over the sample, else it
     stays dense; so does the model where it is not faster as a whole.  least_speedup=0 replaces whatever can be.
-    The result's `export_report` tells what was done and measured; print it.
+    The result's `export_report` tells what was done and measured; print it.  What can be compiled, or traced by
+    torch.export or torch.jit.trace, can be so afterwards ("onnx" and "2:4" apart).
 
     Raises ValueError for another target, a model that cannot run on the sample or has no layer to export, weights that
     are not finite or not in memory, parametrised weights.
