@@ -82,7 +82,10 @@ def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndar
         return _beyond(datafit, columns, np.linalg.pinv(hessian, hermitian=True) @ slope, hessian, slope)
     system = datafit.hessian_of_columns(columns, z)  # type: ignore[attr-defined]
     system = (system + system.T) / 2
-    return (np.linalg.pinv(system, rcond=RANK, hermitian=True) @ slope.ravel()).reshape(slope.shape)
+    # classes that the columns separate have tiny curvatures, and tiny slopes: each counts in its own unit
+    unit = 1 / np.sqrt(np.where(system.diagonal() > 0, system.diagonal(), 1.0))
+    inverse = np.linalg.pinv(system * np.outer(unit, unit), rcond=RANK, hermitian=True)
+    return (unit * (inverse @ (unit * slope.ravel()))).reshape(slope.shape)
 
 
 def _beyond(

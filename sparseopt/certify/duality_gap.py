@@ -38,6 +38,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     quadratics.  The last two make dense copies and are slow.  The gap bounds objective(w) - minimum from above, so
     "proved" means that w is within tol * scale of the minimum, scale = max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
     Unpenalised groups and the intercept: theta is projected so that it is exactly orthogonal to them, and enclosed.
+    Where their columns separate samples, only forces of exactly 0 there are: theta goes without the smallest ones.
 
     Returns a Certificate whose lower and upper enclose the absolute gap.  Raises ValueError for a nonconvex penalty, an
     unknown level or one that the datafit does not allow, a wrong shape, NaN, or tol < 0.

@@ -6,12 +6,15 @@ provided that u is orthogonal to the free columns (and to 1 with an intercept). 
 Young) and are computed without cancellation.  u = alpha (gradient L(eta1) - H A c), A the free columns and 1, with c
 the solution of A'HA c = A' gradient, which is enclosed: the exact projection, not the float one, is what is evaluated.
 
+Where unpenalised columns separate samples, u is 0 there: the smallest forces are left out one after the other.
 The refitted coefficients, the intercepts and alpha are floats chosen well, but any would give a valid dual point.
 """
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,11 +31,14 @@ from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
 from .independence import spanning_columns
 from .k_support_terms import KSupportTerms
-from .losses import Loss, VanishingLoss, loss_of
+from .losses import Loss, VanishingLoss, loss_of, muted
 from .penalty_terms import PenaltyTerms
 
 BACK = 1 - 2.0**-46
 """A multiple that is just not shown to be in the domain is taken this much smaller, for 2^-46 of the objective."""
+
+MUTED = (1e-15, 1e-12, 1e-10, 1e-8, 1e-6, 1e-4)
+"""Shares of a sample's force that are left out of a dual point, one after the other, at a cost of their size."""
 
 Terms = PenaltyTerms | KSupportTerms
 """A penalty with rigorous bounds."""
@@ -85,7 +91,7 @@ class _Fit:
             lower, upper = self._gap(w, eta)
         except Undecided as why:
             # with u = 0 only an upper bound: where the infimum of the loss is not attained it can be all that is needed
-            lower, upper, reason = 0.0, self._gap_at_zero(w, eta), str(why)
+            lower, upper, reason = 0.0, min(self._gap_at_zero(w, eta), self._gap_of_muted(w, eta)), str(why)
             if upper == np.inf:
                 raise
         return Enclosure(max(lower - lowered, 0.0), upper, *self._scale(w, value, lowered), reason)
@@ -96,11 +102,30 @@ class _Fit:
         nothing = a.number(np.zeros(w.shape))
         return known_bound(float(a.upper(self.loss.slack(eta, None, 0.0) + self.terms.slack(w, nothing))))
 
+    def _gap_of_muted(self, w: np.ndarray, eta: Numbers) -> float:
+        """Upper bound of the gap to dual points without the smallest forces, for which 0 is not known to be feasible.
+
+        Where unpenalised columns separate samples, no others are orthogonal to the columns.
+        """
+        best, fit = np.inf, copy.copy(self)
+        eta1 = self._refit(w, eta)[1]
+        for size in MUTED:
+            loss = muted(fit.loss, eta1, size)
+            if loss is not None:
+                fit.loss = loss
+                with suppress(Undecided, ZeroDivisionError):
+                    best = min(best, fit._gap(w, eta)[1])
+        return best
+
+    def _refit(self, w: np.ndarray, eta: Numbers) -> tuple[np.ndarray, Numbers]:
+        """w and eta after a fit of the free coefficients."""
+        base = self._refitted(w) if len(self.terms.free) else w
+        return base, eta if base is w else self._at(base)[0]
+
     def _gap(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
         """Bounds of the gap to a multiple of the projected gradient."""
         a, loss = self.arithmetic, self.loss
-        base = self._refitted(w) if len(self.terms.free) else w
-        eta1 = eta if base is w else self._at(base)[0]
+        base, eta1 = self._refit(w, eta)
         d = self._projected(eta1, np.concatenate([self.ones, self.free], axis=1))
         force = loss.force(eta1) if d is None else loss.force(eta1) - loss.hessian(eta1, d)
         c = self._outputs(a.adjoint(self.X, force), w)
@@ -143,10 +168,12 @@ class _Fit:
 
     def _projected(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
         """`_projection`; where the columns are not shown to be independent, for those that span the others exactly."""
+        live = getattr(self.loss, "live", None)
+        columns = columns if live is None or live.ndim == 2 else columns * live[:, None]
         try:
             return self._projection(eta, columns)
         except Undecided:
-            fewer = spanning_columns(columns)
+            fewer = columns[:, spanning_columns(columns)]
             if fewer.shape == columns.shape:
                 raise
             return self._projection(eta, fewer)
@@ -156,10 +183,10 @@ class _Fit:
         if columns.shape[1] == 0 or isinstance(self.loss, VanishingLoss):
             return None
         a, loss = self.arithmetic, self.loss
-        numbers = a.number(of_unit_size(columns))
         force = loss.force(eta)
         if len(eta.shape) == 2 and not loss.separate:
-            return self._coupled_projection(eta, numbers, force)
+            return self._coupled_projection(eta, of_unit_size(columns), force)
+        numbers = a.number(of_unit_size(columns))
         k = columns.shape[1]
         bent = [loss.hessian(eta, numbers[:, j]) for j in range(k)]
         gram = a.stack([a.sum(numbers * bent[j][:, None], axis=0) for j in range(k)])
@@ -169,12 +196,12 @@ class _Fit:
         d = a.stack([a.sum(numbers * c[:, t], axis=1) for t in range(c.shape[1])])
         return d[:, 0] if len(eta.shape) == 1 else d
 
-    def _coupled_projection(self, eta: Numbers, columns: Numbers, force: Numbers) -> Numbers:
+    def _coupled_projection(self, eta: Numbers, columns: np.ndarray, force: Numbers) -> Numbers | None:
         """The same where the Hessian couples the outputs; the last one is left out where it is a reference."""
         a, loss = self.arithmetic, self.loss
-        outputs = eta.shape[1] - (1 if loss.reference else 0)
-        unit = np.eye(eta.shape[1])
-        directions = [columns[:, j][:, None] * unit[t] for j in range(columns.shape[1]) for t in range(outputs)]
+        directions = [a.number(direction) for direction in self._coupled_directions(columns, eta.shape[1])]
+        if not directions:
+            return None
         bent = [loss.hessian(eta, direction) for direction in directions]
         gram = a.stack([_stacked(a, [a.sum(e * h) for e in directions]) for h in bent])
         slopes = _stacked(a, [a.sum(e * force) for e in directions])
@@ -183,6 +210,17 @@ class _Fit:
         for i in range(1, len(directions)):
             total = total + directions[i] * c[i, 0]
         return total
+
+    def _coupled_directions(self, columns: np.ndarray, outputs: int) -> list[np.ndarray]:
+        """Changes [n, K] of eta by one column in one output, which span all of them as far as the loss can see."""
+        unit, live = np.eye(outputs), getattr(self.loss, "live", None)
+        seen = outputs - (1 if self.loss.reference and live is None else 0)
+        directions = [column[:, None] * unit[t] for column in columns.T for t in range(seen)]
+        if live is None:
+            return directions
+        labels = np.argmax(self.loss.one_hot, axis=1)[:, None]  # type: ignore[attr-defined]
+        against = [(e - np.take_along_axis(e, labels, axis=1))[live] for e in directions]
+        return [directions[k] for k in spanning_columns(np.stack(against, axis=1))]
 
     def _multiple(self, w: np.ndarray, force: Numbers, limit: float) -> float:
         """A good multiple of the dual point up to the limit, by float evaluations (a proposal)."""

@@ -11,14 +11,14 @@ MOST_STEPS = 100_000
 
 
 def spanning_columns(columns: np.ndarray) -> np.ndarray:
-    """Columns of a float array [n, k] that span all of them, in their order: [n, r], shown in rational numbers.
+    """Indices [r] of columns of a float array [n, k] that span all of them, in their order, shown in rational numbers.
 
     Zero columns and repeated ones are left out first; what then costs more than MOST_STEPS is returned as it is.
     """
-    nonzero = columns[:, columns.any(axis=0)]
-    kept = nonzero[:, np.sort(np.unique(nonzero, axis=1, return_index=True)[1])]
-    n, k = kept.shape
-    return kept if n * k * k > MOST_STEPS else kept[:, _independent(kept)]
+    nonzero = np.flatnonzero(columns.any(axis=0))
+    kept = nonzero[np.sort(np.unique(columns[:, nonzero], axis=1, return_index=True)[1])]
+    n, k = len(columns), len(kept)
+    return kept if n * k * k > MOST_STEPS else kept[_independent(columns[:, kept])]
 
 
 def _independent(columns: np.ndarray) -> list[int]:

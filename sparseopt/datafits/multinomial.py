@@ -51,6 +51,7 @@ class Multinomial:
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
         self.one_hot = np.eye(self.n_outputs)[self.y]
+        self._last: tuple[np.ndarray | None, np.ndarray] = (None, np.zeros(self.n_outputs))
         self.rest, self.centre = self.offset, np.zeros(self.n_outputs)
         if self.fit_intercept:
             self.rest, self.centre = centred(self.offset, self.share)
@@ -65,7 +66,17 @@ class Multinomial:
         return b - b[present].mean()
 
     def _balanced(self, z: np.ndarray) -> np.ndarray:
-        """The b [K] at which the gradient at z + the centred offset + b sums to 0 in every class, to rounding."""
+        """The b [K] at which the gradient at z + the centred offset + b sums to 0 in every class, to rounding.
+
+        That of the last z is kept: value, gradient and Hessian are often wanted at one point.
+        """
+        last, b = self._last
+        if last is None or not np.array_equal(last, z):
+            b = self._balance_at(z)
+            self._last = z.copy(), b
+        return b
+
+    def _balance_at(self, z: np.ndarray) -> np.ndarray:
         used = self.share > 0
         eta, share = (z + self.rest)[used], self.share[used]
         occurs = self.share @ self.one_hot

@@ -9,7 +9,7 @@ from typing import Any
 
 from ...datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from ..arithmetic import RationalArithmetic
-from .base import Loss
+from .base import Loss, muted
 from .cox import CoxLoss
 from .huber import HuberLoss
 from .logistic import LogisticLoss
@@ -18,7 +18,7 @@ from .poisson import PoissonLoss
 from .squares import SquaresLoss
 from .vanishing import VanishingLoss
 
-__all__ = ["Loss", "VanishingLoss", "loss_of"]
+__all__ = ["Loss", "VanishingLoss", "loss_of", "muted"]
 
 FORMULAS: dict[type, Any] = {
     LeastSquares: SquaresLoss,

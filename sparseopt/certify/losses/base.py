@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +19,10 @@ class Loss(Protocol):
     rows: [m] indices of the samples that matter.  outputs: indices of the outputs that matter, None where eta is [m].
     separate: whether the Hessian is one diagonal matrix for every output.  reference: whether adding a constant to all
     outputs changes nothing, so that the last one can be left out of a projection.  largest_multiple: of the dual point.
+
+    Optional, for losses some of whose forces tend to 0 as eta goes to infinity: saturated(eta, size), where the force
+    is at most `size` of a share and a dual point may have 0 in its place (bool, as eta); live, bool as eta, where
+    force and Hessian are not replaced by 0 (see `muted`), None for everywhere.
     """
 
     rows: np.ndarray
@@ -48,6 +53,27 @@ def check_domain(inside: bool, outside: bool) -> None:
     if not inside:
         kind, word = (Outside, "is not") if outside else (Undecided, "is not shown to be")
         raise kind(f"the dual point {word} in the domain of the conjugate")
+
+
+def muted(loss: Any, eta: Numbers, size: float) -> Any:
+    """The loss with forces of 0 where they are at most `size` of a share at eta; None where that changes nothing.
+
+    Where unpenalised columns separate samples, forces of exactly 0 there are the only ones orthogonal to the columns.
+    """
+    if not hasattr(loss, "saturated"):
+        return None
+    small = loss.saturated(eta, size)
+    before = np.ones(eta.shape, dtype=bool) if loss.live is None else loss.live
+    if not (small & before).any():
+        return None
+    other = copy.copy(loss)
+    other.live = before & ~small
+    return other
+
+
+def of_live(loss: Any, numbers: Numbers) -> Numbers:
+    """The numbers [m] or [m, K], 0 where the loss does not keep them."""
+    return numbers if loss.live is None else loss.arithmetic.where(loss.live, numbers, 0.0)
 
 
 def shares(datafit: Any, arithmetic: Any, rows: np.ndarray) -> Numbers:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, shares
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
 
 
 class LogisticLoss:
@@ -16,6 +16,7 @@ class LogisticLoss:
     outputs = None
     separate = False
     reference = False
+    live: np.ndarray | None = None
     largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
@@ -30,26 +31,30 @@ class LogisticLoss:
 
     def force(self, eta: Numbers) -> Numbers:
         """-s sign t with t = 1 / (1 + exp(m))."""
-        return -(self.share * self._sigmoid(-(eta * self.sign)) * self.sign)
+        return -of_live(self, self.share * self._sigmoid(-(eta * self.sign)) * self.sign)
 
     def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
         """s t (1 - t) d."""
-        return self.share * self._sigmoid(eta) * self._sigmoid(-eta) * d
+        return of_live(self, self.share * self._sigmoid(eta) * self._sigmoid(-eta) * d)
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
         """sum s KL(t' | t) for t' = alpha t (1 + (1 - t) sign d); log t = -softplus(m), log(1 - t) = -softplus(-m)."""
         a, m = self.arithmetic, eta * self.sign
         t = self._sigmoid(-m)
         factor = a.number(np.ones(t.shape)) if d is None else 1.0 + self._sigmoid(m) * d * self.sign
-        moved = t * factor * a.number(alpha)
-        inside = (a.lower(factor) >= 0).all() and (a.upper(moved) <= 1).all()
+        moved = of_live(self, t * factor * a.number(alpha))
+        inside = (a.lower(of_live(self, factor)) >= 0).all() and (a.upper(moved) <= 1).all()
         gentle = d is None or max(np.abs(a.lower(d)).max(), np.abs(a.upper(d)).max()) <= 1
-        outside = (a.upper(factor) < 0).any() or (a.lower(moved) > 1).any()
+        outside = (a.upper(of_live(self, factor)) < 0).any() or (a.lower(moved) > 1).any()
         check_domain(inside or (gentle and 0 <= alpha <= 1), outside)
         moved = a.limited(moved, 0.0, 1.0)
         rest = a.limited(1.0 - moved, 0.0, 1.0)
         divergence = a.xlogx(moved) + a.xlogx(rest) + moved * self._softplus(m) + rest * self._softplus(-m)
         return a.limited(a.sum(self.share * divergence), 0.0, np.inf)
+
+    def saturated(self, eta: Numbers, size: float) -> np.ndarray:
+        """Where t <= size."""
+        return np.asarray(self.arithmetic.upper(self._sigmoid(-(eta * self.sign))) <= size)
 
     def _sigmoid(self, x: Numbers) -> Numbers:
         """1 / (1 + exp(-x)), both forms without overflow."""

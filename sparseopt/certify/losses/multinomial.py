@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, shares
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
 
 
 class MultinomialLoss:
@@ -18,6 +18,7 @@ class MultinomialLoss:
 
     separate = False
     reference = True
+    live: np.ndarray | None = None
     largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
@@ -35,19 +36,19 @@ class MultinomialLoss:
     def force(self, eta: Numbers) -> Numbers:
         """s (P - one-hot), the entry of the label from the others, which is no difference of nearly equal numbers."""
         a = self.arithmetic
-        others = a.exp(self._log_probabilities(eta)) * (1.0 - self.one_hot)
+        others = of_live(self, a.exp(self._log_probabilities(eta)) * (1.0 - self.one_hot))
         return self.share * (others - a.sum(others, axis=1)[:, None] * self.one_hot)
 
     def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
         """s P (d - P d)."""
-        P = self.arithmetic.exp(self._log_probabilities(eta))
+        P = self._probabilities(self._log_probabilities(eta))
         return self.share * P * self._centred(P, d)
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
         """sum s KL(V | P) with V = alpha P (1 - d + P d) + (1 - alpha) one-hot, whose rows sum to 1."""
         a, multiple = self.arithmetic, self.arithmetic.number(alpha)
         log_P = self._log_probabilities(eta)
-        V = a.exp(log_P)
+        V = self._probabilities(log_P)
         if d is not None:
             factor = 1.0 - self._centred(V, d)
             check_domain((a.lower(factor) >= 0).all(), False)
@@ -56,6 +57,20 @@ class MultinomialLoss:
         check_domain((a.lower(V) >= 0).all(), (a.upper(V) < 0).any())
         V = a.limited(V, 0.0, 1.0)
         return a.limited(a.sum(self.share * (a.xlogx(V) - V * log_P)), 0.0, np.inf)
+
+    def saturated(self, eta: Numbers, size: float) -> np.ndarray:
+        """Where P <= size and the class is not that of the label."""
+        P = self.arithmetic.exp(self._log_probabilities(eta))
+        return np.asarray((self.arithmetic.upper(P) <= size) & (self.one_hot == 0))
+
+    def _probabilities(self, log_P: Numbers) -> Numbers:
+        """P; what is not live goes to the class of the label."""
+        a = self.arithmetic
+        P = a.exp(log_P)
+        if self.live is None:
+            return P
+        rest = a.sum(a.where(self.live, 0.0, P), axis=1)
+        return of_live(self, P) + rest[:, None] * self.one_hot
 
     def _centred(self, P: Numbers, d: Numbers) -> Numbers:
         """d - P d as sum_j P_j (d - d_j), since P_j can be nearly 1."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, shares
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
 
 
 class PoissonLoss:
@@ -16,6 +16,7 @@ class PoissonLoss:
     outputs = None
     separate = False
     reference = False
+    live: np.ndarray | None = None
     largest_multiple = LARGEST_MULTIPLE
 
     def __init__(self, datafit: Any, arithmetic: Any) -> None:
@@ -30,18 +31,23 @@ class PoissonLoss:
 
     def force(self, eta: Numbers) -> Numbers:
         """s (exp(eta) - y)."""
-        return self.share * (self.arithmetic.exp(eta) - self.y)
+        return of_live(self, self.share * (self.arithmetic.exp(eta) - self.y))
 
     def hessian(self, eta: Numbers, d: Numbers) -> Numbers:
         """s exp(eta) d."""
-        return self.share * self.arithmetic.exp(eta) * d
+        return of_live(self, self.share * self.arithmetic.exp(eta) * d)
 
     def slack(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
         """sum s (m' log m' - m' eta - m' + m) with m = exp(eta), m' = alpha m (1 - d) + (1 - alpha) y."""
         a = self.arithmetic
         mean, multiple = a.exp(eta), a.number(alpha)
-        kept = mean if d is None else mean * (1.0 - d)
-        moved = kept * multiple + self.y * (1.0 - multiple)
+        forced = of_live(self, mean if d is None else mean * (1.0 - d))
+        moved = forced * multiple + self.y * (1.0 - multiple)
         check_domain((a.lower(moved) >= 0).all(), (a.upper(moved) < 0).any())
         terms = a.xlogx(moved) - moved * eta + mean - moved
         return a.limited(a.sum(self.share * terms), 0.0, np.inf)
+
+    def saturated(self, eta: Numbers, size: float) -> np.ndarray:
+        """Where y = 0 and exp(eta) <= size."""
+        a = self.arithmetic
+        return np.asarray((a.upper(self.y) == 0) & (a.upper(a.exp(eta)) <= size))

@@ -1,0 +1,71 @@
+"""Fits that unpenalised columns saturate: dual points with exact zeros, at both levels, and the fit that finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import sparseopt as so
+from sparseopt.unpenalised import refit
+
+LEVELS = ["float", "ball"]
+FAR = {"Logistic": 40.0, "Poisson": -40.0, "Multinomial": [20.0, 20.0, -40.0]}
+"""Coefficients of the unpenalised column beyond which the loss of its samples is lost in rounding."""
+
+
+def separated(loss: str, intercept: bool) -> so.Problem:
+    """The first column is that of an unpenalised group, and nonzero only at samples of one label (of two, of three)."""
+    rng = np.random.default_rng(3)
+    X, y = rng.standard_normal((14, 5)), rng.integers(0, 2, 14)
+    X[:, 0] = np.r_[rng.uniform(0.5, 2, 4), np.zeros(10)]
+    if loss == "Logistic":
+        fit = so.Logistic(np.r_[1, 1, 1, 1, 0, y[5:]], intercept=intercept)
+    elif loss == "Poisson":
+        fit = so.Poisson(np.r_[0, 0, 0, 0, 3, y[5:]], intercept=intercept)
+    else:
+        fit = so.Multinomial(np.r_[0, 0, 1, 1, 2, 1, y[6:] + np.arange(8) % 2], intercept=intercept)
+    return so.Problem(X, fit, so.GroupLasso(0.03, so.Groups.from_sizes([1, 2, 2]), weights=[0, 1, 1]))
+
+
+def far_out(made: so.Problem, loss: str) -> np.ndarray:
+    w0 = np.zeros(made.w_shape)
+    w0[0] = FAR[loss]
+    return w0
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("loss", FAR)
+def test_a_saturated_fit_is_proved(loss, intercept, level):
+    made = separated(loss, intercept)
+    w = so.solve(made, w0=far_out(made, loss), tol=1e-9, throw=False, max_iter=100).w
+    certificate = so.certify.duality_gap(made, w, tol=1e-8, level=level)
+    assert certificate.verdict == "proved", certificate.reason
+    other = w + 0.05 * np.random.default_rng(0).standard_normal(w.shape) * (np.arange(5) > 0).reshape(
+        -1, *[1] * (w.ndim - 1)
+    )
+    bad = so.certify.duality_gap(made, other, tol=1e-8, level=level)
+    assert not bad.proved
+    for point in (w, other):  # weak duality: no point is below the objective less its certified gap
+        assert made.objective(point) - bad.upper <= made.objective(w)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_force_far_below_rounding_is_left_out(level):
+    """Forces go down to exp(-227)."""
+    X = np.array([[1.0, 0.3], [-0.5, 1.0], [0.7, -1.0], [0.0, 2.0]])
+    X = np.c_[X, [0.0, 2.0, -1.5, 0.0]]
+    made = so.Problem(
+        X, so.Logistic([1, 1, 0, 0], intercept=True), so.GroupLasso(0.02, so.Groups.from_sizes([2, 1]), weights=[1, 0])
+    )
+    w0 = np.array([0.0, 0.0, 113.0])
+    w = so.solve(made, w0=w0, tol=1e-9).w
+    assert so.certify.duality_gap(made, w, tol=1e-8, level=level).proved
+
+
+def test_classes_that_a_column_separates_are_fitted():
+    """Newton's steps count every class in the unit of its own curvature, however small that is."""
+    made = separated("Multinomial", intercept=False)
+    z, fitted = refit(made.datafit, made.X[:, :1], np.zeros((14, 3)))
+    assert fitted
+    assert np.abs(made.X[:, 0] @ made.datafit.gradient(z)).max() <= 1e-14
