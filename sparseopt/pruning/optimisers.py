@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch.optim import Optimizer
@@ -14,8 +16,6 @@ from .layer import Layer
 from .weights import local
 
 Tensor = torch.Tensor
-PRUNED = "sparseopt_pruned"
-"""The attribute of a hook that knows the ids of the weights that it is for."""
 MOMENTUM = "momentum_buffer"
 """What torch's SGD calls it."""
 
@@ -23,7 +23,8 @@ MOMENTUM = "momentum_buffer"
 class Optimisers:
     """One or several optimisers, stepped one after the other.
 
-    Raises ValueError where one is no torch optimiser or a layer's weight belongs to none of them.
+    Raises ValueError where one is no torch optimiser, or a layer's weight belongs to none of them or is pruned by
+    another Sparsifier.
     """
 
     def __init__(self, optimisers: Any, layers: Sequence[Layer]) -> None:
@@ -37,8 +38,8 @@ class Optimisers:
                 "LBFGS evaluates the loss within its step, where masks are not applied: use another optimiser"
             )
         self._check_owned(layers)
-        self._check_free(layers)
-        self._pruned = frozenset(id(weight.parameter) for layer in layers for weight in layer.weights)
+        self._pruned = {id(weight.parameter): weight.name for layer in layers for weight in layer.weights}
+        self._check_free()
         self._handles: list[Any] = []
 
     def _check_owned(self, layers: Sequence[Layer]) -> None:
@@ -50,16 +51,21 @@ class Optimisers:
                 "from this model's parameters, or exclude or freeze these layers"
             )
 
-    def _check_free(self, layers: Sequence[Layer]) -> None:
-        """ValueError where another Sparsifier, with hooks of these optimisers, prunes one of the weights."""
-        hooks = [hook for item in self.all for hook in item._optimizer_step_pre_hooks.values()]
-        taken = {key for hook in hooks for key in getattr(hook, PRUNED, ())}
-        names = [weight.name for layer in layers for weight in layer.weights if id(weight.parameter) in taken]
-        if names:
+    def _check_free(self) -> None:
+        """ValueError where another Sparsifier, of these optimisers or of others, prunes one of the weights."""
+        if not self._shared_name():
+            return
+        gc.collect()  # one that nobody holds any more knows its optimiser, which knows it
+        name = self._shared_name()
+        if name:
             raise ValueError(
-                f"{names[0]} is pruned by another Sparsifier of this optimiser: call its fold() first, or exclude the "
-                "layer from one of them"
+                f"{name} is pruned by another Sparsifier: call its fold() first, or exclude the layer from one of them"
             )
+
+    def _shared_name(self) -> str:
+        """A weight that somebody else prunes, "" where there is none."""
+        taken = {key for other in HOOKED for key in other._pruned}
+        return next((name for key, name in self._pruned.items() if key in taken), "")
 
     def hook(self, before: Callable[[Optimizer], None], after: Callable[[Optimizer], None]) -> None:
         """Call before(optimiser) ahead of every step, when its gradients are there, and after(optimiser) behind it.
@@ -93,9 +99,9 @@ class Optimisers:
             if id(optimiser) not in idle:
                 after(optimiser)
 
-        setattr(ahead, PRUNED, self._pruned)
         for item in self.all:
             self._handles += [item.register_step_pre_hook(ahead), item.register_step_post_hook(behind)]
+        HOOKED.add(self)
 
     @contextmanager
     def alone(self, optimiser: Optimizer) -> Iterator[None]:
@@ -116,6 +122,7 @@ class Optimisers:
         for handle in self._handles:
             handle.remove()
         self._handles.clear()
+        HOOKED.discard(self)
 
     def group_of(self, parameter: Tensor) -> tuple[Optimizer, dict[str, Any]]:
         """The optimiser and the group that own a parameter."""
@@ -147,6 +154,10 @@ class Optimisers:
             item.state.pop(parameter, None)
         for parameter, (item, group) in zip(given, owners, strict=True):
             _begin_momentum(item, group, parameter)
+
+
+HOOKED: WeakSet[Optimisers] = WeakSet()
+"""Those that have hooks: two of them would prune a common weight against each other."""
 
 
 def _begin_momentum(item: Optimizer, group: dict[str, Any], parameter: Tensor) -> None:

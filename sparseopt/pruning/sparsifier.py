@@ -29,6 +29,8 @@ from .traces import follow, traces_of
 from .weights import Weight, plain_name, unwrapped
 
 Tensor = torch.Tensor
+LOOK_EVERY = 100
+"""Steps after which weights are looked at that were not seen to change: what goes by way of .data leaves no trace."""
 SAME_SPARSITY = 1e-6
 """Beyond this a sparsity given beside N:M or patterns contradicts them."""
 
@@ -49,8 +51,10 @@ class Sparsifier:
 
     Acts in hooks of the optimiser: nothing to call in the loop; several optimisers are stepped one after the other, in
     the order of the list; steps are counted at the last one's.  Weights loaded before the first step count as there
-    from the start.  `sparsity` is exact from total_steps on, up to the
-    rounding to whole units; training may go on, and no weight comes back.  fold() removes the hooks at the end.
+    from the start.  Where a method trains others behind the weights, changing these between steps raises ValueError at
+    the next step; by way of .data, which leaves no trace, at the second step of a phase and every hundred steps.
+    `sparsity` is exact from total_steps on, up to the rounding to whole units; training may go on, and no weight comes
+    back.  fold() removes the hooks at the end.  Two Sparsifiers of a model must prune different layers.
     Raises ValueError, before anything is changed, for arguments that do not fit the model or each other.
     """
 
@@ -221,9 +225,12 @@ class Sparsifier:
 
     def _notice_changes(self) -> None:
         """Start anew where the weights were changed ahead of the first step; later refuse what would be lost."""
-        if self.opened or self.traces == traces_of(self.weights):
+        if self.opened:
             return
-        follow(self)
+        if self.traces != traces_of(self.weights):
+            follow(self)
+        elif self.step == 0 or (self.step - self.phase.start) % LOOK_EVERY != 1:
+            return
         if not self.method.replaced(self, self.phase):
             return
         if self.step > 0 or self.loaded:

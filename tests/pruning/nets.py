@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 from torch.nn import functional
@@ -29,6 +30,11 @@ class Net(nn.Module):
 
 
 PRUNED = ["conv.weight", "first.weight", "second.weight"]
+
+
+def cases(names, fast=("SMART", "ADMM")):
+    """Methods as parameters, of which only some are fast tests."""
+    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def net(seed=0):

@@ -1,31 +1,25 @@
-"""What happens around and between steps: closures, scalers, several optimisers, weights that are loaded or moved."""
+"""What happens around and between steps: closures, scalers, several optimisers, half types."""
 
 from __future__ import annotations
 
 import copy
-import warnings
 
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from nets import METHODS, batch, net, sgd, sparsifier, train, wanted  # noqa: E402
+from nets import METHODS, batch, cases, net, sgd, sparsifier, train, wanted  # noqa: E402
 from torch.nn.functional import cross_entropy  # noqa: E402
 
 from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
 
 CHANGING = ["SequentialAttention", "Powerpropagation", "SMART", "SMART gradient", "RigL", "ADMM", "SRSTE"]
 """Methods that look at gradients, or change them."""
-BEHIND = ["SequentialAttention", "Powerpropagation", "SMART", "SRSTE"]
 STEPS = 9
 
 
-def cases(names, fast=("SMART", "ADMM")):
-    return [name if name in fast else pytest.param(name, marks=pytest.mark.slow) for name in names]
-
-
 def fused(model):
-    return torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    return [torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)]
 
 
 def scaler(enabled=True):
@@ -84,51 +78,35 @@ def test_a_closure_by_name_and_one_that_is_evaluated_twice():
     sp = sparsifier(model, opt)
     opt.step(closure=lambda: cross_entropy(model(x), y).backward())
     assert sp.step == 1
+    model = net()
     opt = Twice(model.parameters(), lr=0.1)
     sparsifier(model, opt)
     with pytest.raises(ValueError, match="evaluates its closure again"):
         opt.step(lambda: cross_entropy(model(x), y).backward())
 
 
+@pytest.mark.parametrize(("optimisers_of", "skipped"), [(fused, (2, 3)), (halves, ())])
 @pytest.mark.parametrize("method", cases(CHANGING))
-def test_fused_optimisers_under_a_scaler(method):
+def test_optimisers_under_a_scaler(method, optimisers_of, skipped):
     def run(scaled):
         model = net()
-        opt = fused(model)
-        sp = sparsifier(model, opt, method, total_steps=10)
+        optimisers = optimisers_of(model)
+        sp = sparsifier(model, optimisers, method, total_steps=10)
         scale = scaler(scaled)
         for i in range(STEPS):
             x, y = batch(i)
             scale.scale(cross_entropy(model(x), y)).backward()
-            if i in (2, 3):  # to be skipped
+            if i in skipped:
                 model.first.weight.grad.fill_(torch.inf)
-            if scaled or i not in (2, 3):
-                scale.step(opt)
+            for opt in optimisers:
+                if scaled or i not in skipped:
+                    scale.step(opt)
+                opt.zero_grad()
             scale.update()
-            opt.zero_grad()
-        assert sp.step == STEPS - 2
+        assert sp.step == STEPS - len(skipped)
         return model
 
     check_same(run(True), run(False), rtol=1e-5, atol=1e-6)  # buffers of the norm see the same batches
-
-
-@pytest.mark.parametrize("method", cases(CHANGING))
-def test_several_optimisers_under_a_scaler(method):
-    def run(scaled):
-        model = net()
-        optimisers = halves(model)
-        sparsifier(model, optimisers, method, total_steps=10)
-        scale = scaler(scaled)
-        for i in range(STEPS):
-            x, y = batch(i)
-            scale.scale(cross_entropy(model(x), y)).backward()
-            for opt in optimisers:
-                scale.step(opt)
-                opt.zero_grad()
-            scale.update()
-        return model
-
-    check_same(run(True), run(False), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("skipped", [0, 1])
@@ -215,81 +193,6 @@ def test_importances_under_muon():
     sp = sparsifier(model, opt, "SMART", exclude=["conv"])
     train(model, opt, 20)
     assert sp.sparsity == 0.75
-
-
-@pytest.mark.parametrize("method", cases(METHODS, ("GroupLasso", "SRSTE")))
-def test_weights_loaded_ahead_of_the_first_step_count(method):
-    def run(late):
-        model, source = net(1), net(2)
-        if not late:
-            model.load_state_dict(source.state_dict())
-        opt = torch.optim.SGD(model.parameters(), lr=0.0)
-        sp = sparsifier(model, opt, method)
-        if late:
-            model.load_state_dict(source.state_dict())
-        train(model, opt, 22)
-        assert sp.finished
-        return model
-
-    for a, b in zip(run(True).parameters(), run(False).parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
-
-
-@pytest.mark.parametrize("method", cases(METHODS, ("GroupLasso", "SRSTE")))
-def test_every_method_warns_of_a_pruned_checkpoint(method):
-    pruned = net()
-    opt = sgd(pruned)
-    sparsifier(pruned, opt, total_steps=1)
-    train(pruned, opt, 1)
-    for late in (False, True):
-        model = net(1)
-        if not late:
-            model.load_state_dict(pruned.state_dict())
-        opt = sgd(model)
-        sparsifier(model, opt, method)
-        if late:
-            model.load_state_dict(pruned.state_dict())
-        with pytest.warns(UserWarning, match="masks_from_zeros"):
-            train(model, opt, 1)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")
-            train(model, opt, 1)
-
-
-@pytest.mark.parametrize("method", cases(BEHIND))
-def test_weights_changed_behind_the_back_of_a_method_are_refused(method):
-    model = net()
-    opt = sgd(model)
-    sparsifier(model, opt, method)
-    train(model, opt, 8)
-    same = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    with torch.no_grad():  # exchanged for an average, and back
-        model.first.weight.mul_(0.5)
-        model.first.weight.copy_(same["first.weight"])
-    train(model, opt, 1)
-    with torch.no_grad():
-        model.first.weight.clamp_(-0.01, 0.01)
-    with pytest.raises(ValueError, match="changed between steps"):
-        train(model, opt, 1)
-
-
-@pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
-@pytest.mark.parametrize("method", cases([*BEHIND, "SMART activation", "ADMM"]))
-def test_models_may_be_moved_between_steps(method, dtype):
-    for steps in (0, 8):
-        model = net()
-        opt = sgd(model)
-        sp = sparsifier(model, opt, method)
-        train(model, opt, steps)
-        model.to(dtype).to(memory_format=torch.channels_last)
-        for i in range(steps, 21):
-            x, y = batch(i)
-            cross_entropy(model(x.to(dtype)), y).backward()
-            opt.step()
-            opt.zero_grad()
-        assert {p.dtype for p in model.parameters()} == {dtype}
-        assert model.conv.weight.is_contiguous(memory_format=torch.channels_last)
-        assert {layer.name: int((layer.norms() > 0).sum()) for layer in sp.layers} == wanted(sp)
 
 
 def test_importances_of_half_types_are_trained():
