@@ -13,13 +13,11 @@ import numpy as np
 from ._array import checked_tolerance, described, real_number
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
+from .range import check_scale, confirmed_gap, rounding_may_decide
 from .recentred import recentred
 
 CHECK_EVERY = 10
 """Iterations between two stopping tests."""
-
-SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
-"""Size of the objective at 0 below which its differences lose digits to underflow."""
 
 MAX_ITER = 100_000
 """Iterations allowed where the caller sets no limit."""
@@ -37,7 +35,10 @@ class Status(Enum):
     CONVERGED = "the stopping test is met"
     MAX_ITER = "the iteration limit was reached: raise max_iter, loosen tol, or start from a better w0"
     TIME_LIMIT = "the time limit was reached: raise time_limit, loosen tol, or start from a better w0"
-    STALLED = "no progress at floating-point precision: tol is below what this problem's conditioning allows; loosen it"
+    STALLED = (
+        "no progress at floating-point precision: tol is below what this problem's conditioning allows; "
+        "loosen it, or rescale the columns of X"
+    )
     NONFINITE = "an iterate became NaN or infinite: use the solver's default step, and rescale the columns of X"
     UNSTABLE = "the solver's parameters allow divergence: use the values it reports"
 
@@ -229,7 +230,8 @@ class _Monitor:
         if time_limit is not None and not real_number(time_limit) > 0:
             raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
-        _check_scale(problem)
+        check_scale(problem)
+        self.doubtful = problem.convex and rounding_may_decide(problem)
         self.start = time.perf_counter()
         z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
         with np.errstate(over="ignore", invalid="ignore"):
@@ -264,6 +266,9 @@ class _Monitor:
         self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
         _, objective, gap, violation, *_ = row
         merit = gap if self.problem.convex else violation / (self.violation_scale or 1.0)
+        if merit <= self.tol and self.doubtful:
+            merit = confirmed_gap(self.problem, state.w, gap, self.tol)
+            self.rows[-1] = row = (*row[:2], merit, *row[3:])
         best = np.inf if self.best is None else self.best[0]
         unknown = not merit < np.inf and not best < np.inf  # no dual point is feasible: the objective tells
         better = merit < best or (unknown and objective < self.lowest)
@@ -358,23 +363,6 @@ def _checked_solver(problem: Problem, solver: Any) -> Solver:
     if isinstance(solver, type) or not all(callable(getattr(solver, name, None)) for name in ("init", "step")):
         raise ValueError(f"solver is {described(solver)}: give an instance, e.g. sparseopt.solvers.FISTA(), or None")
     return solver
-
-
-def _check_scale(problem: Problem) -> None:
-    """ValueError where the squares of the data, of which the objective and the gap are made, leave the range of floats.
-
-    The loss at 0, and the squared gradient over the curvature, its natural unit where the loss is measured from 0.
-    """
-    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
-    with np.errstate(all="ignore"):
-        slopes = datafit.gradient(zero)
-        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
-        size = max(abs(datafit.value(zero)), float(np.vdot(slopes, slopes)) / bend)
-    if slopes.any() and size < SMALLEST_OBJECTIVE:
-        raise ValueError(
-            f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
-            "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
-        )
 
 
 def _tuned(solver: Any, tol: float, time_limit: float | None) -> Any:

@@ -69,7 +69,12 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
 
 def of_unit_size(columns: np.ndarray) -> np.ndarray:
     """The columns [n, k] times powers of two, so that their largest entries are in [1/2, 1); their span is the same."""
-    return np.ldexp(columns, -np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1])
+    return columns / sizes_of(columns)
+
+
+def sizes_of(columns: np.ndarray) -> np.ndarray:
+    """The powers of two [k] above the largest entries of columns [n, k], 1 for zero columns."""
+    return np.ldexp(1.0, np.clip(np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1], -1022, 1023))
 
 
 def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
 PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
-SOLVERS = {"solve", "solvers", "path", "solution_path", "standardise", "certify"}
+SOLVERS = {"solve", "range", "solvers", "path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
 ALLOWED = {
     "_array": set(),

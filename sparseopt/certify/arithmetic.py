@@ -15,7 +15,7 @@ import numpy as np
 from scipy import sparse
 
 from ..groups import Groups
-from .ball import Ball, product, row_norms
+from .ball import Ball, of_columns, product, row_norms
 from .evaluation import block_eigenvalue
 from .interval import Interval
 from .rational import Rational
@@ -108,7 +108,10 @@ class FloatArithmetic:
         used = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
         if len(used) == 0:
             return Interval.of(np.zeros((X.shape[0], *w.shape[1:])))
-        return self._product(X[:, used], Interval.of(w[used]))
+        columns, v = X[:, used], Ball.exact(w[used])
+        if w.ndim == 1:
+            return Interval.from_ball(of_columns(columns, v))
+        return self.stack([Interval.from_ball(of_columns(columns, v[:, k])) for k in range(w.shape[1])])
 
     def adjoint(self, X: Any, u: Numbers) -> Interval:
         """X' u for floats X [n, p] and numbers u [n] or [n, T]."""

@@ -25,6 +25,12 @@ UNDERFLOW = 1e-290
 SMALLEST = 2.0**-1074
 """Covers one rounding of a result below the normal range."""
 
+SIMILAR = 1e3
+"""Columns whose largest entries differ by less are of the same size."""
+
+LEAST_UNIT = 2.0**-500
+"""Smallest power of two that columns are divided by."""
+
 
 def gamma(k: int) -> float:
     """Relative error bound of a float sum or inner product of k terms."""
@@ -151,6 +157,18 @@ def row_norms(X: Any) -> np.ndarray:
         unit = 1.0
     squares = X.power(2).sum(axis=1) if sparse.issparse(X) else np.einsum("ij,ij->i", X, X)
     return (np.sqrt(np.asarray(squares).ravel()) * (1 + gamma(p + 2)) * INFLATION + UNDERFLOW**0.5) * unit
+
+
+def of_columns(columns: Any, v: Ball) -> Ball:
+    """X v [n] for exact floats X [n, k] and a ball v [k]; where the columns are of very different size, each counts
+    in its own unit, a power of two."""
+    size = np.abs(columns).max(axis=0)
+    size = np.asarray(size.todense() if sparse.issparse(size) else size, dtype=np.float64).ravel()
+    if (size[size > 0].max(initial=1.0) <= SIMILAR * size[size > 0].min(initial=1.0)) or size.max() == np.inf:
+        return product(columns, v, row_norms(columns))
+    unit = power_of_two(np.clip(size, LEAST_UNIT, 1 / LEAST_UNIT))
+    scaled = columns @ sparse.diags_array(1 / unit) if sparse.issparse(columns) else columns / unit
+    return product(scaled, Ball(v.mid * unit, v.rad * unit), row_norms(scaled))
 
 
 def product(X: Any, v: Ball, norms: np.ndarray) -> Ball:

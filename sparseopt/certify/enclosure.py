@@ -25,7 +25,7 @@ from ..datafits.one_dimensional import best_multiple
 from ..penalties import KSupport
 from ..problem import Problem
 from ..recentred import recentred
-from ..unpenalised import of_unit_size, refit
+from ..unpenalised import of_unit_size, refit, sizes_of
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
@@ -136,10 +136,11 @@ class _Fit:
         def gap(multiple: float) -> Numbers:
             return loss.slack(eta1, d, multiple) + self.terms.slack(w, c * a.number(multiple)) + beyond
 
+        if self.terms.everywhere:  # the multiples are the same at every level
+            tried = [_backed_off(gap, multiple) for multiple in self.terms.multiples]
+            return min(float(a.lower(g)) for g in tried), min(known_bound(float(a.upper(g))) for g in tried)
         chosen = _backed_off(gap, alpha)
         upper = known_bound(float(a.upper(chosen)))
-        if self.terms.everywhere:  # the multiple is 1 at every level
-            return float(a.lower(chosen)), upper
         return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), loss.largest_multiple)), upper
 
     def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
@@ -163,7 +164,9 @@ class _Fit:
         z = self.problem.X @ w
         moved, _ = refit(self.problem.datafit, columns, z)
         result = w.copy()
-        result[self.terms.free] += np.linalg.lstsq(columns, moved - z, rcond=None)[0]
+        units = sizes_of(columns)  # or the smallest columns would be left out
+        change = np.linalg.lstsq(columns / units, moved - z, rcond=None)[0]
+        result[self.terms.free] += (change.T / units).T
         return result
 
     def _projected(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:

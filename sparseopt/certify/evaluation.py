@@ -16,7 +16,7 @@ from scipy import sparse
 from ..datafits import LeastSquares, Quadratic
 from ..problem import Problem
 from ..recentred import recentred
-from .ball import INFLATION, Ball, gamma, length, power_of_two, product, row_norms
+from .ball import INFLATION, Ball, gamma, length, of_columns, power_of_two, product, row_norms
 
 EIGEN_LIMIT = 1000
 """Strong convexity is looked for up to this number of coefficients (one eigenvalue decomposition, one Cholesky)."""
@@ -92,7 +92,7 @@ class LeastSquaresEvaluation:
         share = weight / weight.sum()
         support = np.flatnonzero(w)
         columns = X[:, support]
-        fit = product(columns, Ball.exact(w[support]), row_norms(columns))
+        fit = of_columns(columns, Ball.exact(w[support]))
         target, offset = Ball.exact(datafit.y), Ball.exact(datafit.offset)
         if datafit.fit_intercept:  # large means of either cancel exactly
             target = target - Ball.exact(np.median(target.mid))

@@ -21,6 +21,7 @@ class KSupportTerms:
     """
 
     everywhere = True
+    multiples = (1.0,)
 
     def __init__(self, penalty: KSupport, arithmetic: Any) -> None:
         self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty

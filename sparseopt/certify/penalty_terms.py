@@ -13,6 +13,10 @@ from .ball import UNIT
 TRIES = 16
 """Times a proposed multiple is reduced, by 4, 16, 64, ... ulp, until it is shown to be feasible."""
 
+SHRUNK = (1.0, *(1 - 2.0**-k for k in (48, 40, 32, 24)))
+"""Multiples of a dual point where all are feasible: below 1 they take back what rounding errors of large gradients are
+beyond the strengths, which the ridge charges squared."""
+
 
 class PenaltyTerms:
     """pen(w) = sum_g strength_g |w_g| + l1 |w|_1 + l2 / 2 |w|^2, with w >= 0 if positive; the parts that are there.
@@ -37,6 +41,8 @@ class PenaltyTerms:
         unpenalised = np.zeros(0, dtype=int) if self.l2 is not None else penalty.unpenalised
         self.free = np.flatnonzero(np.isin(self.groups.labels, unpenalised))
         self.bound = np.flatnonzero(~self.forced & ~np.isin(np.arange(self.groups.n_groups), unpenalised))
+
+    multiples = SHRUNK
 
     @property
     def everywhere(self) -> bool:

@@ -1,0 +1,57 @@
+"""What the range and the digits of floats allow: the scale of a problem, and gaps that may be all rounding errors."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .problem import Problem
+
+SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
+"""Size of the objective at 0 below which its differences lose digits to underflow."""
+
+WIDEST = 1e6
+"""Ratio of the critical strength to that of the penalty from which on a certificate has to confirm a gap."""
+
+
+def check_scale(problem: Problem) -> None:
+    """ValueError where the squares of the data, of which the objective and the gap are made, leave the range of floats.
+
+    The loss at 0, and the squared gradient over the curvature, its natural unit where the loss is measured from 0.
+    """
+    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
+    with np.errstate(all="ignore"):
+        slopes = datafit.gradient(zero)
+        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
+        size = max(abs(datafit.value(zero)), float(np.vdot(slopes, slopes)) / bend)
+    if slopes.any() and size < SMALLEST_OBJECTIVE:
+        raise ValueError(
+            f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
+            "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
+        )
+
+
+def rounding_may_decide(problem: Problem) -> bool:
+    """Whether rounding errors of gradients, relative to those at 0, come near the strength of the penalty."""
+    if not hasattr(problem.penalty, "critical_lam"):
+        return False
+    try:
+        with np.errstate(all="ignore"):
+            return bool(problem.penalty.critical_lam(-problem.gradient_at_zero) > WIDEST * problem.penalty.lam)
+    except ValueError:  # no strength is critical
+        return False
+
+
+def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float) -> float:
+    """The relative gap of w [p] or [p, T] where a certificate proves tol, else that of the certificate, if larger.
+
+    The gap as it is where the penalty has no certificate.
+    """
+    from .certify import duality_gap
+
+    try:
+        found = duality_gap(problem, w, tol=tol)
+    except ValueError:
+        return gap
+    if found.proved:
+        return gap
+    return max(gap, float(found.upper / found.scale)) if found.scale > 0 else np.inf
