@@ -241,10 +241,14 @@ HALF_AN_HOUR = 1800
 
 
 def make(checkout, *targets, **variables):
-    """(seconds, output) of make in a checkout, with the interpreter behind this environment and these variables."""
+    """(seconds, output) of make in a checkout, with the interpreter behind this environment and these variables.
+
+    Without CUDA, which the set-up of this checkout compiles where nvcc is found.
+    """
     base = getattr(sys, "_base_executable", sys.executable)
     start = time.time()
-    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTEST"))} | {INSIDE: "1"} | variables
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTEST"))}
+    env |= {INSIDE: "1", "SPARSEOPT_CUDA": "OFF"} | variables
     command = ["make", f"PYTHON={base}", *targets]
     result = subprocess.run(
         command, cwd=checkout, capture_output=True, text=True, check=False, env=env, timeout=HALF_AN_HOUR
