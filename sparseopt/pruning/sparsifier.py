@@ -29,7 +29,7 @@ from .traces import follow, traces_of
 from .weights import Weight, plain_name, unwrapped
 
 Tensor = torch.Tensor
-LOOK_EVERY = 100
+LOOK_EVERY = 500
 """Steps after which weights are looked at that were not seen to change: what goes by way of .data leaves no trace."""
 SAME_SPARSITY = 1e-6
 """Beyond this a sparsity given beside N:M or patterns contradicts them."""
@@ -52,7 +52,7 @@ class Sparsifier:
     Acts in hooks of the optimiser: nothing to call in the loop; several optimisers are stepped one after the other, in
     the order of the list; steps are counted at the last one's.  Weights loaded before the first step count as there
     from the start.  Where a method trains others behind the weights, changing these between steps raises ValueError at
-    the next step; by way of .data, which leaves no trace, at the second step of a phase and every hundred steps.
+    the next step; by way of .data, which leaves no trace, at the second step of a phase and every 500 steps.
     `sparsity` is exact from total_steps on, up to the rounding to whole units; training may go on, and no weight comes
     back.  fold() removes the hooks at the end.  Two Sparsifiers of a model must prune different layers.
     Raises ValueError, before anything is changed, for arguments that do not fit the model or each other.
