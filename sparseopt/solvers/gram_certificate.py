@@ -12,7 +12,7 @@ from .gram_matrix import GramMatrix
 MAX_DIRECTIONS = 40
 """Directions multiplied by X at most; more cost as much as a Gram matrix in double precision."""
 
-SHARE = 0.3
+SHARE = 0.4
 """Share of the tolerance that the error of the Gram matrix may take."""
 
 ROUNDING = 4.0
@@ -134,14 +134,13 @@ def _estimated_objectives(model: PathModel, b: np.ndarray, product: np.ndarray, 
 def _directions(rows: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Orthonormal directions [m, p] that leave of each row u [p] a rest with reach |rest|_1 <= 1.
 
-    At most MAX_DIRECTIONS.  The row with the largest rest gives the next direction.
+    At most MAX_DIRECTIONS: as many as are needed of the leading right singular vectors of the rows times their reach.
     """
-    rest, found = rows.copy(), np.empty((MAX_DIRECTIONS, rows.shape[1]))
-    for m in range(MAX_DIRECTIONS):
-        sizes = reach * np.abs(rest).sum(axis=1)
-        worst = int(sizes.argmax())
-        if not sizes[worst] > 1:
+    weighted = rows * reach[:, None]
+    left = np.linalg.eigh(weighted @ weighted.T)[1][:, : -MAX_DIRECTIONS - 1 : -1]
+    found, rest = np.linalg.qr(weighted.T @ left)[0].T, rows.copy()
+    for m, direction in enumerate(found):
+        if (reach * np.abs(rest).sum(axis=1)).max() <= 1:
             return found[:m]
-        found[m] = rest[worst] / np.linalg.norm(rest[worst])
-        rest -= np.outer(rest @ found[m], found[m])
+        rest -= np.outer(rest @ direction, direction)
     return found

@@ -19,7 +19,7 @@ from .gram_matrix import GramMatrix, exact_gram, kept_gram
 MAX_EPOCHS = 2000
 """Sweeps for one strength; what needs more is left to the descent on X, which extrapolates."""
 
-DESCENDED = 0.6
+DESCENDED = 0.5
 """Part of the tolerance down to which the descent goes; errors of the Gram matrix may take the rest."""
 
 MANY = 0.1

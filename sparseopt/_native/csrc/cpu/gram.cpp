@@ -12,7 +12,7 @@
 namespace {
 
 const int64_t block_rows = 512;
-const int64_t product_rows = 256;  // of all columns, so that they are still in the second cache when they are read again
+const int64_t product_rows = 192;  // of all columns, so that they are still in the second cache when they are read again
 const int64_t parallel_products = 1 << 24;  // below this a second thread costs more than it saves
 
 const so_gram_kernels& table() {
@@ -29,24 +29,11 @@ int team_of(int64_t products, int threads) {
 
 so_rows rows_of(int64_t block, int64_t size, int64_t n) { return {block * size, std::min(size, n - block * size)}; }
 
-// Ask for these rows of some columns, which are packed next, while there is still something to multiply.
-void fetch(const so_gram_columns& x, int64_t first, int64_t last, so_rows rows) {
-  const int64_t item = x.is_float ? sizeof(float) : sizeof(double);
-  for (int64_t j = first; j < last; ++j) {
-    const char* start = (const char*)x.values + (x.columns[j] * x.ld + rows.start) * item;
-    for (int64_t i = 0; i < rows.count * item; i += 64) __builtin_prefetch(start + i, 0, 2);
-  }
-}
-
-// All products with the columns of one tile; of the next rows its columns are asked for.
-void multiply_tile(const so_gram_columns& x, const float* packed, int64_t apart, int64_t rows, int64_t tile, so_rows next, double* H) {
+// All products with the columns of one tile.
+void multiply_tile(const float* packed, int64_t apart, int64_t rows, int64_t tile, int64_t count, double* H) {
   const so_gram_kernels& kernels = table();
-  const int64_t first = tile * kernels.width, last = std::min(first + kernels.width, x.count);
-  const int64_t strips = (last + kernels.height - 1) / kernels.height;
-  for (int64_t s = 0; s < strips; ++s) {
-    fetch(x, first + s * (last - first) / strips, first + (s + 1) * (last - first) / strips, next);
-    kernels.multiply(packed, apart, rows, s, tile, x.count, H);
-  }
+  const int64_t last = std::min((tile + 1) * kernels.width, count), strips = (last + kernels.height - 1) / kernels.height;
+  for (int64_t s = 0; s < strips; ++s) kernels.multiply(packed, apart, rows, s, tile, count, H);
 }
 
 void mirror(double* H, int64_t p) {
@@ -68,14 +55,13 @@ void so_gram_matrix(const so_gram_columns& x, double* H, double* spread, int thr
   std::fill(spread, spread + x.count, 0.0);
   for (int64_t block = 0; block * block_rows < x.n; ++block) {
     const so_rows rows = rows_of(block, block_rows, x.n);
-    const so_rows next = (block + 1) * block_rows < x.n ? rows_of(block + 1, block_rows, x.n) : so_rows{0, 0};
     const int team = team_of(rows.count * x.count * x.count, threads);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
 #pragma omp for schedule(dynamic, 1)
       for (int64_t t = 0; t < tiles; ++t) kernels.pack(x, t * kernels.width, rows, packed + t * apart, spread);
 #pragma omp for schedule(dynamic, 1)
-      for (int64_t t = tiles - 1; t >= 0; --t) multiply_tile(x, packed, apart, rows.count, t, next, H);
+      for (int64_t t = tiles - 1; t >= 0; --t) multiply_tile(packed, apart, rows.count, t, x.count, H);
     }
   }
   mirror(H, x.count);
