@@ -21,16 +21,18 @@ def takes(grids: Grids) -> bool:
 
 
 def add_ptr(w: int, u: int, norms: int, squares: int, grids: Grids) -> None:
-    """u += w; norms [grid] = |u_b| after that; squares [grid], float64, = |w_b|^2."""
+    """u += w; norms [grid] = |u_b| after that; squares [grid, 3], float64: |u_b|^2 before, |w_b|^2, |u_b|^2 after."""
     _of(grids, "add")(w, u, norms, squares, grids.layouts[0], grids.threads)
 
 
-def split_ptr(w: int, z: int, u: int, flags: int, squares: int, grids: Grids) -> tuple[float, float]:
+def split_ptr(z: int, u: int, squares: int, kept: int, occupied: int, held: int, grids: Grids) -> tuple[float, float]:
     """With w + u in u: z = u in the blocks that are kept, else 0; u -= z; (|w - z|^2, |z - z before|^2).
 
-    flags: bytes [grid], 1 where kept, plus 2 where z may be other than 0.  squares: of w, as `add_ptr` finds them.
+    squares: as `add_ptr` finds them.  kept: bytes [grid].  occupied, bytes [grid], and held, float64 [grid]: where the
+    z before may be other than 0, and |z_b|^2 of it; of the new one afterwards.
     """
-    found: tuple[float, float] = _of(grids, "split")(w, z, u, flags, squares, grids.layouts[0], grids.threads)
+    given = (z, u, squares, kept, occupied, held)
+    found: tuple[float, float] = _of(grids, "split")(*given, grids.layouts[0], grids.threads)
     return found
 
 

@@ -3,29 +3,46 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch.utils.weak import WeakTensorKeyDictionary
 
 from .._native import lines
 from .._native.grid import Grids
 from . import reference
-from .blocks import checked_kept, checked_like
+from .blocks import block_norms, checked_kept, checked_like
 from .foreach import foreach_admm_update_, foreach_sum_norms
 from .layout import Cut, checked_cut, host
-from .operators import operator
+from .operators import PLAIN, operator
 
 Tensor = torch.Tensor
 LARGE = 1 << 22
 """Bytes of a matrix from which on memory sets the pace, and the sum is formed once."""
 
 
+class Former(NamedTuple):
+    """What a projection left in z: occupied (bool [grid]), False where it is 0, and held (float64 [grid]) = |z_b|^2.
+
+    stamp: by which z is known to be as it was.
+    """
+
+    occupied: Tensor
+    held: Tensor
+    stamp: tuple[Any, ...]
+
+
+FORMER = WeakTensorKeyDictionary()
+"""Former of each z that was projected; what is 0 and stays so is neither read nor written."""
+
+
 class Splitting:
     """z <- P(w + u), u <- u + w - z, in place, for lists of matrices and a P that keeps some blocks; others become 0.
 
     ws, zs, us: lists of matrices, alike at each place; cuts: one for each.  `norms`, where they are wanted, then
-    `project`, in turns; between the two u may hold w + u.  After the first turn nothing else may change a z: where it
-    is 0 it is not read.
+    `project`, in turns; between the two u may hold w + u.  Of a z that no torch operation changed since the last turn,
+    of this object or another one, it is known which blocks are 0; what torch does not count, as writing to `z.data` or
+    by way of numpy, must not change a z between turns.
     """
 
     def __init__(self, ws: Sequence[Tensor], zs: Sequence[Tensor], us: Sequence[Tensor], cuts: Sequence[Any]) -> None:
@@ -37,7 +54,6 @@ class Splitting:
         self.large = [i for i in large if _in_lines(host(self.cuts[i], self.ws[i], self.zs[i], self.us[i]))]
         self.small = [i for i in range(len(self.ws)) if i not in self.large]
         self.squares: dict[int, Tensor] = {}
-        self.occupied: dict[int, Tensor] = {}
 
     def norms(self) -> list[Tensor]:
         """|w_b + u_b| of each block, [grid]; of half types in float32."""
@@ -60,11 +76,26 @@ class Splitting:
         cuts = [self.cuts[i] for i in once]
         found = dict(zip(once, foreach_admm_update_(ws, zs, us, masks, cuts) if once else [], strict=True))
         for i, squares in self.squares.items():
-            occupied = self.occupied.get(i, torch.ones_like(kepts[i]))
-            found[i] = _split(self.zs[i], self.us[i], self.ws[i], squares, kepts[i], occupied, *self.cuts[i])
+            z, cut = self.zs[i], self.cuts[i]
+            former = _former(z, cut)
+            found[i] = _split(z, self.us[i], former.occupied, former.held, squares, kepts[i], *cut)
+            if type(z) in PLAIN and not z.is_inference():
+                FORMER[z] = former._replace(stamp=_stamp(z, cut))
         self.squares = {}
-        self.occupied = {i: kepts[i].clone() for i in self.large}
         return [found[i] for i in range(len(self.ws))]
+
+
+def _stamp(z: Tensor, cut: Cut) -> tuple[Any, ...]:
+    return z._version, z.data_ptr(), z.shape, z.stride(), cut
+
+
+def _former(z: Tensor, cut: Cut) -> Former:
+    """What is known of z; otherwise what there is to find."""
+    known: Former | None = FORMER.get(z)
+    if known is not None and known.stamp == _stamp(z, cut):
+        return known
+    norms = block_norms(z.detach(), cut)
+    return Former(norms != 0, norms.double() ** 2, ())
 
 
 def _in_lines(at: Grids | None) -> Grids | None:
@@ -73,46 +104,50 @@ def _in_lines(at: Grids | None) -> Grids | None:
 
 @operator("admm_add_", mutates_args=("u",))
 def _add(u: Tensor, w: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
-    """u <- u + w; |u_b| after that and |w_b|^2, in float64."""
+    """u <- u + w; |u_b| after that, and, in float64 [grid, 3], |u_b|^2 before, |w_b|^2, |u_b|^2 after."""
     cut = Cut(r, c, taps)
     at = _in_lines(host(cut, w, u))
     if at is None:
+        before = u.clone()
         u.copy_(reference.working(u) + reference.working(w))
-        return reference.block_norms(u, cut), reference.block_sums(w.double() ** 2, cut)
-    norms, squares = w.new_empty(cut.grid(w)), w.new_empty(cut.grid(w), dtype=torch.float64)
-    lines.add_ptr(w.data_ptr(), u.data_ptr(), norms.data_ptr(), squares.data_ptr(), at)
-    return norms, squares
+        squares = [reference.block_sums(x.double() ** 2, cut) for x in (before, w, u)]
+        return reference.block_norms(u, cut), torch.stack(squares, -1)
+    norms, found = w.new_empty(cut.grid(w)), w.new_empty((*cut.grid(w), 3), dtype=torch.float64)
+    lines.add_ptr(w.data_ptr(), u.data_ptr(), norms.data_ptr(), found.data_ptr(), at)
+    return norms, found
 
 
-@operator("admm_split_", mutates_args=("z", "u"))
+@operator("admm_split_", mutates_args=("z", "u", "occupied", "held"))
 def _split(
-    z: Tensor, u: Tensor, w: Tensor, squares: Tensor, kept: Tensor, occupied: Tensor, r: int, c: int, taps: int
+    z: Tensor, u: Tensor, occupied: Tensor, held: Tensor, squares: Tensor, kept: Tensor, r: int, c: int, taps: int
 ) -> Tensor:
-    """With w + u in u: z <- u in the blocks with kept, else 0; u <- u - z; the residuals.
+    """With w + u in u: z <- u in the blocks with kept, else 0; u <- u - z; the residuals, as `admm_update_` has them.
 
-    squares: what `_add` returned.  occupied: bool [grid], False where z is 0.
+    squares: what `_add` returned.  occupied and held, contiguous: of the z before, as in `Former`; then of the new one.
     """
     cut = Cut(r, c, taps)
-    at = _in_lines(host(cut, w, z, u))
+    at = _in_lines(host(cut, u, z))
     if at is None:
         projected = reference.mask_blocks(u, kept, cut)
-        residuals = torch.stack([((a.double() - b.double()) ** 2).sum() for a, b in ((w, projected), (projected, z))])
+        primal, dual = torch.where(kept, squares[..., 0], squares[..., 1]), (projected.double() - z.double()) ** 2
         u.sub_(projected)
         z.copy_(projected)
-        return residuals
-    flags, squares = kept.to(torch.uint8) + 2 * occupied.to(torch.uint8), squares.contiguous()
-    addresses = (w.data_ptr(), z.data_ptr(), u.data_ptr(), flags.data_ptr(), squares.data_ptr())
-    return torch.tensor(lines.split_ptr(*addresses, at), dtype=torch.float64)
+        occupied.copy_(kept)
+        held.copy_(torch.where(kept, squares[..., 2], 0.0))
+        return torch.stack([primal.sum(), dual.sum()])
+    kept, squares = kept.contiguous(), squares.contiguous()
+    given = (z.data_ptr(), u.data_ptr(), squares.data_ptr(), kept.data_ptr(), occupied.data_ptr(), held.data_ptr())
+    return torch.tensor(lines.split_ptr(*given, at), dtype=torch.float64)
 
 
 @_add.register_fake
 def _(u: Tensor, w: Tensor, r: int, c: int, taps: int) -> tuple[Tensor, Tensor]:
     grid = Cut(r, c, taps).grid(w)
-    return w.new_empty(grid), w.new_empty(grid, dtype=torch.float64)
+    return w.new_empty(grid), w.new_empty((*grid, 3), dtype=torch.float64)
 
 
 @_split.register_fake
 def _(
-    z: Tensor, u: Tensor, w: Tensor, squares: Tensor, kept: Tensor, occupied: Tensor, r: int, c: int, taps: int
+    z: Tensor, u: Tensor, occupied: Tensor, held: Tensor, squares: Tensor, kept: Tensor, r: int, c: int, taps: int
 ) -> Tensor:
-    return w.new_empty(2, dtype=torch.float64)
+    return u.new_empty(2, dtype=torch.float64)

@@ -107,12 +107,48 @@ def test_the_two_steps_of_the_admm_triple_as_formulas():
     w, z, u, cut = drawn((31, 33)), drawn((31, 33), seed=1), drawn((31, 33), seed=2), Cut(4, 5)
     kept = per_block(w, cut) != 0
     new_z, new_u, residuals = reference.admm_update(w, z, u, kept, cut)
+    before = u.clone()
     norms, squares = OPS.admm_add_(u, w, *cut)
     close(norms, reference.block_norms(u, cut), torch.float32)
-    close(OPS.admm_split_(z, u, w, squares, kept, kept, *cut), residuals, torch.float32)
-    close(squares.float(), reference.block_norms(w, cut) ** 2, torch.float32)
+    wanted = torch.stack([reference.block_norms(x, cut) ** 2 for x in (before, w, u)], -1)
+    close(squares.float(), wanted, torch.float32)
+    occupied, held = ~kept, squares[..., 0].clone()
+    close(OPS.admm_split_(z, u, occupied, held, squares, kept, *cut), residuals, torch.float32)
+    close(held.float(), wanted[..., 2] * kept, torch.float32)
+    assert torch.equal(occupied, kept)
     assert torch.equal(z, new_z)
     assert torch.equal(u, new_u)
+
+
+def test_changes_of_z_between_projections_are_noticed(monkeypatch):
+    """Where it is 0, z is not read in the next turn, of another object too; unless torch knows that it was changed."""
+    monkeypatch.setattr(kernels.splitting, "LARGE", 0)
+    (w, z, u), cut = (drawn((8, 64), seed=seed) for seed in range(3)), (8, 32)
+    kept = torch.tensor([[[True], [False]]])
+
+    def turn():
+        """Residuals of an update with a new object."""
+        splitting = kernels.Splitting([w], [z], [u], [cut])
+        before = z.clone()
+        splitting.norms()
+        (found,) = splitting.project([kept])
+        return found, ((z - before).double() ** 2).sum()
+
+    changes = [
+        lambda: None,
+        lambda: z[:, 32:].fill_(3),
+        lambda: z.view(-1)[40:50].copy_(torch.ones(10)),
+        lambda: z.copy_(w),
+        lambda: kernels.augment_(z, w, w, u, 0.5),
+    ]
+    for change in changes:
+        change()
+        found, moved = turn()
+        assert torch.equal(z[:, 32:], torch.zeros(8, 32))
+        close(found[1].float(), moved.float(), torch.float32)
+    z.data[0, 40] = 1.0  # past torch's books: the block counts as 0 and is left alone, where lines are compiled
+    turn()
+    assert bool(z[0, 40] == 1) == HAS_NATIVE
 
 
 @pytest.mark.parametrize("rho", [so.penalties.Linear(), so.penalties.MCP(3.0), so.penalties.Power(0.5)], ids=repr)
@@ -231,6 +267,7 @@ def test_soft_topk_is_that_of_the_core(dtype):
 
 OPS = torch.ops.sparseopt
 KEPT = torch.tensor([True, False] * 12).reshape(4, 6, 1)
+SQUARES = KEPT.double()[..., None].repeat(1, 1, 1, 3)
 BLOCKS = kernels.BlockSparse.of(drawn((32, 24)), 16)
 STORED = (BLOCKS.values, BLOCKS.starts, BLOCKS.columns)
 OPCHECKS = {
@@ -244,7 +281,7 @@ OPCHECKS = {
     "sum_norms": lambda w: (w.detach(), drawn((16, 24)), 4, 4, 1),
     "admm_update_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), KEPT, 4, 4, 1),
     "admm_add_": lambda w: (drawn((16, 24)), w.detach(), 4, 4, 1),
-    "admm_split_": lambda w: (drawn((16, 24)), drawn((16, 24)), w.detach(), KEPT.double(), KEPT, KEPT, 4, 4, 1),
+    "admm_split_": lambda w: (drawn((16, 24)), w.detach(), ~KEPT, KEPT.double(), SQUARES, KEPT, 4, 4, 1),
     "augment_": lambda w: (w.detach(), drawn((16, 24)), drawn((16, 24)), drawn((16, 24)), 0.1),
     "sparse_decay_": lambda w: (w.detach(), drawn((16, 24)), KEPT, 0.1, 4, 4, 1),
     "scale_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)), 4, 4, 1),

@@ -18,16 +18,17 @@ so_grid grid_of(const layout& l) {
 
 template <class T> void add(uintptr_t w, uintptr_t u, uintptr_t norms, uintptr_t squares, const layout& l, int threads) {
   nb::gil_scoped_release unlocked;
-  so_lines_add(so_adding<T>{(const T*)w, (T*)u, (T*)norms, (double*)squares}, grid_of(l), threads);
+  so_lines_add(so_adding<T>{(const T*)w, (T*)u, (T*)norms, (so_squares*)squares}, grid_of(l), threads);
 }
 
 template <class T>
-std::tuple<double, double> split(uintptr_t w, uintptr_t z, uintptr_t u, uintptr_t flags, uintptr_t squares, const layout& l,
-                                 int threads) {
+std::tuple<double, double> split(uintptr_t z, uintptr_t u, uintptr_t squares, uintptr_t kept, uintptr_t occupied,
+                                 uintptr_t held, const layout& l, int threads) {
   double residuals[2];
   {
     nb::gil_scoped_release unlocked;
-    const so_splitting<T> given = {(const T*)w, (T*)z, (T*)u, (const uint8_t*)flags, (const double*)squares};
+    const so_splitting<T> given = {(T*)z,          (T*)u, (const so_squares*)squares, (const uint8_t*)kept, (uint8_t*)occupied,
+                                   (double*)held};
     so_lines_split(given, residuals, grid_of(l), threads);
   }
   return {residuals[0], residuals[1]};
@@ -39,8 +40,8 @@ template <class F> void define_add(nb::module_& m, const char* name, F* f) {
 }
 
 template <class F> void define_split(nb::module_& m, const char* name, F* f) {
-  m.def(name, f, nb::arg("w").noconvert(), nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("flags").noconvert(),
-        nb::arg("squares").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
+  m.def(name, f, nb::arg("z").noconvert(), nb::arg("u").noconvert(), nb::arg("squares").noconvert(), nb::arg("kept").noconvert(),
+        nb::arg("occupied").noconvert(), nb::arg("held").noconvert(), nb::arg("grid").noconvert(), nb::arg("threads").noconvert());
 }
 
 }  // namespace

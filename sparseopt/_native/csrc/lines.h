@@ -14,22 +14,28 @@ template <class T> void so_lines_sum_norms(const T* a, const T* b, T* norms, con
 // out = w times one number for each block, 0 where that is 0, past the cache; out is not w.
 template <class T> void so_lines_scale(const T* w, const T* scale, T* out, const so_grid& grid, int threads);
 
-// u += w; of every block norms = |u| after that and squares = |w|^2.
+// The squares of the norms of a block of u, of w and of their sum.
+struct so_squares {
+  double u, w, sum;
+};
+
+// u += w; of every block norms = |u| after that, and the squares.
 template <class T> struct so_adding {
   const T* w;
   T *u, *norms;
-  double* squares;
+  so_squares* squares;
 };
 template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& grid, int threads);
 
-// With the sums in u: z = u in the blocks that are kept, else 0; u -= z. residuals: |w - z|^2 and |z - (z before)|^2.
-// Where z is not occupied it is 0 before, and is not read.
-enum so_flags { SO_KEPT = 1, SO_OCCUPIED = 2 };
+// With the sums in u: z = u in the blocks that are kept, else 0; u -= z. residuals: |w - z|^2 and |z - (z before)|^2, where
+// |w - z| of a block that is kept is |u| before the sum. occupied and held, of the z before and then of the new one: whether a
+// block may have other entries than 0, and its |z|^2. Where z stays 0 it is not touched; it is read where it is kept again.
 template <class T> struct so_splitting {
-  const T* w;
   T *z, *u;
-  const uint8_t* flags;
-  const double* squares;
+  const so_squares* squares;
+  const uint8_t* kept;
+  uint8_t* occupied;
+  double* held;
 };
 template <class T> void so_lines_split(const so_splitting<T>& given, double* residuals, const so_grid& grid, int threads);
 

@@ -7,6 +7,9 @@
 #include "rows.h"
 
 #include <math.h>
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
 
 #include <algorithm>
 #include <vector>
@@ -15,7 +18,6 @@ namespace {
 
 const int64_t parallel_entries = 1 << 15;  // below this a second thread costs more than it saves
 const int64_t most_terms = 64;             // sums of more terms in single precision would lose digits
-const int64_t few = 4;                     // rows of a matrix whose residuals are summed in single precision
 
 const so_lines_kernels& table() {
 #ifdef SO_MULTI_ISA
@@ -50,6 +52,9 @@ template <class T, class Body> void for_block_rows(const so_grid& g, int64_t scr
     zeros<T> memory(scratch);
     for (int64_t r = p * down(g) / n; r < (p + 1) * down(g) / n; ++r)
       body(r, r * g.br, std::min(g.rows, (r + 1) * g.br), memory.start());
+#if defined(__x86_64__)
+    _mm_sfence();  // what went past the cache; after every row of blocks it would cost as much as they do
+#endif
   }
 }
 
@@ -103,6 +108,20 @@ template <class T, class Leaf, class Store> void reduced(const so_grid& g, int t
   });
 }
 
+// Blocks of a row of blocks by their first columns.
+struct listed {
+  std::vector<int64_t> at;
+  int64_t count = 0;
+  template <class Chosen> listed(const so_grid& g, Chosen chosen) : at(across(g) + SO_LISTED_AHEAD) {
+    for (int64_t b = 0; b < across(g); ++b) {
+      at[count] = b * g.bc;
+      count += chosen(b);
+    }
+    for (int64_t k = 0; count > 0 && k < SO_LISTED_AHEAD; ++k) at[count + k] = at[k] + SO_LINE_ROWS * g.ld;
+  }
+  operator so_listed() const { return {at.data(), count}; }
+};
+
 }  // namespace
 
 template <class T> void so_lines_dots(const T* a, const T* b, T* dots, const so_grid& g, int threads) {
@@ -124,35 +143,50 @@ template <class T> bool so_lines_take(const so_grid& g) {
 }
 
 template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& g, int threads) {
-  const int64_t n = across(g), often = rows_at_once<T>(g);
-  for_block_rows<T>(g, 2 * n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    T* const squares = sums + n * lanes<T>();
+  const int64_t n = across(g), often = rows_at_once<T>(g), all = n * lanes<T>();
+  for_block_rows<T>(g, 3 * all, threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
     const T* const x = given.u + first * g.ld;
-    std::vector<double> total(2 * n, 0.0);
+    so_squares* const total = given.squares + r * n;
+    std::fill_n(total, n, so_squares{0, 0, 0});
     for (int64_t i = first; i < last; i += often) {
       const int64_t at = i * g.ld, rows = std::min(often, last - i);
-      leaves<T>().add(given.w + at, given.u + at, g.ld, rows, sums, squares, g.bc, g.channels);
-      for (int64_t b = 0; b < 2 * n; ++b) total[b] += taken(sums + b * lanes<T>());
+      leaves<T>().add(given.w + at, given.u + at, g.ld, rows, {sums, sums + all, sums + 2 * all}, g.bc, g.channels);
+      for (int64_t b = 0; b < n; ++b) {
+        T* const line = sums + b * lanes<T>();
+        total[b] = {total[b].u + taken(line), total[b].w + taken(line + all), total[b].sum + taken(line + 2 * all)};
+      }
     }
-    for (int64_t b = 0; b < n; ++b) {
-      given.norms[r * n + b] = (T)norm_of<T>(total[b], x + b * g.bc, nullptr, last - first, g);
-      given.squares[r * n + b] = total[n + b];
-    }
+    for (int64_t b = 0; b < n; ++b)
+      given.norms[r * n + b] = (T)norm_of<T>(total[b].sum, x + b * g.bc, nullptr, last - first, g);
   });
 }
 
 template <class T> void so_lines_split(const so_splitting<T>& given, double* residuals, const so_grid& g, int threads) {
   const int64_t n = across(g);
   std::vector<double> partial(2 * down(g), 0.0);
-  for_block_rows<T>(g, 2 * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    const uint8_t* kept = given.flags + r * n;
-    for (int64_t b = 0; b < n; ++b) partial[2 * r] += kept[b] & SO_KEPT ? 0.0 : given.squares[r * n + b];
-    for (int64_t i = first; i < last; i += few) {
-      const int64_t at = i * g.ld;
-      const so_split_rows<T> rows = {given.w + at, given.z + at, given.u + at, g.ld};
-      leaves<T>().split(rows, std::min(few, last - i), kept, sums, sums + lanes<T>(), g.bc, g.channels);
-      for (int k = 0; k < 2; ++k) partial[2 * r + k] += taken(sums + k * lanes<T>());
+  for_block_rows<T>(g, lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
+    const uint8_t* const kept = given.kept + r * n;
+    uint8_t* const occupied = given.occupied + r * n;
+    auto where = [=, &g](bool now, bool before) {
+      return listed(g, [=](int64_t b) { return (kept[b] != 0) == now && (occupied[b] != 0) == before; });
+    };
+    const listed entering = where(true, false), staying = where(true, true), leaving = where(false, true);
+    double primal = 0, dual = 0;
+    for (int64_t i = first; i < last; i += SO_LINE_ROWS) {  // so few are summed in single precision
+      const int64_t rows = std::min<int64_t>(SO_LINE_ROWS, last - i);
+      leaves<T>().split(given.z + i * g.ld, given.u + i * g.ld, g.ld, rows, {entering, staying, leaving}, sums, g.bc);
+      dual += taken(sums);
     }
+    for (int64_t b = 0; b < n; ++b) {
+      const so_squares& of = given.squares[r * n + b];
+      double& held = given.held[r * n + b];
+      primal += kept[b] ? of.u : of.w;
+      dual += !kept[b] ? held : occupied[b] ? 0 : of.sum;
+      held = kept[b] ? of.sum : 0;
+      occupied[b] = kept[b];
+    }
+    partial[2 * r] = primal;
+    partial[2 * r + 1] = dual;
   });
   residuals[0] = residuals[1] = 0;
   for (size_t i = 0; i < partial.size(); ++i) residuals[i % 2] += partial[i];
@@ -160,9 +194,10 @@ template <class T> void so_lines_split(const so_splitting<T>& given, double* res
 
 template <class T> void so_lines_decay(const T* w, T* g, const uint8_t* kept, double pull, const so_grid& grid, int threads) {
   const int64_t n = across(grid);
-  for_block_rows<T>(grid, n, threads, [&](int64_t r, int64_t first, int64_t last, T* values) {
-    for (int64_t b = 0; b < n; ++b) values[b] = kept[r * n + b] ? T(0) : (T)pull;
-    leaves<T>().decay(w + first * grid.ld, values, g + first * grid.ld, grid.ld, last - first, grid.bc, grid.channels);
+  if ((T)pull == T(0)) return;
+  for_block_rows<T>(grid, 0, threads, [&](int64_t r, int64_t first, int64_t last, T*) {
+    const listed dropped(grid, [=](int64_t b) { return !kept[r * n + b]; });
+    leaves<T>().decay(w + first * grid.ld, g + first * grid.ld, (T)pull, grid.ld, last - first, dropped, grid.bc);
   });
 }
 

@@ -4,23 +4,35 @@
 #include "../lines.h"
 
 #define SO_LINE_BYTES 64
+#define SO_LINE_ROWS 4      // that are treated together, with sums in registers
+#define SO_LISTED_AHEAD 16  // so many blocks, of one line each, are fetched ahead
 
-template <class T> struct so_split_rows {
-  const T* w;
-  T *z, *u;
-  int64_t ld;
+// Some blocks by their first columns, `count` of them in this order. Behind them those SO_LISTED_AHEAD that come after them, in
+// the next SO_LINE_ROWS rows: only fetched.
+struct so_listed {
+  const int64_t* at;
+  int64_t count;
+};
+
+// What becomes of blocks of z: they were 0 and are written, are read and written, or set to 0.
+struct so_split_lists {
+  so_listed entering, staying, leaving;
+};
+
+template <class T> struct so_line_squares {
+  T *u, *w, *sum;
 };
 
 template <class T> struct so_line_rows {
   // a line of sums for each block: += a b, or (a + b)^2
   void (*dots)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
   void (*sum_squares)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
-  // u += w; a line of sums for each block: += u^2, += w^2
-  void (*add)(const T* w, T* u, int64_t ld, int64_t rows, T* sums, T* squares, int64_t width, int64_t n);
-  // see so_lines_split; a line of sums: primal of the blocks that are kept, dual of all
-  void (*split)(so_split_rows<T> a, int64_t rows, const uint8_t* kept, T* primal, T* dual, int64_t width, int64_t n);
-  // g += values w, one for each block; where that is 0, nothing is read
-  void (*decay)(const T* w, const T* values, T* g, int64_t ld, int64_t rows, int64_t width, int64_t n);
+  // u += w; lines of sums, for each block one of each: += u^2 and w^2 before, u^2 after
+  void (*add)(const T* w, T* u, int64_t ld, int64_t rows, so_line_squares<T> sums, int64_t width, int64_t n);
+  // see so_lines_split; a line of sums: += (u - z)^2 where blocks stay
+  void (*split)(T* z, T* u, int64_t ld, int64_t rows, const so_split_lists& lists, T* sums, int64_t width);
+  // g += pull w in the blocks of the list
+  void (*decay)(const T* w, T* g, T pull, int64_t ld, int64_t rows, so_listed blocks, int64_t width);
 };
 
 struct so_lines_kernels {
