@@ -13,7 +13,7 @@ from .datafits import Datafit
 from .problem import Problem, checked_problem
 from .recentred import recentred
 from .solution_path import Path, PathNotConverged, deviance_explained
-from .solve import Result, Status, solve
+from .solve import NotConverged, Result, Status, solve
 from .standardise import GroupStandardisation
 from .unpenalised import refit, unpenalised_columns
 
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 FIT_TOLERANCE = 1e-12
 """Relative gap to which groups with a ridge alone are fitted; unpenalised ones are fitted to rounding."""
+
+LATE = (
+    "the time limit was over before the unpenalised groups were fitted, from which lambda_max follows: raise "
+    "time_limit, or give lams"
+)
+"""What is said where no strength is known in time."""
 
 
 def lambda_max(problem: Problem) -> float:
@@ -35,9 +41,14 @@ def lambda_max(problem: Problem) -> float:
     Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
     0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
     """
+    return _critical(problem, np.inf)
+
+
+def _critical(problem: Problem, end: float) -> float:
+    """`lambda_max`, with the time at which the fit of unpenalised groups is given up."""
     problem, _ = recentred(checked_problem(problem))
     penalty = problem.penalty
-    gradient = _gradient_of_null_model(problem)
+    gradient = _gradient_of_null_model(problem, end)
     if not (penalty.groups.norms(gradient) > 0).any():
         raise ValueError("the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X")
     if not hasattr(penalty, "critical_lam"):
@@ -51,29 +62,41 @@ def lambda_max(problem: Problem) -> float:
     return lam
 
 
-def _gradient_of_null_model(problem: Problem) -> np.ndarray:
+def _gradient_of_null_model(problem: Problem, end: float) -> np.ndarray:
     """Gradient [p] where all but the unpenalised groups are 0 and those are fitted; 0 on the latter."""
     penalty = problem.penalty
     chosen, columns = unpenalised_columns(problem.X, penalty)
     if len(chosen) == 0:
         return problem.gradient_at_zero.copy()
     if hasattr(penalty, "conjugate"):  # a ridge acts on these groups
-        from .solvers import FISTA
-
         null = Problem(columns, problem.datafit, penalty.restrict(penalty.unpenalised))
-        z = columns @ solve(null, FISTA(), tol=FIT_TOLERANCE).w
+        z = columns @ _fitted_in_time(null, end)
     else:
-        z = _exact_fit(problem.datafit, columns)
+        z = _exact_fit(problem.datafit, columns, end)
     gradient = problem.X.T @ problem.datafit.gradient(z)
     gradient[chosen] = 0.0
     return gradient
 
 
-def _exact_fit(datafit: Datafit, columns: np.ndarray) -> np.ndarray:
+def _fitted_in_time(null: Problem, end: float) -> np.ndarray:
+    """Coefficients of the null model, whose unpenalised groups have a ridge."""
+    from .solvers import FISTA
+
+    result = solve(null, FISTA(), tol=FIT_TOLERANCE, time_limit=_left(end), throw=False)
+    if result.status is Status.TIME_LIMIT:
+        raise ValueError(LATE)
+    if result.status is not Status.CONVERGED:
+        raise NotConverged(result)
+    return result.w
+
+
+def _exact_fit(datafit: Datafit, columns: np.ndarray, end: float) -> np.ndarray:
     """z [n] or [n, T] of the fit of these columns [n, k] alone; ValueError where it is exact, or there is none."""
     shape = columns.shape[:1] if datafit.n_outputs is None else (len(columns), datafit.n_outputs)
-    z, fitted = refit(datafit, columns, np.zeros(shape))
+    z, fitted = refit(datafit, columns, np.zeros(shape), lambda: time.perf_counter() > end)
     left, start = (np.abs(datafit.gradient(at)).max() for at in (z, np.zeros(shape)))
+    if not fitted and time.perf_counter() > end:
+        raise ValueError(LATE)
     if not fitted or left <= 64 * len(z) * np.finfo(float).eps * start:
         raise ValueError(
             "the unpenalised groups alone fit y exactly, or have no finite fit (separable data): penalise them too"
@@ -100,19 +123,21 @@ def solve_path(
     lams: strengths > 0, solved in decreasing order; default `lambda_grid(problem, n_lambdas, ratio)`.
     max_deviance: in (0, 1], end the path after the first solution that explains this share of the deviance; default
     None, the whole path.  standardize: "group" solves in orthonormalised groups (`GroupStandardisation`) and maps the
-    coefficients back.  solver, tol, max_iter: as for `solve`, for each lam.  time_limit: seconds for the whole path.
+    coefficients back.  solver, tol, max_iter: as for `solve`, for each lam.  time_limit: seconds for the
+    whole path, lambda_max included; the strength at hand then ends with TIME_LIMIT, and the rest are `Path.unreached`.
 
     The working set starts with the groups active before, and what is known of X is kept, so a path costs little more
     than its last solutions.  Every Result has its own gap; nonconvex problems give a path of stationary points.
     Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
-    ValueError for bad arguments, and where no lambda_max is known and lams are not given.
+    ValueError for bad arguments, and where no lambda_max is known (in time) and lams are not given.
     """
+    _check_limits(max_deviance, time_limit)
+    end = np.inf if time_limit is None else time.perf_counter() + time_limit
     standardisation = _standardisation(standardize, checked_problem(problem))
     problem = problem if standardisation is None else standardisation.problem
-    strengths = lambda_grid(problem, n_lambdas, ratio) if lams is None else _checked_strengths(lams)
-    _check_limits(max_deviance, time_limit)
+    strengths = _grid(problem, n_lambdas, ratio, end) if lams is None else _checked_strengths(lams)
     options = {"solver": solver, "tol": checked_tolerance(tol), "max_iter": max_iter}
-    solutions = _solutions(problem, strengths, time_limit, max_deviance, options)
+    solutions = _solutions(problem, strengths, end, max_deviance, options)
     results = list(_until_explained(problem, solutions, max_deviance))
     if standardisation is not None:
         results = [standardisation.back(result) for result in results]
@@ -138,13 +163,17 @@ def lambda_grid(
     n_lambdas: integer >= 1.  ratio: in (0, 1).  standardize: as for `solve_path`.
     Raises ValueError for others, and where `lambda_max` does.
     """
+    standardisation = _standardisation(standardize, problem)
+    return _grid(problem if standardisation is None else standardisation.problem, n_lambdas, ratio, np.inf)
+
+
+def _grid(problem: Problem, n_lambdas: Any, ratio: Any, end: float) -> np.ndarray:
+    """`lambda_grid` without standardisation, with the time at which the fit of unpenalised groups is given up."""
     if not isinstance(n_lambdas, int | np.integer) or n_lambdas < 1:
         raise ValueError(f"n_lambdas is {n_lambdas!r}: give an integer >= 1")
     if not 0 < real_number(ratio) < 1:
         raise ValueError(f"ratio is {ratio!r}: it is the smallest lam relative to lambda_max, between 0 and 1")
-    standardisation = _standardisation(standardize, problem)
-    problem = problem if standardisation is None else standardisation.problem
-    return lambda_max(problem) * np.geomspace(1.0, ratio, int(n_lambdas))
+    return _critical(problem, end) * np.geomspace(1.0, ratio, int(n_lambdas))
 
 
 def _checked_strengths(lams: Iterable[float]) -> np.ndarray:
@@ -164,25 +193,29 @@ def _standardisation(standardize: str | None, problem: Problem) -> GroupStandard
 def _solutions(
     problem: Problem,
     strengths: np.ndarray,
-    time_limit: float | None,
+    end: float,
     max_deviance: float | None,
     options: dict[str, Any],
 ) -> Iterator[Result]:
-    """Solutions along decreasing strengths, until the time is over; they may end where max_deviance is explained."""
+    """Solutions along decreasing strengths, until the time `end`; they may end where max_deviance is explained."""
     _learn_shared(problem, options["solver"])
-    start, w0 = time.perf_counter(), None
+    w0 = None
     problems = [problem.with_lam(float(lam)) for lam in strengths]
     gram = _gram_path(problem, len(strengths), options)
-    known = iter(()) if gram is None else gram.solutions(problems, time_limit, max_deviance)
+    known = iter(()) if gram is None else gram.solutions(problems, _left(end), max_deviance)
     for at_lam in problems:
         result = next(known, None)
         if result is None:
-            left = None if time_limit is None else max(time_limit - (time.perf_counter() - start), 1e-9)
-            result = solve(at_lam, w0=w0, time_limit=left, throw=False, **options)
+            result = solve(at_lam, w0=w0, time_limit=_left(end), throw=False, **options)
         w0 = result.latent
         yield result
         if result.status is Status.TIME_LIMIT:
             return
+
+
+def _left(end: float) -> float | None:
+    """Seconds until `end`, of time.perf_counter, at least a nanosecond; None for inf."""
+    return None if end == np.inf else max(end - time.perf_counter(), 1e-9)
 
 
 def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> GramPath | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -207,21 +208,26 @@ class Problem:
         z = self.product(w)
         return self.gap_from(w, z, self.transposed_product(self.datafit.gradient(z)))
 
-    def gap_from(self, w: np.ndarray, z: np.ndarray, gradient: np.ndarray) -> float:
-        """`gap` at w [p] where z = X w [n] and the gradient [p] are known already."""
+    def gap_from(
+        self, w: np.ndarray, z: np.ndarray, gradient: np.ndarray, late: Callable[[], bool] = lambda: False
+    ) -> float:
+        """`gap` at w [p] where z = X w [n] and the gradient [p] are known already.
+
+        late: whether time is up; a fit of unpenalised groups then ends, and the gap is inf.
+        """
         if not self.convex:
             raise ValueError(f"{self.penalty!r} is not convex, so there is no duality gap: use certify.global_gap")
         penalty = float(self.penalty.value(w))
         if hasattr(self.penalty, "conjugate"):  # the residual itself is feasible: f + f* leaves the penalty's terms
             return penalty + float(np.vdot(gradient, w)) + self.penalty.conjugate(-gradient)
         if len(self._unpenalised[0]):
-            return self._gap_of_refit(self.datafit.value(z) + penalty, z)
+            return self._gap_of_refit(self.datafit.value(z) + penalty, z, late)
         return self.datafit.value(z) + penalty - self.datafit.dual(z, self.penalty.dual_limit(-gradient))
 
-    def _gap_of_refit(self, primal: float, z: np.ndarray) -> float:
+    def _gap_of_refit(self, primal: float, z: np.ndarray, late: Callable[[], bool]) -> float:
         """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding."""
         chosen, columns = self._unpenalised
-        z, fitted = refit(self.datafit, columns, z)
+        z, fitted = refit(self.datafit, columns, z, late)
         if not fitted:
             return np.inf
         c = -self.transposed_product(self.datafit.gradient(z))

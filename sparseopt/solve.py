@@ -25,6 +25,9 @@ MAX_ITER = 100_000
 ROUNDING = 64 * float(np.finfo(float).eps)
 """Gaps this far below 0, relative to the objective, are what the rounding errors of an accurate evaluation leave."""
 
+GRACE = 0.5
+"""Seconds after the time limit in which what makes the work so far count, a pass over X or a measurement, is ended."""
+
 STALL_CHECKS = 200
 """Stopping tests in a row without a better gap (violation) or objective after which a run counts as stalled."""
 
@@ -256,6 +259,10 @@ class _Monitor:
         """Whether the time limit has passed."""
         return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit
 
+    def _late(self) -> bool:
+        """Whether it has passed by more than the last measurement is given."""
+        return self.time_limit is not None and time.perf_counter() - self.start > self.time_limit + GRACE
+
     def check(self, n_iter: int, state: Any) -> Status | None:
         """Measure `state`; the status if the run is over, else None."""
         with np.errstate(all="ignore"):
@@ -297,7 +304,7 @@ class _Monitor:
         scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
         gap = np.nan
         if problem.convex:
-            gap = problem.gap_from(state.w, state.z, gradient) if state.gap is None else state.gap
+            gap = problem.gap_from(state.w, state.z, gradient, self._late) if state.gap is None else state.gap
             gap = self._trusted(gap / scale)
         passes, seconds = state.passes + self.own_passes, time.perf_counter() - self.start
         return n_iter, objective, gap, known.violation, seconds, passes, known.n_active

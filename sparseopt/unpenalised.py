@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,13 +39,15 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
     return chosen, np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
 
 
-def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, bool]:
+def refit(
+    datafit: Datafit, columns: np.ndarray, z: np.ndarray, late: Callable[[], bool] = lambda: False
+) -> tuple[np.ndarray, bool]:
     """z [n] or [n, T] moved within the span of the columns A [n, k] until the gradient is orthogonal to them.
 
     Newton's method with step halving, exact for quadratics.  With several outputs that are coupled, and too many for
     a Newton system, the steps z - A (A' C A)^+ A' gradient with C the curvature bound, which converge linearly.
     Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
-    prevent.
+    prevent.  late: asked before each step and each halving, ends the fit where it is.
     """
     columns = of_unit_size(columns)
     rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
@@ -55,9 +58,11 @@ def refit(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> tuple[np.ndar
         # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
         if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
+        if late():
+            break
         if helpful:
             move = columns @ _newton(datafit, columns, z, slope)
-            fraction = _shortened(datafit, z, move)
+            fraction = _shortened(datafit, z, move, late)
             helpful = fraction > 0
         if not helpful:  # the Hessian is all rounding errors
             if not np.isfinite(datafit.smoothness_bound):
@@ -118,10 +123,10 @@ def _by_newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> bool:
     return not _coupled(datafit, z) or columns.shape[1] * z.shape[1] <= COUPLED_LIMIT
 
 
-def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray) -> float:
-    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding); 0 where there is none."""
+def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray, late: Callable[[], bool]) -> float:
+    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding), 0 where none is."""
     value, fraction = datafit.value(z), 1.0
     limit = value + 4 * np.finfo(float).eps * abs(value)
     while fraction > 1e-9 and not datafit.value(z - fraction * move) <= limit:
-        fraction /= 2
+        fraction = 0.0 if late() else fraction / 2
     return fraction if fraction > 1e-9 else 0.0

@@ -11,7 +11,7 @@ from ..path import Path, PathNotConverged, solve_path
 from ..problem import Problem, checked_problem
 from ..solve import Result
 from .folds import checked_folds
-from .resampling import changed, in_parallel, weighted
+from .resampling import changed, deadline, in_parallel, weighted, within
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def cross_validate(
     ratio: float = 1e-2,
     lams: Any = None,
     n_jobs: int | None = 1,
+    time_limit: float | None = None,
     throw: bool = True,
     **options: Any,
 ) -> CrossValidation:
@@ -82,6 +83,7 @@ def cross_validate(
     folds: number (default 5), the fold [n] of every sample, or held-out sets (bool [n] or indices).  samples: [n]
     labels whose samples stay in one fold, e.g. patients.  rng: seed or Generator of the folds; the default always gives
     the same.  lams: strengths, the same in every fold; default `lambda_grid` of all samples.  n_jobs: as in joblib.
+    time_limit: seconds for the path and all folds; only strengths that all of them reached are kept then.
     options: tol, solver, max_iter, standardize as for `solve_path`.
 
     The loss is that of the datafit, a weighted mean over held-out samples, with coefficients and intercept of the
@@ -89,22 +91,28 @@ def cross_validate(
     Raises PathNotConverged when solutions fell short, for all samples or else in a fold, unless throw=False;
     ValueError for bad arguments and datafits without samples.
     """
+    end = deadline(time_limit)
     masks = checked_folds(folds, checked_problem(problem).datafit.n_samples, samples, rng)
     masks = [mask for mask in masks if problem.datafit.sample_weight[mask].any()]  # type: ignore[attr-defined]
-    path = solve_path(problem, n_lambdas, ratio, lams=lams, throw=throw, **options)
-    tasks = [(problem, mask, path.lams, options) for mask in masks]
+    path = solve_path(problem, n_lambdas, ratio, lams=lams, throw=throw, **within(end), **options)
+    tasks = [(problem, mask, path.lams, end, options) for mask in masks]
     outcomes = in_parallel(_fold, tasks, n_jobs)
     short = [fold_path for _, fold_path in outcomes if fold_path is not None]
     if throw and short:
         raise PathNotConverged(short[0])
     weight = np.array([problem.datafit.sample_weight[mask].sum() for mask in masks])  # type: ignore[attr-defined]
-    return CrossValidation(path.lams, np.stack([losses for losses, _ in outcomes], axis=1), weight, path)
+    reached = min(len(losses) for losses, _ in outcomes)
+    if reached < len(path):
+        path = Path(path.problem, path.results[:reached], (*path.lams[reached:].tolist(), *path.unreached))
+    return CrossValidation(path.lams, np.stack([losses[:reached] for losses, _ in outcomes], axis=1), weight, path)
 
 
-def _fold(problem: Problem, held_out: np.ndarray, lams: np.ndarray, options: Any) -> tuple[np.ndarray, Path | None]:
+def _fold(
+    problem: Problem, held_out: np.ndarray, lams: np.ndarray, end: float | None, options: Any
+) -> tuple[np.ndarray, Path | None]:
     """Losses [L] of the samples held out, and the path where solutions fell short (its problem has no solver data)."""
     training = problem.with_datafit(weighted(problem.datafit, ~held_out))
-    path = solve_path(training, lams=lams, throw=False, **options)
+    path = solve_path(training, lams=lams, throw=False, **within(end), **options)
     losses = np.array([_held_out_loss(training, result, problem.datafit, held_out) for result in path])
     return losses, path if path.short else None
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from inspect import signature
 from typing import Any
 
 import numpy as np
+
+from .._array import real_number
 
 RENAMED = {"intercept": "fit_intercept", "n_classes": "n_outputs"}
 """Arguments of datafits that are kept under another name."""
@@ -30,6 +33,21 @@ def changed(datafit: Any, **changes: Any) -> Any:
 def weighted(datafit: Any, mask: np.ndarray) -> Any:
     """The datafit of the samples in mask, bool [n]: the others get the weight 0."""
     return changed(datafit, sample_weight=np.where(mask, datafit.sample_weight, 0.0))
+
+
+def deadline(time_limit: float | None) -> float | None:
+    """The time of the clock, the same in all processes, after so many seconds; None without a limit, else ValueError.
+
+    time_limit: positive seconds, or None.
+    """
+    if time_limit is not None and not real_number(time_limit) > 0:
+        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    return None if time_limit is None else time.time() + time_limit
+
+
+def within(end: float | None) -> dict[str, Any]:
+    """The option time_limit of a path that has to end at this `deadline`; none without one."""
+    return {} if end is None else {"time_limit": max(end - time.time(), 1e-9)}
 
 
 def in_parallel(function: Callable[..., Any], tasks: Sequence[tuple[Any, ...]], n_jobs: int | None) -> list[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..path import Path, PathNotConverged, lambda_grid, solve_path
 from ..problem import Problem
-from .resampling import in_parallel, weighted
+from .resampling import deadline, in_parallel, weighted, within
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ def stability_selection(
     ratio: float = 0.1,
     lams: Any = None,
     n_jobs: int | None = 1,
+    time_limit: float | None = None,
     throw: bool = True,
     **options: Any,
 ) -> StabilitySelection:
@@ -59,20 +60,24 @@ def stability_selection(
     threshold: in (1/2, 1].  rng: seed or Generator; the default always gives the same halves.  lams: default
     `lambda_grid` of all samples.  n_jobs: as in joblib.  options: tol, solver, max_iter, standardize as for
     `solve_path`.  Halves use X itself with weights 0: no copies.
+    time_limit: seconds for all halves; only strengths that all of them reached are counted then.
     Raises PathNotConverged when solutions fell short, unless throw=False; ValueError for bad arguments.
     Source: Meinshausen and Buehlmann (2010); complementary pairs: Shah and Samworth (2013).
     """
+    end = deadline(time_limit)
     if not 0.5 < threshold <= 1 or not isinstance(n_pairs, int | np.integer) or n_pairs < 1:
         raise ValueError(f"threshold is {threshold!r} and n_pairs {n_pairs!r}: give a share in (1/2, 1] and >= 1 pairs")
     if lams is None:
         lams = lambda_grid(problem, n_lambdas, ratio, options.get("standardize"))
     strengths = np.sort(np.asarray(lams, dtype=np.float64))[::-1]
     halves = _complementary_halves(problem.datafit.n_samples, int(n_pairs), np.random.default_rng(rng))
-    outcomes = in_parallel(_active_groups, [(problem, half, strengths, options) for half in halves], n_jobs)
+    outcomes = in_parallel(_active_groups, [(problem, half, strengths, end, options) for half in halves], n_jobs)
     short = [path for _, path in outcomes if path is not None]
     if throw and short:
         raise PathNotConverged(short[0])
-    chosen = np.stack([np.logical_or.accumulate(active, axis=0) for active, _ in outcomes])
+    reached = min(len(active) for active, _ in outcomes)
+    strengths = strengths[:reached]
+    chosen = np.stack([np.logical_or.accumulate(active[:reached], axis=0) for active, _ in outcomes])
     mean_selected = float(chosen[:, -1].sum(axis=1).mean())
     return StabilitySelection(strengths, chosen.mean(axis=0), float(threshold), len(halves), mean_selected)
 
@@ -88,7 +93,9 @@ def _complementary_halves(n: int, n_pairs: int, rng: np.random.Generator) -> lis
 
 
 def _active_groups(
-    problem: Problem, half: np.ndarray, lams: np.ndarray, options: Any
+    problem: Problem, half: np.ndarray, lams: np.ndarray, end: float | None, options: Any
 ) -> tuple[np.ndarray, Path | None]:
-    path = solve_path(problem.with_datafit(weighted(problem.datafit, half)), lams=lams, throw=False, **options)
+    path = solve_path(
+        problem.with_datafit(weighted(problem.datafit, half)), lams=lams, throw=False, **within(end), **options
+    )
     return path.active, path if path.short else None

@@ -12,7 +12,7 @@ import numpy as np
 from .._native.bcd import never
 from .._native.reading import Reading, padded
 from ..problem import Problem
-from ..solve import Measures
+from ..solve import GRACE, Measures
 from .block_penalty import (
     largest_violation,
     norms_decide,
@@ -23,9 +23,6 @@ from .block_penalty import (
 )
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
-
-GRACE = 0.5
-"""Seconds after the time limit in which a pass over X is still ended."""
 
 INNER_TARGET = 0.1
 """Gap on the working set at which a round ends, relative to the gap of the whole problem."""
@@ -216,7 +213,7 @@ class GroupDescent:
             return None
         largest = float(self.scores.max())
         if not self.radial or hasattr(problem.penalty, "conjugate") or not largest < np.inf:
-            return problem.gap_from(self.w, self.z, self.gradient)
+            return problem.gap_from(self.w, self.z, self.gradient, self._late)
         return self.value - problem.datafit.dual(self.z, 1 / largest if largest > 0 else np.inf)
 
     @property

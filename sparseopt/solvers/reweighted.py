@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -20,10 +21,12 @@ class ReweightedState(State):
     """State of the reweighted group LASSO.
 
     slopes: [G], rho_g'(|w_g|), the strengths of the next convex problem.  objective: of the nonconvex problem at w.
+    end: time, of time.perf_counter, at which the convex problems end.
     """
 
     slopes: np.ndarray = field(repr=False)
     objective: float
+    end: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -34,11 +37,13 @@ class ReweightedGroupLasso:
     never rises, and a fixed point is stationary.  Where the slope at 0 is infinite (GroupLq), a group at zero stays
     there; so start from a dense w0, e.g. a group LASSO solution.  Not for GroupL0, whose slope is 0.
     accuracy: relative duality gap of every convex problem, > 0; a step that does not lower the objective by rounding is
-    refused and the old point kept.
+    refused and the old point kept.  time_limit: seconds of a run, in which its convex problems end too (`solve` sets
+    it).
     Source: Candes, Wakin and Boyd, Enhancing sparsity by reweighted l1 minimization (2008), section 2.
     """
 
     accuracy: float = 1e-12
+    time_limit: float | None = None
 
     check_every: ClassVar[int] = 1
 
@@ -53,21 +58,25 @@ class ReweightedGroupLasso:
                 f"ReweightedGroupLasso needs a penalty concave in each norm, such as GroupLogSum or GroupMCP, "
                 f"not {penalty!r}: use ProximalGradient()"
             )
-        return self._state(problem, w0, problem.X @ w0, 1.0)
+        end = np.inf if self.time_limit is None else time.perf_counter() + self.time_limit
+        return self._state(problem, w0, problem.X @ w0, 1.0, end)
 
     def step(self, problem: Problem, state: ReweightedState) -> ReweightedState:
         """Solve the group LASSO with the tangent slopes as strengths, from the last point."""
         groups = problem.penalty.groups
         convex = problem.with_penalty(GroupLasso(1.0, groups, weights=state.slopes))
-        result = solve(convex, tol=self.accuracy, w0=state.w, throw=False)
-        found = self._state(problem, result.latent, problem.X @ result.latent, state.passes + result.passes)
-        return found if found.objective <= state.objective else self._state(problem, state.w, state.z, found.passes)
+        left = None if state.end == np.inf else max(state.end - time.perf_counter(), 1e-9)
+        result = solve(convex, tol=self.accuracy, w0=state.w, time_limit=left, throw=False)
+        passes = state.passes + result.passes
+        found = self._state(problem, result.latent, problem.X @ result.latent, passes, state.end)
+        lower = found.objective <= state.objective
+        return found if lower else self._state(problem, state.w, state.z, passes, state.end)
 
-    def _state(self, problem: Problem, w: np.ndarray, z: np.ndarray, passes: float) -> ReweightedState:
+    def _state(self, problem: Problem, w: np.ndarray, z: np.ndarray, passes: float, end: float) -> ReweightedState:
         penalty = problem.penalty
         slopes = np.asarray(at_strength.slope(penalty.rho, penalty.groups.norms(w), penalty.strength))
         objective = problem.datafit.value(z) + float(penalty.value(w))
-        return ReweightedState(w=w, z=z, passes=passes, slopes=slopes, objective=objective)
+        return ReweightedState(w=w, z=z, passes=passes, slopes=slopes, objective=objective, end=end)
 
 
 def _concave(rho: ScalarPenalty) -> bool:

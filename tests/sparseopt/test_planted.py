@@ -49,7 +49,7 @@ def test_weights_left_out_of_the_prox(monkeypatch):
 def test_a_dual_point_that_is_not_rescaled(monkeypatch):
     """FISTA then stops at once; its violation gives it away."""
     gap = so.Problem.gap_from
-    monkeypatch.setattr(so.Problem, "gap_from", lambda self, w, z, gradient: gap(self, w, z, 0 * gradient))
+    monkeypatch.setattr(so.Problem, "gap_from", lambda self, w, z, gradient, *late: gap(self, w, z, 0 * gradient))
     caught(test_solve.test_every_solver_reaches_a_tiny_gap, FISTA())
 
 
