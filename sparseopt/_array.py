@@ -21,7 +21,7 @@ def namespace(*arrays: Array) -> Any:
 
 def is_numpy(xp: Any) -> bool:
     """Whether `xp` is the NumPy namespace, where in-place output and compiled code can be used."""
-    return is_numpy_namespace(xp)
+    return xp is numpy_namespace or is_numpy_namespace(xp)
 
 
 def floating(x: Array) -> Array:

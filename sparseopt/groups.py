@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,9 +35,18 @@ class Groups:
         self.index = _frozen(np.argsort(self.labels, kind="stable"))
         self.offsets = _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
         self.contiguous = bool((self.index == np.arange(self.n_features)).all())
-        self._buckets = _buckets(self.sizes, self.offsets, self.index)
-        self._stacked = self.contiguous and len(self._buckets) == 1
-        self._bucket_order = np.argsort(np.concatenate([g for g, _ in self._buckets]), kind="stable")
+        self._stacked = self.contiguous and bool((self.sizes == self.sizes[0]).all())
+
+    @cached_property
+    def _buckets(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Groups of equal size together: (groups [B], their coefficients [B, size]), so that norms need no padding."""
+        members = [np.flatnonzero(self.sizes == size) for size in np.unique(self.sizes)]
+        starts = [self.offsets[groups][:, None] for groups in members]
+        return [(g, self.index[start + np.arange(self.sizes[g[0]])]) for g, start in zip(members, starts, strict=True)]
+
+    @cached_property
+    def _bucket_order(self) -> np.ndarray:
+        return np.argsort(np.concatenate([groups for groups, _ in self._buckets]), kind="stable")
 
     @property
     def n_groups(self) -> int:
@@ -241,15 +251,6 @@ class Groups:
 def _frozen(array: np.ndarray) -> np.ndarray:
     array.setflags(write=False)
     return array
-
-
-def _buckets(sizes: np.ndarray, offsets: np.ndarray, index: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Groups of equal size together: (groups [B], their coefficients [B, size]), so that norms need no padding."""
-    buckets = []
-    for size in np.unique(sizes):
-        members = np.flatnonzero(sizes == size)
-        buckets.append((members, index[offsets[members][:, None] + np.arange(size)]))
-    return buckets
 
 
 def _index(xp: Any, index: np.ndarray, like: Array) -> Array:

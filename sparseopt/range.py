@@ -13,21 +13,23 @@ WIDEST = 1e6
 """Ratio of the critical strength to that of the penalty from which on a certificate has to confirm a gap."""
 
 
-def check_scale(problem: Problem) -> None:
-    """ValueError where the squares of the data, of which the objective and the gap are made, leave the range of floats.
+def loss_at_zero(problem: Problem) -> float:
+    """The loss at 0; ValueError where the squares of the data, of which objective and gap are made, underflow.
 
-    The loss at 0, and the squared gradient over the curvature, its natural unit where the loss is measured from 0.
+    Looked at are the loss at 0 and the squared gradient over the curvature, its natural unit where it is measured from 0.
     """
     datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
     with np.errstate(all="ignore"):
         slopes = datafit.gradient(zero)
         bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
-        size = max(abs(datafit.value(zero)), float(np.vdot(slopes, slopes)) / bend)
+        value = datafit.value(zero)
+        size = max(abs(value), float(np.vdot(slopes, slopes)) / bend)
     if slopes.any() and size < SMALLEST_OBJECTIVE:
         raise ValueError(
             f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
             "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
         )
+    return value
 
 
 def rounding_may_decide(problem: Problem) -> bool:
@@ -36,6 +38,10 @@ def rounding_may_decide(problem: Problem) -> bool:
         return False
     try:
         with np.errstate(all="ignore"):
+            if np.linalg.norm(problem.gradient_at_zero) <= WIDEST * np.min(
+                getattr(problem.penalty, "slope0", 0.0)
+            ):  # the usual case
+                return False
             return bool(problem.penalty.critical_lam(-problem.gradient_at_zero) > WIDEST * problem.penalty.lam)
     except ValueError:  # no strength is critical
         return False

@@ -13,7 +13,7 @@ import numpy as np
 from ._array import checked_tolerance, described, real_number
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
-from .range import check_scale, confirmed_gap, rounding_may_decide
+from .range import confirmed_gap, loss_at_zero, rounding_may_decide
 from .recentred import recentred
 
 CHECK_EVERY = 10
@@ -233,14 +233,13 @@ class _Monitor:
         if time_limit is not None and not real_number(time_limit) > 0:
             raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
-        check_scale(problem)
+        loss = loss_at_zero(problem)
         self.doubtful = problem.convex and rounding_may_decide(problem)
         self.start = time.perf_counter()
-        z = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
         with np.errstate(over="ignore", invalid="ignore"):
             of_norms = isinstance(problem.penalty, GroupPenalty)  # and so 0 at 0
             penalty = 0.0 if of_norms else float(problem.penalty.value(np.zeros(problem.w_shape)))
-            self.at_zero = problem.datafit.value(z) + (penalty if penalty < np.inf else 0.0)  # 0 is not in every set
+            self.at_zero = loss + (penalty if penalty < np.inf else 0.0)  # 0 is not in every set
             norms = None if problem.convex else problem.penalty.groups.norms(problem.gradient_at_zero)
             self.violation_scale = 0.0 if norms is None else float(norms.max())  # of runs that do not end by the gap
         self.rows: list[tuple[float, ...]] = []
