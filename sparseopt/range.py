@@ -16,7 +16,7 @@ WIDEST = 1e6
 def loss_at_zero(problem: Problem) -> float:
     """The loss at 0; ValueError where the squares of the data, of which objective and gap are made, underflow.
 
-    Looked at are the loss at 0 and the squared gradient over the curvature, its natural unit where it is measured from 0.
+    Looked at are the loss at 0, and the squared gradient over the curvature, its natural unit if it is measured from 0.
     """
     datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
     with np.errstate(all="ignore"):
