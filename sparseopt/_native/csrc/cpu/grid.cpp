@@ -1,7 +1,6 @@
 // Passes over grids of blocks: chunks of blocks shared out between threads (OpenMP), leaf kernels of the chosen instruction set
 // inside. What belongs to blocks is spread to a row of columns once for every row of blocks, and columns are folded back to
-// blocks in double precision: the leaf kernels see plain rows, whatever the shape of the blocks. While one chunk is worked on
-// the next one, perhaps of the next matrix, is fetched into the cache.
+// blocks in double precision: the leaf kernels see plain rows, whatever the shape of the blocks.
 #include "../grid.h"
 
 #include "../lines.h"
@@ -42,13 +41,13 @@ bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
 
 // norm(cell, |a + b|) for every block of a task; b may be null.
 template <class T, class Norm>
-void norms_of(const task& t, const task& next, scratch<T>& memory, const T* const* a, const T* const* b, Norm norm) {
+void norms_of(const task& t, scratch<T>& memory, const T* const* a, const T* const* b, Norm norm) {
   const T *x = a[t.matrix], *y = b ? b[t.matrix] : nullptr;
   reduce(
       t, memory,
-      [&](int64_t i, int64_t at, int64_t width, T* sums, int64_t n) {
-        if (y) leaves<T>().add_sum_squares(x + at, y + at, width, sums, n, next.ahead(i, a, b));
-        else leaves<T>().add_products(x + at, x + at, width, sums, n, next.ahead(i, a));
+      [&](int64_t at, int64_t width, T* sums, so_band band) {
+        if (y) leaves<T>().add_sum_squares(x + at, y + at, width, sums, band);
+        else leaves<T>().add_products(x + at, x + at, width, sums, band);
       },
       [&](int64_t cell, double sum) { norm(cell, safe(T(0), sum) ? sqrt(sum) : careful_norm(x, y, t.g, cell)); });
 }
@@ -79,24 +78,22 @@ template <class T> bool streams(const T* w, const T* out, const list& tasks) {
 // out = w times one number for each block; past the cache where out is large and not w.
 template <class T, class S>
 void scaled(const T* const* w, const S* const* values, T* const* out, const list& tasks, int threads) {
-  for_tasks<T>(tasks, backwards, 1, threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, backwards, 1, threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T* from = w[t.matrix];
     T* to = out[t.matrix];
     const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      leaves<T>().scale(from + at, factors, to + at, t.columns, stream, next.ahead(i, w));
+    leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band());
   });
 }
 
 // g += w times one number for each block, which change(numbers, count) may change before.
 template <class T, class S, class Change>
 void added(const T* const* w, const S* const* values, T* const* g, const list& tasks, int threads, Change change) {
-  for_tasks<T>(tasks, forwards, 1, threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, forwards, 1, threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
     change(memory.row(0), factors.width ? t.count : t.columns);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      leaves<T>().add_scaled(w[t.matrix] + at, factors, g[t.matrix] + at, t.columns, next.ahead(i, w, (const T* const*)g));
+    leaves<T>().add_scaled(w[t.matrix] + t.start, factors, g[t.matrix] + t.start, t.band());
   });
 }
 
@@ -106,12 +103,12 @@ template <class T> void so_grid_dots(const T* const* a, const T* const* b, T* co
   for (int64_t k = 0; k < grids.count; ++k)
     if (in_lines<T>(grids.layout[k])) so_lines_dots(a[k], b[k], dots[k], grids.layout[k], grids.threads);
   const list tasks(grids, not_in_lines<T>);
-  for_tasks<T>(tasks, forwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, forwards, 1, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T *x = a[t.matrix], *y = b[t.matrix];
     reduce(
         t, memory,
-        [&](int64_t i, int64_t at, int64_t width, T* sums, int64_t n) {
-          leaves<T>().add_products(x + at, y + at, width, sums, n, next.ahead(i, a, b));
+        [&](int64_t at, int64_t width, T* sums, so_band band) {
+          leaves<T>().add_products(x + at, y + at, width, sums, band);
         },
         [&](int64_t cell, double sum) { dots[t.matrix][cell] = (T)sum; });
   });
@@ -122,16 +119,16 @@ void so_grid_sum_norms(const T* const* a, const T* const* b, T* const* norms, co
   for (int64_t k = grids.count - 1; k >= 0; --k)
     if (in_lines<T>(grids.layout[k])) so_lines_sum_norms(a[k], b[k], norms[k], grids.layout[k], grids.threads);
   const list tasks(grids, not_in_lines<T>);
-  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
-    norms_of(t, next, memory, a, b, [&](int64_t cell, double norm) { norms[t.matrix][cell] = (T)norm; });
+  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
+    norms_of(t, memory, a, b, [&](int64_t cell, double norm) { norms[t.matrix][cell] = (T)norm; });
   });
 }
 
 template <class T> void so_grid_norms(const T* const* w, T* const* norms, const so_grids& grids) {
   wide(w, norms, grids);
   const list tasks(grids, narrow_norms);
-  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
-    norms_of<T>(t, next, memory, w, nullptr, [&](int64_t cell, double norm) { norms[t.matrix][cell] = (T)norm; });
+  for_tasks<T>(tasks, backwards, 1, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
+    norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { norms[t.matrix][cell] = (T)norm; });
   });
 }
 
@@ -148,14 +145,13 @@ template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* ke
     if (wide_masks(grids.layout[k])) so_keep_blocks(w[k], out[k], plain_blocks(grids.layout[k]), kept[k], grids.threads);
   const list tasks(grids, narrow_masks);
   const order way = w == out ? backwards : forwards;  // out of place behind a pass for the norms, which ended at the first
-  for_tasks<T>(tasks, way, 1, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, way, 1, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T* from = w[t.matrix];
     T* to = out[t.matrix];
     const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(kept[t.matrix] + t.cells(), memory, 0);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      if (from == to) leaves<T>().mask(to + at, factors, t.columns, next.ahead(i, w));
-      else leaves<T>().scale(from + at, factors, to + at, t.columns, stream, next.ahead(i, w));
+    if (from == to) leaves<T>().mask(to + t.start, factors, t.band());
+    else leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band());
   });
 }
 
@@ -163,28 +159,27 @@ template <class T> void so_grid_power(const T* const* w, T* const* norms, T* con
   wide(w, norms, grids);
   scaled(w, (const T* const*)norms, out, list(grids, wide_norms), grids.threads);
   const list tasks(grids, narrow_norms);
-  for_tasks<T>(tasks, backwards, 2, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, backwards, 2, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     T *found = norms[t.matrix], *to = out[t.matrix];
-    norms_of<T>(t, next, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
+    norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
     const so_per_block<T> factors = t.spread(found + t.cells(), memory, 1);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      leaves<T>().scale(w[t.matrix] + at, factors, to + at, t.columns, streams<T>(w[t.matrix], to, tasks), {});
+    leaves<T>().scale(w[t.matrix] + t.start, factors, to + t.start, streams<T>(w[t.matrix], to, tasks), t.band());
   });
 }
 
 template <class T> void so_grid_power_vjp(const T* const* w, const T* const* norms, T* const* g, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), forwards, 4, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(list(grids, all), forwards, 4, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T *x = w[t.matrix], *norm = norms[t.matrix];
     T *y = g[t.matrix], *along = memory.row(3);
     const int64_t first = t.cells();
     reduce(
         t, memory,
-        [&](int64_t i, int64_t at, int64_t width, T* sums, int64_t n) {
-          leaves<T>().add_products(x + at, y + at, width, sums, n, next.ahead(i, w, (const T* const*)g));
+        [&](int64_t at, int64_t width, T* sums, so_band band) {
+          leaves<T>().add_products(x + at, y + at, width, sums, band);
         },
         [&](int64_t cell, double sum) { along[cell - first] = norm[cell] > 0 ? (T)sum / norm[cell] : norm[cell]; });
     const T *factors = t.spread_columns(norm + first, memory, 1), *added = t.spread_columns(along, memory, 2);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld) leaves<T>().combine(x + at, added, y + at, factors, t.columns);
+    leaves<T>().combine(x + t.start, added, y + t.start, factors, t.band());
   });
 }
 
@@ -192,29 +187,28 @@ template <class T> void so_grid_prox(T* const* w, T* const* norms, const so_prox
   for (int64_t k = grids.count - 1; k >= 0; --k)
     if (plain(grids.layout[k])) so_block_prox(w[k], w[k], norms[k], plain_blocks(grids.layout[k]), prox[k], grids.threads);
   const list tasks(grids, not_plain);
-  for_tasks<T>(tasks, backwards, 3, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(tasks, backwards, 3, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const so_prox& p = prox[t.matrix];
     T *x = w[t.matrix], *scale = memory.row(2);
     const int64_t first = t.cells();
-    norms_of<T>(t, next, memory, w, nullptr, [&](int64_t cell, double norm) {
+    norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) {
       norms[t.matrix][cell] = (T)norm;
       scale[cell - first] = (T)so_radial_scale(p.kind, p.parameter, norm, p.step[p.per_block ? cell : 0]);
     });
     const so_per_block<T> factors = t.spread(scale, memory, 1);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld)
-      leaves<T>().scale(x + at, factors, x + at, t.columns, false, {});
+    leaves<T>().scale(x + t.start, factors, x + t.start, false, t.band());
   });
 }
 
 template <class T> void so_grid_scale_vjp(const so_scale_vjp<T>& given, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), forwards, 2, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>& memory) {
+  for_tasks<T>(list(grids, all), forwards, 2, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T *w = given.w[t.matrix], *g = given.g[t.matrix];
     T *dw = given.dw[t.matrix], *dscale = given.dscale[t.matrix];
     const so_per_block<T> factors = t.spread(given.scale[t.matrix] + t.cells(), memory, 1);
     reduce(
         t, memory,
-        [&](int64_t i, int64_t at, int64_t, T* sums, int64_t n) {
-          leaves<T>().scale_vjp(w + at, g + at, factors, dw + at, sums, n, next.ahead(i, given.w, given.g));
+        [&](int64_t at, int64_t, T* sums, so_band band) {
+          leaves<T>().scale_vjp(w + at, g + at, factors, dw + at, sums, band);
         },
         [&](int64_t cell, double sum) { dscale[cell] = (T)sum; });
   });
@@ -223,15 +217,14 @@ template <class T> void so_grid_scale_vjp(const so_scale_vjp<T>& given, const so
 template <class T> void so_grid_admm(const so_triple<T>& triple, double* residuals, const so_grids& grids) {
   const list tasks(grids, all);
   std::vector<double> partial(2 * tasks.count());
-  for_tasks<T>(tasks, backwards, 3, grids.threads, [&](const task& t, const task& next, int64_t index, scratch<T>& memory) {
+  for_tasks<T>(tasks, backwards, 3, grids.threads, [&](const task& t, int64_t index, scratch<T>& memory) {
     T *primal = memory.row(1), *dual = memory.row(2);
     const so_per_block<T> kept = t.spread(triple.kept[t.matrix] + t.cells(), memory, 0);
     const int64_t sums = kept.width ? line_of<T>() : t.columns;
     const int64_t rows = std::max<int64_t>(1, terms_between_folds * sums / t.columns);
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld) {
-      const so_ahead ahead = next.ahead(i, triple.w, (const T* const*)triple.z, (const T* const*)triple.u);
-      leaves<T>().triple(triple.w[t.matrix] + at, triple.z[t.matrix] + at, triple.u[t.matrix] + at, kept, primal, dual, t.columns, ahead);
-      if ((i + 1) % rows && i + 1 < t.rows) continue;
+    for (int64_t i = 0, at = t.start; i < t.rows; i += rows, at += rows * t.g.ld) {
+      const so_band band = t.band(std::min(rows, t.rows - i));
+      leaves<T>().triple(triple.w[t.matrix] + at, triple.z[t.matrix] + at, triple.u[t.matrix] + at, kept, primal, dual, band);
       partial[2 * index] += sum_of(primal, sums);
       partial[2 * index + 1] += sum_of(dual, sums);
       std::fill_n(primal, sums, T(0));
@@ -244,12 +237,9 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
 }
 
 template <class T> void so_grid_augment(const so_triple<T>& triple, T* const* g, double rho, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), forwards, 0, grids.threads, [&](const task& t, const task& next, int64_t, scratch<T>&) {
-    const int64_t k = t.matrix;
-    for (int64_t i = 0, at = t.start; i < t.rows; ++i, at += t.g.ld) {
-      const so_ahead ahead = next.ahead(i, triple.w, (const T* const*)triple.z, (const T* const*)triple.u);
-      leaves<T>().augment(triple.w[k] + at, triple.z[k] + at, triple.u[k] + at, g[k] + at, (T)rho, t.columns, ahead);
-    }
+  for_tasks<T>(list(grids, all), forwards, 0, grids.threads, [&](const task& t, int64_t, scratch<T>&) {
+    const int64_t k = t.matrix, at = t.start;
+    leaves<T>().augment(triple.w[k] + at, triple.z[k] + at, triple.u[k] + at, g[k] + at, (T)rho, t.band());
   });
 }
 

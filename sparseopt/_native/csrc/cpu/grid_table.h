@@ -1,4 +1,4 @@
-// Leaf kernels of the passes over grids, one table per instruction set: one row of a chunk of columns at a time.
+// Leaf kernels of the passes over grids, one table per instruction set: some rows of a chunk of columns at a time.
 #pragma once
 #include <stdint.h>
 
@@ -11,9 +11,9 @@ template <class T> struct so_per_block {
   int64_t width;
 };
 
-// Rows that are read later, in the order in which a kernel takes its matrices: fetched into the cache on the way. Null: none.
-struct so_ahead {
-  const void *a, *b, *c;
+// Rows of n columns, ld apart. What belongs to columns is the same in all of them.
+struct so_band {
+  int64_t rows, ld, n;
 };
 
 #define SO_GRID_SLACK 64  // entries behind rows of columns that `spread` writes and `fold` reads
@@ -22,15 +22,15 @@ template <class T> struct so_grid_rows {
   // numbers of `blocks` neighbours [blocks, taps] to each of their columns [blocks, width, taps], and the sums of those
   void (*spread)(const T* values, int64_t taps, int64_t width, int64_t blocks, T* to);
   void (*fold)(T* from, int64_t taps, int64_t width, int64_t blocks, double* sums);  // sums += columns, which become 0
-  void (*add_products)(const T* a, const T* b, int64_t width, T* sums, int64_t n, so_ahead ahead);     // sums += a b
-  void (*add_sum_squares)(const T* a, const T* b, int64_t width, T* sums, int64_t n, so_ahead ahead);  // sums += (a + b)^2
-  void (*scale)(const T* w, so_per_block<T> s, T* out, int64_t n, bool stream, so_ahead ahead);        // out = s w, 0 where s is 0
-  void (*mask)(T* w, so_per_block<T> kept, int64_t n, so_ahead ahead);                                 // w = 0 where not kept
-  void (*scale_vjp)(const T* w, const T* g, so_per_block<T> s, T* dw, T* sums, int64_t n, so_ahead ahead);
-  void (*triple)(const T* w, T* z, T* u, so_per_block<T> kept, T* primal, T* dual, int64_t n, so_ahead ahead);
-  void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, int64_t n, so_ahead ahead);    // g += rho (w - z + u)
-  void (*add_scaled)(const T* w, so_per_block<T> s, T* g, int64_t n, so_ahead ahead);             // g += s w where s is not 0
-  void (*combine)(const T* w, const T* along, T* g, const T* factors, int64_t n);  // g = g factors + along w; along 0: g factors
+  void (*add_products)(const T* a, const T* b, int64_t width, T* sums, so_band band);     // sums += a b
+  void (*add_sum_squares)(const T* a, const T* b, int64_t width, T* sums, so_band band);  // sums += (a + b)^2
+  void (*scale)(const T* w, so_per_block<T> s, T* out, bool stream, so_band band);        // out = s w, 0 where s is 0
+  void (*mask)(T* w, so_per_block<T> kept, so_band band);                                 // w = 0 where not kept
+  void (*scale_vjp)(const T* w, const T* g, so_per_block<T> s, T* dw, T* sums, so_band band);
+  void (*triple)(const T* w, T* z, T* u, so_per_block<T> kept, T* primal, T* dual, so_band band);
+  void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, so_band band);    // g += rho (w - z + u)
+  void (*add_scaled)(const T* w, so_per_block<T> s, T* g, so_band band);             // g += s w where s is not 0
+  void (*combine)(const T* w, const T* along, T* g, const T* factors, so_band band);  // g = g factors + along w; along 0: g factors
 };
 
 struct so_grid_kernels {

@@ -13,7 +13,7 @@
 
 namespace {
 
-const int64_t chunk_columns = 1152;         // of a task, or one block: rows of sums and scales stay in the first cache, tasks in the second
+const int64_t chunk_columns = 8192, chunk_entries = 1 << 17;  // of a task, or one block: it and what belongs to it stay in the second cache
 const int64_t terms_between_folds = 64;     // sums of more terms in single precision would lose digits
 const int64_t parallel_entries = 1 << 15;   // below this a second thread costs more than it saves
 
@@ -108,13 +108,9 @@ struct task {
     leaves<T>().fold(from + whole * g.bc * g.taps, g.taps, rest(), count - whole, sums + whole * g.taps);
   }
 
-  // Row i of the task that comes after this one, in matrices with this layout.
-  template <class T> const T* row_of(const T* const* w, int64_t i) const {
-    return w && i < rows ? w[matrix] + start + i * g.ld : nullptr;
-  }
-  template <class T> so_ahead ahead(int64_t i, const T* const* a, const T* const* b = nullptr, const T* const* c = nullptr) const {
-    return {row_of(a, i), row_of(b, i), row_of(c, i)};
-  }
+  // Rows of it.
+  so_band band(int64_t count) const { return {count, g.ld, columns}; }
+  so_band band() const { return band(rows); }
 };
 
 struct tasks {
@@ -123,7 +119,8 @@ struct tasks {
   tasks(const so_grid& g, int64_t matrix) : g(g), matrix(matrix) {
     down = (g.rows + g.br - 1) / g.br;
     across = (g.channels + g.bc - 1) / g.bc;
-    const int64_t most = std::max<int64_t>(1, chunk_columns / (g.bc * g.taps)), wanted = (across + most - 1) / most;
+    const int64_t wide = std::min(chunk_columns, chunk_entries / std::min(g.br, g.rows));
+    const int64_t most = std::max<int64_t>(1, wide / (g.bc * g.taps)), wanted = (across + most - 1) / most;
     per_task = (across + wanted - 1) / wanted;
     chunks = (across + per_task - 1) / per_task;
   }
@@ -140,7 +137,7 @@ struct tasks {
 // The tasks of all matrices of a list for which `here` holds.
 struct list {
   std::vector<tasks> parts;
-  std::vector<int64_t> starts = {0};
+  std::vector<int64_t> starts = {0}, sizes = {0};  // tasks and entries ahead of each
   int64_t entries = 0, widest = 0, cells = 0;
   template <class Here> list(const so_grids& grids, Here here) {
     parts.reserve(grids.count);
@@ -150,6 +147,7 @@ struct list {
       parts.emplace_back(g, k);
       starts.push_back(starts.back() + parts.back().count());
       entries += g.rows * g.channels * g.taps;
+      sizes.push_back(entries);
       widest = std::max(widest, parts.back().widest());
       cells = std::max(cells, parts.back().per_task * g.taps);
     }
@@ -159,35 +157,41 @@ struct list {
     const int64_t k = std::upper_bound(starts.begin(), starts.end(), i) - starts.begin() - 1;
     return parts[k][i - starts[k]];
   }
+  // The first task of part p of n, which have as many entries each, up to a task.
+  int64_t first_of(int64_t p, int64_t n) const {
+    if (p == n) return count();
+    const int64_t entry = p * entries / n, k = std::upper_bound(sizes.begin(), sizes.end(), entry) - sizes.begin() - 1;
+    return starts[k] + (entry - sizes[k]) * parts[k].count() / (sizes[k + 1] - sizes[k]);
+  }
 };
 bool all(const so_grid&) { return true; }
 
-// body(task, the task after it, index, scratch) for all tasks. Every thread has neighbouring ones.
+// body(task, index, scratch) for all tasks. Every thread has neighbouring ones.
 template <class T, class Body> void for_tasks(const list& tasks, order way, int buffers, int threads, Body body) {
   const int64_t wanted = tasks.entries < parallel_entries ? 1 : threads > 0 ? threads : so_threads();
   const int64_t n = std::min(wanted, tasks.count());
 #pragma omp parallel for schedule(static, 1) num_threads(n) if (n > 1)
   for (int64_t p = 0; p < n; ++p) {
     scratch<T> memory(tasks.widest, tasks.cells, buffers);
-    const int64_t first = p * tasks.count() / n, last = (p + 1) * tasks.count() / n - 1;
+    const int64_t first = tasks.first_of(p, n), last = tasks.first_of(p + 1, n) - 1;
     for (int64_t k = first; k <= last; ++k) {
-      const int64_t i = way == forwards ? k : first + last - k, next = way == forwards ? i + 1 : i - 1;
-      body(tasks[i], tasks[k < last ? next : i], i, memory);
+      const int64_t i = way == forwards ? k : first + last - k;
+      body(tasks[i], i, memory);
     }
     __atomic_thread_fence(__ATOMIC_SEQ_CST);  // after streaming stores
   }
 }
 
-// row(index, offset, width of whole blocks, sums, columns) for the rows of a task; store(cell, sum of the block)
-template <class T, class Row, class Store> void reduce(const task& t, scratch<T>& memory, Row row, Store store) {
+// leaf(offset, width of whole blocks, sums, band) for bands of the rows of a task; store(cell, sum of the block)
+template <class T, class Leaf, class Store> void reduce(const task& t, scratch<T>& memory, Leaf leaf, Store store) {
   T* const columns = memory.row(0);
   double* const sums = memory.sums.data();
   std::fill_n(sums, t.count * t.g.taps, 0.0);
   const int64_t width = t.whole<T>(), terms = std::max<int64_t>(1, width / line_of<T>());
   const int64_t rows = std::max<int64_t>(1, terms_between_folds / terms);
-  for (int64_t i = 0; i < t.rows; ++i) {
-    row(i, t.start + i * t.g.ld, width, columns, t.columns);
-    if ((i + 1) % rows == 0 || i + 1 == t.rows) t.fold(columns, sums);
+  for (int64_t i = 0; i < t.rows; i += rows) {
+    leaf(t.start + i * t.g.ld, width, columns, t.band(std::min(rows, t.rows - i)));
+    t.fold(columns, sums);
   }
   for (int64_t k = 0; k < t.count * t.g.taps; ++k) store(t.cells() + k, sums[k]);
 }
