@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,19 +41,17 @@ MATRICES_MOVED = {
 """Operation -> reads and writes of a whole matrix, at the least: with 10 % of the blocks kept, a mask writes 90 % and
 reads nothing, and the triple writes u, and z where it changes."""
 
+EACH = OperatorConfig(rounds=20, device="cuda")
+
 
 @dataclass(frozen=True)
 class Config:
-    """What is timed.  sizes: of the matrices.  batches, side: of the product, side x side."""
+    """What is timed.  sizes: of the matrices.  batches, side: of the product, side x side.  each: all but sizes."""
 
     sizes: tuple[tuple[int, int], ...] = SIZES
     batches: tuple[int, ...] = (1, 32, 256, 4096)
     side: int = 4096
-    block: int = 32
-    kept: float = 0.1
-    rounds: int = 20
-    seed: int = 0
-    device: str = "cuda"
+    each: OperatorConfig = EACH
 
 
 class Clock:
@@ -82,8 +80,7 @@ class Clock:
 
 def operators(config: Config, rows: int, columns: int, with_compile: bool) -> Calls:
     """Operation -> contestant -> call, and "copy_" and "mul_(1.0)"."""
-    given = OperatorConfig(rows, columns, config.block, config.kept, config.rounds, config.seed, config.device)
-    contest = Contest(given)
+    contest = Contest(replace(config.each, size=rows, columns=columns))
     calls = contest.calls()
     for name in MATRICES_MOVED if with_compile else ():
         compiled = compiled_or_none(name, calls[name]["eager"])
@@ -110,15 +107,16 @@ def products(config: Config) -> Calls:
     """ "product DTYPE BATCH" -> contestant -> call."""
     import torch
 
-    rng, n, b = torch.Generator().manual_seed(config.seed), config.side, config.block
-    mask = torch.rand(n // b, n // b, generator=rng) < config.kept
+    each, n, b = config.each, config.side, config.each.block
+    rng = torch.Generator().manual_seed(each.seed)
+    mask = torch.rand(n // b, n // b, generator=rng) < each.kept
     w = torch.randn(n, n, generator=rng) * mask.repeat_interleave(b, 0).repeat_interleave(b, 1)
     calls: Calls = {}
     for dtype in (torch.float32, torch.bfloat16):
-        dense = w.to(config.device, dtype)
+        dense = w.to(each.device, dtype)
         blocks = kernels.BlockSparse.of(dense, b)
         for batch in config.batches:
-            x = torch.randn(batch, n, generator=rng).to(config.device, dtype)
+            x = torch.randn(batch, n, generator=rng).to(each.device, dtype)
             calls[f"product {str(dtype).removeprefix('torch.')} {batch}"] = {
                 "ours": lambda x=x, blocks=blocks: kernels.block_linear(x, blocks),  # type: ignore[misc]
                 "eager": lambda x=x, dense=dense: torch.nn.functional.linear(x, dense),  # type: ignore[misc]
@@ -129,9 +127,9 @@ def products(config: Config) -> Calls:
 
 def timed(calls: Calls, config: Config, prefix: str) -> dict[str, list[float]]:
     """Seconds of every round, by "prefix operation: contestant"; they alternate."""
-    clock = Clock(config.device)
+    clock = Clock(config.each.device)
     timings: dict[str, list[float]] = {}
-    for i in range(config.rounds + 3):
+    for i in range(config.each.rounds + 3):
         for name, group in calls.items():
             for who, call in group.items():
                 seconds = clock(call)
@@ -150,9 +148,9 @@ def run(config: Config, with_compile: bool) -> dict[str, list[float]]:
 
 def report_operators(config: Config, best: dict[str, float], size: tuple[int, int]) -> None:
     """Print the bars of the operators at one size."""
-    prefix = f"{size[0]} x {size[1]} "
+    prefix, block = f"{size[0]} x {size[1]} ", config.each.block
     entries, copy = size[0] * size[1], best[prefix + "plain: copy_"]
-    print(f"{prefix}float32, blocks of {config.block}: copy_ {8e-9 * entries / copy:.0f} GB/s, {1e6 * copy:.1f} us")
+    print(f"{prefix}float32, blocks of {block}: copy_ {8e-9 * entries / copy:.0f} GB/s, {1e6 * copy:.1f} us")
     for name in [key.removeprefix(prefix).removesuffix(": ours") for key in best if key.endswith(": ours")]:
         ours, eager, compiled = (best.get(f"{prefix}{name}: {who}") for who in ("ours", "eager", "compiled"))
         if ours is None or eager is None:
@@ -173,7 +171,7 @@ def report(config: Config, timings: dict[str, list[float]]) -> None:
     best = {name: min(seconds) for name, seconds in timings.items()}
     for size in config.sizes:
         report_operators(config, best, size)
-    print(f"product with {config.side} x {config.side}, {1 - config.kept:.0%} of the blocks zero")
+    print(f"product with {config.side} x {config.side}, {1 - config.each.kept:.0%} of the blocks zero")
     for name in [key.removesuffix(": ours") for key in best if key.startswith("product") and key.endswith(": ours")]:
         ours, dense, gradient = (best[f"{name}: {who}"] for who in ("ours", "eager", "gradient"))
         print(f"  {name}: {1e6 * ours:.1f} us, gradient {1e6 * gradient:.1f} us, dense {1e6 * dense:.1f} us")
@@ -184,14 +182,14 @@ def main() -> None:
     """Run, print, record."""
     parser = argparse.ArgumentParser(description="torch operators on a CUDA device")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
-    parser.add_argument("--rounds", type=int, default=Config.rounds)
+    parser.add_argument("--rounds", type=int, default=EACH.rounds)
     parser.add_argument("--no-compile", action="store_true")
     given = parser.parse_args()
     import torch
 
     if given.device == "cuda" and not torch.cuda.is_available():
         parser.exit(1, "torch finds no CUDA device: nothing was measured\n")
-    config = Config(rounds=given.rounds, device=given.device)
+    config = Config(each=OperatorConfig(rounds=given.rounds, device=given.device))
     timings = run(config, not given.no_compile)
     report(config, timings)
     on_gpu = given.device == "cuda"

@@ -8,10 +8,8 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
+from .grid import GridLayout
 from .loader import core
-
-Grid = tuple[int, int, int, int, int, int]
-"""(rows, channels, taps, ld, br, bc), as `GridLayout`."""
 
 
 class Pass(IntEnum):
@@ -42,7 +40,7 @@ class Call(NamedTuple):
     kind: Pass
     dtype: int
     matrices: tuple[int, int, int, int]
-    grid: Grid
+    grid: GridLayout
     values: int = 0
     results: int = 0
     work: int = 0
@@ -50,12 +48,12 @@ class Call(NamedTuple):
     prox: tuple[int, float, int, bool] = (0, 0.0, 0, False)
 
 
-def takes(grid: Grid) -> bool:
+def takes(grid: GridLayout) -> bool:
     """Whether CUDA was compiled in and its kernels take matrices of this size, up to 2^30 entries in a row or block."""
     return core is not None and bool(core.grid_cuda_takes(grid))
 
 
-def work_of(grid: Grid) -> int:
+def work_of(grid: GridLayout) -> int:
     """Numbers that `Pass.ADMM` needs; the first two become its residuals."""
     return int(core.grid_cuda_work(grid))
 

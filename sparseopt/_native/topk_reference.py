@@ -172,10 +172,6 @@ class State:
         out[...] = result.reshape(out.shape)
         return DONE, 0
 
-    def copy_from(self, other: State) -> None:
-        """Take over the thresholds of another state."""
-        self.n, self.rows = other.n, [Threshold(t.pivot, t.shift, t.spread, t.total) for t in other.rows]
-
     def thresholds(self, pivots: int, shifts: int, spreads: int) -> None:
         """Write pivots, shifts and spreads [rows] to addresses of float64 arrays."""
         values = ([t.pivot for t in self.rows], [t.shift for t in self.rows], [t.spread for t in self.rows])

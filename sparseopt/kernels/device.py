@@ -15,8 +15,9 @@ import torch
 
 from .._native import cuda
 from .._native.cuda import Pass
+from .._native.grid import GridLayout
 from . import reference
-from .layout import Cut
+from .layout import Cut, common_layout
 
 Tensor = torch.Tensor
 
@@ -29,7 +30,7 @@ class Device:
     """Tensors of one layout on a CUDA device, as the kernels take them."""
 
     w: Tensor
-    grid: cuda.Grid
+    grid: GridLayout
 
     def run(
         self,
@@ -97,16 +98,10 @@ def working_dtype(w: Tensor) -> torch.dtype:
 
 def on_device(cut: Cut, w: Tensor, *others: Tensor) -> Device | None:
     """What the kernels need to know of w and other matrices like it; None where they cannot take them."""
-    if not usable(w) or w.dtype not in TYPES or (w.stride(1) != 1 and w.shape[1] > 1):
+    if not usable(w) or w.dtype not in TYPES:
         return None
-    for other in others:
-        if other.dtype != w.dtype or other.device != w.device or other.shape != w.shape or other.stride() != w.stride():
-            return None
-    if w.stride(0) < w.shape[1] and w.shape[0] > 1:  # an expanded or transposed tensor
-        return None
-    ld = w.stride(0) if w.shape[0] > 1 else w.shape[1]
-    grid = (w.shape[0], w.shape[1] // cut.taps, cut.taps, ld, cut.r, cut.c)
-    return Device(w, grid) if cuda.takes(grid) else None
+    at = common_layout(cut, w, others)
+    return Device(w, at) if at is not None and cuda.takes(at) else None
 
 
 def block_norms(w: Tensor, cut: Cut) -> Tensor:

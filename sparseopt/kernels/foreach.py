@@ -135,7 +135,7 @@ def _threes(flat: Sequence[int]) -> list[Cut]:
     return [Cut(*flat[i : i + 3]) for i in range(0, len(flat), 3)]
 
 
-def _one_by_one(function: Callable[..., Any], flat: Sequence[int], *lists: Tensors) -> list[Any]:
+def _one_by_one(function: Callable[..., Any], flat: Sequence[int], *lists: Sequence[Any]) -> list[Any]:
     with device.together():
         return [function(*given, *cut) for *given, cut in zip(*lists, _threes(flat), strict=True)]
 
@@ -219,9 +219,7 @@ def _power_vjp(gs: Tensors, ws: Tensors, norms: Tensors, cuts: Sequence[int]) ->
 def _sparse_decay(gs: Tensors, ws: Tensors, kepts: Tensors, pull: float, cuts: Sequence[int]) -> None:
     at = hosts(_threes(cuts), ws, gs)
     if at is None:
-        with device.together():
-            for g, w, kept, cut in zip(gs, ws, kepts, _threes(cuts), strict=True):
-                updates._sparse_decay(g, w, kept, pull, *cut)
+        _one_by_one(updates._sparse_decay, cuts, gs, ws, kepts, [pull] * len(ws))
     else:
         compiled.decay(at, gs, ws, kepts, pull)
 
@@ -250,10 +248,8 @@ def _admm_update(zs: Tensors, us: Tensors, ws: Tensors, kepts: Tensors, cuts: Se
 def _block_prox(ws: Tensors, norms: Tensors, steps: Tensors, kind: int, parameter: float, cuts: Sequence[int]) -> None:
     at = hosts(_threes(cuts), ws)
     if at is None:
-        given = zip(ws, steps, _threes(cuts), strict=True)
-        with device.together():
-            found = [blocks._block_prox_in_place(w, step, kind, parameter, *cut) for w, step, cut in given]
-        _copy(norms, found)
+        numbers = [kind] * len(ws), [parameter] * len(ws)
+        _copy(norms, _one_by_one(blocks._block_prox_in_place, cuts, ws, steps, *numbers))
     else:
         compiled.prox(at, ws, norms, [step.cpu() for step in steps], (kind, parameter))
 

@@ -31,10 +31,6 @@ class Cut(NamedTuple):
         """(ceil(rows / r), ceil(channels / c), taps) of w [rows, channels * taps]."""
         return -(-w.shape[0] // self.r), -(-(w.shape[1] // self.taps) // self.c), self.taps
 
-    def divides(self, w: torch.Tensor) -> bool:
-        """Whether no block is cut off."""
-        return w.shape[0] % self.r == 0 and w.shape[1] // self.taps % self.c == 0
-
     def sizes(self, w: torch.Tensor) -> torch.Tensor:
         """Number of entries of each block, int64 [grid]."""
         rows = torch.full((self.grid(w)[0],), self.r)
@@ -60,6 +56,18 @@ def checked_cut(w: torch.Tensor, cut: Any) -> Cut:
     return given
 
 
+def common_layout(cut: Cut, w: torch.Tensor, others: Sequence[torch.Tensor]) -> GridLayout | None:
+    """Where w lies; None where entries of a row are no neighbours or rows overlap, or others are not like it."""
+    shape, strides, dtype, device = w.shape, w.stride(), w.dtype, w.device
+    if (strides[1] != 1 and shape[1] > 1) or (strides[0] < shape[1] and shape[0] > 1):  # expanded or transposed
+        return None
+    for x in others:
+        if x.dtype != dtype or x.device != device or x.shape != shape or x.stride() != strides:
+            return None
+    ld = strides[0] if shape[0] > 1 else shape[1]
+    return GridLayout(shape[0], shape[1] // cut.taps, cut.taps, ld, cut.r, cut.c)
+
+
 def host(cut: Cut, w: torch.Tensor, *others: torch.Tensor) -> Grids | None:
     """What the compiled core needs to know of w and other matrices like it; None where it cannot take them."""
     return hosts([cut], [w], *([other] for other in others))
@@ -70,16 +78,9 @@ def hosts(cuts: Sequence[Cut], ws: Sequence[torch.Tensor], *others: Sequence[tor
     if not HAS_NATIVE or not ws or ws[0].dtype not in DTYPES:
         return None
     dtype, layouts = ws[0].dtype, []
-    for i, (cut, w) in enumerate(zip(cuts, ws, strict=True)):
-        shape, strides = w.shape, w.stride()
-        if w.dtype != dtype or w.device.type != "cpu" or (strides[1] != 1 and shape[1] > 1):
+    for cut, w, *like in zip(cuts, ws, *others, strict=True):
+        at = common_layout(cut, w, like) if w.dtype == dtype and w.is_cpu else None
+        if at is None:
             return None
-        if strides[0] < shape[1] and shape[0] > 1:  # an expanded or transposed tensor
-            return None
-        for other in others:
-            x = other[i]
-            if x.dtype != dtype or x.device != w.device or x.shape != shape or x.stride() != strides:
-                return None
-        ld = strides[0] if shape[0] > 1 else shape[1]
-        layouts.append(GridLayout(shape[0], shape[1] // cut.taps, cut.taps, ld, cut.r, cut.c))
+        layouts.append(at)
     return Grids(layouts, DTYPES[dtype], torch.get_num_threads())

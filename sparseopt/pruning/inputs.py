@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
@@ -114,7 +114,7 @@ class Silent:
 
 
 def measured(model: nn.Module, weights: Iterable[Weight], batches: Iterable[Any], statistic: Statistic) -> list[Tensor]:
-    """Sums of a statistic for each weight over batches: a tensor, a tuple of arguments, or a dict of named ones.
+    """Sums of a statistic for each weight over batches: a tensor, a tuple of arguments, or a mapping of named ones.
 
     The model runs in evaluation mode and without gradients.  ValueError where a weight's module never ran.
     """
@@ -125,7 +125,7 @@ def measured(model: nn.Module, weights: Iterable[Weight], batches: Iterable[Any]
         model.eval()
         with torch.no_grad():
             for batch in batches:
-                _call(model, batch)
+                run(model, batch)
         totals = [(tap.weight.name, tap.take()) for tap in taps]
     finally:
         for tap in taps:
@@ -138,10 +138,8 @@ def measured(model: nn.Module, weights: Iterable[Weight], batches: Iterable[Any]
     return [total for _, total in totals if total is not None]
 
 
-def _call(model: nn.Module, batch: Any) -> None:
-    if isinstance(batch, dict):
-        model(**batch)
-    elif isinstance(batch, tuple | list):
-        model(*batch)
-    else:
-        model(batch)
+def run(model: nn.Module, sample: Any) -> Any:
+    """The model on a sample: a mapping holds keyword arguments, a tuple or list positional ones."""
+    if isinstance(sample, Mapping):
+        return model(**sample)
+    return model(*sample) if isinstance(sample, tuple | list) else model(sample)

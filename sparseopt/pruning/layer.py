@@ -55,9 +55,13 @@ class View:
         count = len(range(rows)[self.first : self.stop])
         return torch.empty(count, channels * self.weight.taps, device="meta")
 
+    def own(self, values: Tensor) -> Tensor:
+        """Of values of the units [n] those of its blocks."""
+        return values if self.at is None else values[self.at]
+
     def grid(self, values: Tensor) -> Tensor:
         """Values of the units [n] as the kernels want them, [grid]."""
-        return (values if self.at is None else values[self.at]).reshape(self.grid_shape)
+        return self.own(values).reshape(self.grid_shape)
 
     @cached_property
     def grid_shape(self) -> tuple[int, int, int]:

@@ -48,12 +48,6 @@ class Report:
         """Over the pruned layers."""
         return sum(row.zeros for row in self.rows) / sum(row.entries for row in self.rows)
 
-    @property
-    def model_sparsity(self) -> float:
-        """Over the pruned layers and the weights that stayed dense."""
-        dense = sum(item.entries for item in self.skipped)
-        return sum(row.zeros for row in self.rows) / (dense + sum(row.entries for row in self.rows))
-
     def __str__(self) -> str:
         names = [row.name for row in self.rows] + [item.name for item in self.skipped]
         width = max(len(name) for name in names)

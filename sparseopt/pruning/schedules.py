@@ -32,6 +32,11 @@ class Phase:
         """Fraction of the phase that is over after `step` steps of the run, between 0 and 1."""
         return min(max((step - self.start) / (self.stop - self.start), 0.0), 1.0)
 
+    def due(self, step: int, updates: int) -> int:
+        """Which of `updates` (1, 2, ...), spread evenly over the phase, comes after `step` steps; 0: none."""
+        count, left = divmod(step - self.start, max(1, (self.stop - self.start) // updates))
+        return 0 if left else count
+
 
 @dataclass(frozen=True)
 class Timeline:

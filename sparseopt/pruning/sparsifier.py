@@ -14,7 +14,6 @@ from . import state as states
 from . import together
 from .allocation import Allocation, checked_sparsity
 from .inputs import Tap
-from .layer import Layer
 from .leaves import Twin
 from .methods.base import Method
 from .methods.magnitude import Magnitude
@@ -125,10 +124,10 @@ class Sparsifier:
         Of sets: the entries that the projection of the scores keeps, or, without scores, that of the weights.
         """
         if not self.counted:
-            given = (
-                [_of_views(layer, score) for layer, score in zip(self.layers, scores, strict=True)] if scores else None
-            )
-            return masks_of(self.layers, given)
+            if not scores:
+                return masks_of(self.layers)
+            pairs = zip(self.layers, scores, strict=True)
+            return masks_of(self.layers, [[view.own(score) for view in layer.views] for layer, score in pairs])
         return self.allocation.masks(scores, ramp)
 
     def prune(self, scores: list[Tensor], ramp: float = 1.0) -> None:
@@ -142,6 +141,11 @@ class Sparsifier:
         """Forget the masks: all weights are trained again."""
         self.masks.clear()
         self.record("sparsity", 0.0)
+
+    def forget(self, prefix: str) -> None:
+        """Take what begins so out of the memory."""
+        for name in [name for name in self.memory if name.startswith(prefix)]:
+            del self.memory[name]
 
     def apply_masks(self) -> None:
         """Set what is not kept to 0."""
@@ -367,11 +371,6 @@ class Sparsifier:
             f"Sparsifier({self.granularity!r}, {self.method!r}, {len(self.layers)} layers, step {self.step} of "
             f"{self.total_steps}, phase {self.phase.kind!r})"
         )
-
-
-def _of_views(layer: Layer, score: Tensor) -> list[Tensor]:
-    """Values of the units [n] for each view."""
-    return [score if view.at is None else score[view.at] for view in layer.views]
 
 
 def target_of(granularity: Any, sparsity: Any) -> Any:

@@ -47,6 +47,22 @@ def change(
     return result
 
 
+def change_gradients(
+    views: Sequence[View],
+    values: Sequence[Any],
+    operation: Callable[[list[Tensor], list[Tensor], list[Any], list[Cut]], Any],
+) -> tuple[list[View], Any]:
+    """Let an operation change the gradients of views, given their weights, a value for each, and their cuts.
+
+    Returns the views that have a gradient, and what the operation on them returned.
+    """
+    pairs = zip(views, values, strict=True)
+    moved = [(view, value) for view, value in pairs if view.weight.parameter.grad is not None]
+    views, given = [view for view, _ in moved], [value for _, value in moved]
+    ws, cuts, gradients = matrices_of(views), cuts_of(views), [view.weight.parameter.grad for view in views]
+    return views, change(views, lambda matrices: operation(matrices, ws, given, cuts), gradients)
+
+
 def mask(layers: Sequence[Layer], masks: Sequence[Tensor]) -> None:
     """Set the units without mask (bool [n]) to 0."""
     views, kept = views_of(layers), grids_of(layers, masks)

@@ -10,7 +10,7 @@ from experiments.benchmarks import gpu
 
 
 def test_every_operation_is_timed_and_reported(capsys):
-    config = gpu.Config(sizes=((64, 96),), batches=(1, 4), side=64, rounds=1, device="cpu")
+    config = gpu.Config(sizes=((64, 96),), batches=(1, 4), side=64, each=gpu.OperatorConfig(rounds=1, device="cpu"))
     timings = gpu.run(config, with_compile=False)
     gpu.report(config, timings)
     printed = capsys.readouterr().out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import UserDict
+
 import numpy as np
 import pytest
 
@@ -37,7 +39,9 @@ def linear(seed=0, transposed=False):
 
 def pruned(model, granularity, x, method, sparsity=0.5):
     given = {"sparsity": sparsity} if granularity.counted else {}
-    report = one_shot.prune_once(model, granularity, [x[:15], (x[15:],)], method=method, **given)
+    report = one_shot.prune_once(
+        model, granularity, [x[:15], (x[15:30],), UserDict(input=x[30:])], method=method, **given
+    )
     layer = model[0]
     w = layer.weight.detach()
     return (w.T if isinstance(layer, Conv1D) else w).double().numpy(), report

@@ -132,7 +132,6 @@ template <class T> void define(nb::module_& m, const char* name) {
       .def("backward_ptr", backward_ptr<T>, nb::arg("x").noconvert(), nb::arg("y").noconvert(), nb::arg("g").noconvert(),
            nb::arg("out").noconvert(), nb::arg("rows").noconvert(), nb::arg("n").noconvert(), nb::arg("k").noconvert(),
            nb::arg("tau").noconvert(), nb::arg("threads").noconvert())
-      .def("copy_from", [](state<T>& s, const state<T>& other) { so_topk_copy(s.held, other.held); })
       .def("thresholds", [](const state<T>& s, uintptr_t pivots, uintptr_t shifts, uintptr_t spreads) {
         so_topk_thresholds(s.held, (double*)pivots, (double*)shifts, (double*)spreads);
       });

@@ -149,7 +149,6 @@ struct so_topk_shape {
 template <class T> struct so_topk_state;  // the thresholds of the rows, and what their backward pass needs
 template <class T> so_topk_state<T>* so_topk_new();
 template <class T> void so_topk_delete(so_topk_state<T>* state);
-template <class T> void so_topk_copy(so_topk_state<T>* to, const so_topk_state<T>* from);
 template <class T> bool so_topk_fits(const so_topk_state<T>* state, int64_t rows, int64_t n);
 
 // y = f for each row of x [rows, n]; warm: start from the thresholds in the state, which must fit. threads <= 0: OpenMP's choice;

@@ -11,17 +11,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from ..inputs import run
+
 Tensor = torch.Tensor
 BUDGET = 2.0
 """Seconds that a comparison takes, about; at least FEWEST and at most MOST rounds."""
 FEWEST, MOST = 3, 20
-
-
-def run(model: nn.Module, sample: Any) -> Any:
-    """The model on a sample: a mapping holds keyword arguments, a tuple or list positional ones."""
-    if isinstance(sample, Mapping):
-        return model(**sample)
-    return model(*sample) if isinstance(sample, tuple | list) else model(sample)
 
 
 class Stopwatch:

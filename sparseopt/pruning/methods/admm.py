@@ -90,9 +90,9 @@ class ADMM(Method):
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Every now and then the projection and the multipliers."""
-        every = max(1, (phase.stop - phase.start) // self.updates)
-        if phase.kind == "admm" and (sp.step - phase.start) % every == 0:
-            self._update(sp, (sp.step - phase.start) // every)
+        count = phase.due(sp.step, self.updates)
+        if phase.kind == "admm" and count:
+            self._update(sp, count)
 
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])

@@ -46,8 +46,7 @@ class Behind(Method):
                     sp.memory[PREFIX + weight.name] = local(weight.parameter).detach().clone()
             sp.opened = True
             return
-        for name in [name for name in sp.memory if name.startswith(PREFIX)]:
-            del sp.memory[name]
+        sp.forget(PREFIX)
         super().enter(sp, phase)
 
     def open(self, sp: Sparsifier, phase: Phase) -> None:

@@ -39,6 +39,5 @@ class Magnitude(Method):
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
         """Choose the masks anew every now and then."""
-        every = max(1, (phase.stop - phase.start) // self.updates)
-        if phase.kind == "pruning" and (sp.step - phase.start) % every == 0 and sp.counted:
+        if phase.kind == "pruning" and phase.due(sp.step, self.updates) and sp.counted:
             sp.prune(sp.norms(), self.growth(phase.progress(sp.step)))

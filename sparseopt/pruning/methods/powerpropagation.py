@@ -74,8 +74,7 @@ class Powerpropagation(Behind):
 
     def leave(self, sp: Sparsifier, phase: Phase) -> None:
         """Forget the norms."""
-        for name in [name for name in sp.memory if name.startswith(NORMS)]:
-            del sp.memory[name]
+        sp.forget(NORMS)
 
     def _scale(self, sp: Sparsifier, power: float) -> None:
         """Multiply every unit by its norm to a power; zero units stay."""
@@ -85,14 +84,8 @@ class Powerpropagation(Behind):
 
 def _pull_back(pairs: list[tuple[Layer, Tensor]]) -> None:
     """Of layers whose units lie together, with their norms."""
-    moved = [(layer.views[0], norm) for layer, norm in pairs if layer.weights[0].parameter.grad is not None]
-    views, norms = [view for view, _ in moved], [view.grid(norm) for view, norm in moved]
-    ws, cuts = together.matrices_of(views), together.cuts_of(views)
-    together.change(
-        views,
-        lambda gradients: kernels.foreach_power_blocks_vjp_(gradients, ws, norms, cuts),
-        [view.weight.parameter.grad for view in views],
-    )
+    views, norms = [layer.views[0] for layer, _ in pairs], [layer.views[0].grid(norm) for layer, norm in pairs]
+    together.change_gradients(views, norms, kernels.foreach_power_blocks_vjp_)
 
 
 def _pull_back_parts(pairs: list[tuple[Layer, Tensor]]) -> None:

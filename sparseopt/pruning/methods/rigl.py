@@ -81,8 +81,7 @@ class RigL(Method):
         sp.record_masks([sp.masks[layer.name] for layer in sp.layers])
 
     def _due(self, phase: Phase, step: int) -> bool:
-        every = max(1, (phase.stop - phase.start) // self.updates)
-        return phase.kind == "moving" and (step - phase.start) % every == 0 and step < phase.stop
+        return phase.kind == "moving" and step < phase.stop and phase.due(step, self.updates) > 0
 
 
 def exchanged(mask: Tensor, norms: Tensor, gradients: Tensor, share: float) -> Tensor:

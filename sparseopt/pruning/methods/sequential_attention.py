@@ -91,9 +91,8 @@ class SequentialAttention(SoftMasks):
         if phase.kind == "sparse":
             return
         self.train(sp)
-        every = max(1, (phase.stop - phase.start) // self.updates)
         support = _support(sp)
-        if phase.kind == "sparsify" and (sp.step - phase.start) % every == 0:
+        if phase.kind == "sparsify" and phase.due(sp.step, self.updates):
             support = sp.choose(logits_of(sp), Exponential(self.c)(phase.progress(sp.step)))
             sp.record_masks(support)
         self._set(sp, support)

@@ -86,8 +86,7 @@ class SMART(SoftMasks):
             scores = _per_layer(sp, logits_of(sp)) if logits_of(sp) else sp.norms()
             if logits_of(sp):
                 self.fold(sp)
-            for name in [name for name in sp.memory if name.startswith(SEEN)]:
-                del sp.memory[name]
+            sp.forget(SEEN)
             sp.prune(scores if sp.counted else [score - score.min() + 1 for score in scores])  # sets rank magnitudes
         super().enter(sp, phase)
 

@@ -108,15 +108,8 @@ class SoftMasks(Behind):
 
 def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | None]:
     """Scale the gradients of layers by units; returns <w_b, gradient_b before> [n] of each, None without a gradient."""
-    pairs = zip(together.views_of(layers), together.grids_of(layers, scales), strict=True)
-    moved = [(view, scale) for view, scale in pairs if view.weight.parameter.grad is not None]
-    views, grids = [view for view, _ in moved], [scale for _, scale in moved]
-    ws, cuts = together.matrices_of(views), together.cuts_of(views)
-    products = together.change(
-        views,
-        lambda gradients: kernels.foreach_scale_blocks_vjp_(gradients, ws, grids, cuts),
-        [view.weight.parameter.grad for view in views],
-    )
+    grids = together.grids_of(layers, scales)
+    views, products = together.change_gradients(together.views_of(layers), grids, kernels.foreach_scale_blocks_vjp_)
     found = {id(view): product for view, product in zip(views, products, strict=True)}
     idle = [all(id(view) not in found for view in layer.views) for layer in layers]
     totals = summed(layers, [_total(layer, scale, found) for layer, scale in zip(layers, scales, strict=True)])

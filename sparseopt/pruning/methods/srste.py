@@ -67,14 +67,10 @@ class SRSTE(Behind):
         """Add pull (1 - mask) w to the gradients."""
         if phase.kind != "straight" or self.pull == 0:
             return
-        pairs = zip(together.views_of(sp.layers), together.grids_of(sp.layers, self.values(sp)), strict=True)
-        moved = [(view, kept) for view, kept in pairs if view.weight.parameter.grad is not None]
-        views, kept = [view for view, _ in moved], [mask for _, mask in moved]
-        ws, cuts = together.matrices_of(views), together.cuts_of(views)
-        together.change(
-            views,
-            lambda gradients: kernels.foreach_sparse_decay_(gradients, ws, kept, self.pull, cuts),
-            [view.weight.parameter.grad for view in views],
+        together.change_gradients(
+            together.views_of(sp.layers),
+            together.grids_of(sp.layers, self.values(sp)),
+            lambda gradients, ws, kept, cuts: kernels.foreach_sparse_decay_(gradients, ws, kept, self.pull, cuts),
         )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:

@@ -226,7 +226,6 @@ template <class T> struct so_topk_state {
 
 template <class T> so_topk_state<T>* so_topk_new() { return new so_topk_state<T>; }
 template <class T> void so_topk_delete(so_topk_state<T>* state) { delete state; }
-template <class T> void so_topk_copy(so_topk_state<T>* to, const so_topk_state<T>* from) { *to = *from; }
 template <class T> bool so_topk_fits(const so_topk_state<T>* state, int64_t rows, int64_t n) {
   return state->n == n && (int64_t)state->rows.size() == rows;
 }
@@ -262,7 +261,6 @@ template <class T> void so_topk_thresholds(const so_topk_state<T>* state, double
 #define SO_TOPK_FOR(T)                                                                                                  \
   template so_topk_state<T>* so_topk_new();                                                                             \
   template void so_topk_delete(so_topk_state<T>*);                                                                      \
-  template void so_topk_copy(so_topk_state<T>*, const so_topk_state<T>*);                                               \
   template bool so_topk_fits(const so_topk_state<T>*, int64_t, int64_t);                                                \
   template int so_topk_forward(so_topk_state<T>*, const T*, T*, const so_topk_shape&, bool, int, int64_t*);             \
   template int so_topk_backward(const so_topk_state<T>*, const T*, const T*, const T*, T*, const so_topk_shape&, int, int64_t*); \
