@@ -207,7 +207,7 @@ def _solutions(
         result = next(known, None)
         if result is None:
             result = solve(at_lam, w0=w0, time_limit=_left(end), throw=False, **options)
-        w0 = result.latent
+        w0 = result.latent if result.latent.any() else None
         yield result
         if result.status is Status.TIME_LIMIT:
             return

@@ -84,9 +84,10 @@ class Solver(Protocol):
     """An algorithm: a first state, and the step from one state to the next.
 
     Optional: check_every, iterations between two stopping tests.  starts_outside, whether w0 is taken as it is where
-    the penalty is that of a set, and not projected onto it.  violation(problem, state, gradient), the measure of
-    stationarity where it is not `problem.violation`, units of the gradient.  caution(problem), None or one sentence on
-    parameters that allow divergence, with the number to use instead; the status is then UNSTABLE.
+    the penalty is that of a set, and not projected onto it.  start(problem), where to begin when no w0 is given,
+    instead of 0.  violation(problem, state, gradient), the measure of stationarity where it is not `problem.violation`,
+    units of the gradient.  caution(problem), None or one sentence on parameters that allow divergence, with the number
+    to use instead; the status is then UNSTABLE.
     """
 
     def init(self, problem: Problem, w0: np.ndarray) -> Any:
@@ -167,7 +168,10 @@ def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> I
 def _states(problem: Problem, solver: Solver | None, w0: Any) -> Iterator[Any]:
     """`iterate` for a problem whose columns are not far from 0."""
     solver = _checked_solver(problem, solver)
-    start = np.zeros(problem.w_shape) if w0 is None else problem.check_coefficients(w0, "w0").copy()
+    if w0 is None:
+        start = solver.start(problem) if hasattr(solver, "start") else np.zeros(problem.w_shape)
+    else:
+        start = problem.check_coefficients(w0, "w0").copy()
     with np.errstate(over="ignore", invalid="ignore"):
         state = solver.init(problem, start if getattr(solver, "starts_outside", False) else problem.feasible(start))
     while True:
@@ -193,7 +197,7 @@ def solve(
     verbose: bool = False,
     throw: bool = True,
 ) -> Result:
-    """Minimise the objective of `problem`, from w0 [p] (default 0), to relative accuracy `tol`.
+    """Minimise the objective of `problem`, from w0 [p] (default 0, or what the solver knows), to accuracy `tol`.
 
     solver: default GroupBCD where it treats the problem, else FISTA for convex problems and ProximalGradient for
     others.  Convex problems stop when the relative duality gap is at most tol: the objective is then within tol * scale

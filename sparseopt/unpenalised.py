@@ -77,6 +77,12 @@ def of_unit_size(columns: np.ndarray) -> np.ndarray:
     return columns / sizes_of(columns)
 
 
+def coefficients_of(columns: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """The shortest c [k] or [k, T], each entry in the unit of its column, with A c nearest to z [n] or [n, T]."""
+    units = sizes_of(columns)
+    return (np.linalg.lstsq(columns / units, z, rcond=None)[0].T / units).T
+
+
 def sizes_of(columns: np.ndarray) -> np.ndarray:
     """The powers of two [k] above the largest entries of columns [n, k], 1 for zero columns."""
     return np.ldexp(1.0, np.clip(np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1], -1022, 1023))

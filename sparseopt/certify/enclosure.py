@@ -25,7 +25,7 @@ from ..datafits.one_dimensional import best_multiple
 from ..penalties import KSupport
 from ..problem import Problem
 from ..recentred import recentred
-from ..unpenalised import of_unit_size, refit, sizes_of
+from ..unpenalised import coefficients_of, of_unit_size, refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .evaluation import positive_semidefinite
@@ -164,9 +164,7 @@ class _Fit:
         z = self.problem.X @ w
         moved, _ = refit(self.problem.datafit, columns, z)
         result = w.copy()
-        units = sizes_of(columns)  # or the smallest columns would be left out
-        change = np.linalg.lstsq(columns / units, moved - z, rcond=None)[0]
-        result[self.terms.free] += (change.T / units).T
+        result[self.terms.free] += coefficients_of(columns, moved - z)
         return result
 
     def _projected(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:

@@ -46,7 +46,7 @@ class GroupBCD:
     working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for
     those passes over X that are long enough.  accuracy: relative gap that is wanted in the end, so that no round does
     much more (`solve` sets it, and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary
-    points.
+    points.  Where 0 is always stationary (GroupL0, GroupLq) and no w0 is given, they begin at the best group alone.
     """
 
     working_set: int = 128
@@ -84,6 +84,14 @@ class GroupBCD:
         Other blocks are lowered by prox steps one at a time, which costs more than FISTA, where all move together.
         """
         return why_not(problem) is None and scalar_part(problem.penalty) is not None
+
+    def start(self, problem: Problem) -> np.ndarray:
+        """Where to begin when nothing is known, [p] or [p, T]: 0, or `first_groups` where that is always stationary."""
+        from .first_group import everything_stays, first_groups
+
+        if not (self.treats(problem) and everything_stays(problem.penalty)):
+            return np.zeros(problem.w_shape)
+        return first_groups(problem, self)
 
     def init(self, problem: Problem, w0: np.ndarray) -> DescentState:
         """State at w0 [p] or [p, T]; ValueError when the loss or the penalty has no block descent."""

@@ -1,0 +1,82 @@
+"""Where to start under penalties whose slope at 0 is infinite, for which 0 itself is always stationary."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from ..penalties import GroupPenalty
+from ..problem import Problem
+from ..solve import solve
+from ..unpenalised import coefficients_of, refit
+from .block_penalty import scalar_part
+from .descent import GroupDescent
+from .group_bcd import GroupBCD
+
+MOST_FITTED = 16
+"""Groups that are fitted alone, those whose gradient at 0 is largest relative to their columns."""
+
+MOST_ROUNDS = 20
+"""Rounds of descent that a fit of one group is given; from the fit without a penalty it takes one or two."""
+
+
+def everything_stays(penalty: Any) -> bool:
+    """Whether every group that is 0 may stay so: a scalar penalty of infinite slope at 0, as of GroupL0 and GroupLq."""
+    rho = scalar_part(penalty) if isinstance(penalty, GroupPenalty) and not penalty.convex else None
+    return rho is not None and float(rho.slope0) == np.inf and not getattr(penalty, "positive", False)
+
+
+def first_groups(problem: Problem, options: Any) -> np.ndarray:
+    """Coefficients [p] or [p, T] not above 0 in objective: the best group alone by its own fit, and what descent adds.
+
+    The groups of largest gradient are fitted alone, to rounding (with those of weight 0), and compared by the objective
+    there; then blocks are lowered one by one, candidates by value, over the groups that come next.
+    """
+    start, zero = time.perf_counter(), np.zeros(problem.w_shape)
+    ranked = _ranked(problem)
+    free = np.flatnonzero(problem.penalty.strength == 0)
+    best, lowest = zero, problem.objective(zero)
+    for g in [None, *ranked[:MOST_FITTED]]:
+        if options.time_limit is not None and time.perf_counter() - start > options.time_limit:
+            return best
+        w = _alone(problem, np.union1d(free, [] if g is None else [g]).astype(np.int64))
+        value = problem.objective(w)
+        if value < lowest:
+            best, lowest = w, value
+    run = GroupDescent(problem, best, options)
+    run.working = np.union1d(run.working, ranked[: options.working_set]).astype(np.int64)
+    run.round()
+    return run.w if problem.objective(run.w) < lowest else best
+
+
+def _ranked(problem: Problem) -> np.ndarray:
+    """Penalised groups that may be active, by decreasing |gradient_g(0)| / |X_g|_F."""
+    groups = problem.penalty.groups
+    pull = groups.norms(problem.gradient_at_zero)
+    lengths = groups.norms(_lengths(problem.X))
+    share = np.divide(pull, lengths, out=np.zeros_like(pull), where=lengths > 0)
+    share[(problem.penalty.strength == 0) | np.isinf(problem.penalty.strength)] = 0.0
+    order = np.argsort(-share, kind="stable")
+    return order[: np.count_nonzero(share)]
+
+
+def _lengths(X: Any) -> np.ndarray:
+    """Norms [p] of the columns of X [n, p]; at any scale up to the squares, which is enough for a ranking."""
+    squares = X.power(2).sum(axis=0) if sparse.issparse(X) else np.einsum("ij,ij->j", X, X)
+    return np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
+
+
+def _alone(problem: Problem, groups: np.ndarray) -> np.ndarray:
+    """A fit of these groups [k], the others 0: descent from the fit without a penalty."""
+    full = np.zeros(problem.w_shape)
+    chosen = np.flatnonzero(np.isin(problem.penalty.groups.labels, groups))
+    if len(chosen) > 0:
+        part = Problem(problem.X[:, chosen], problem.datafit, problem.penalty.restrict(groups))
+        dense = np.asarray(part.X.todense() if sparse.issparse(part.X) else part.X, dtype=np.float64)
+        z = refit(problem.datafit, dense, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:])))[0]
+        start = coefficients_of(dense, z)
+        full[chosen] = solve(part, GroupBCD(), w0=start, max_iter=MOST_ROUNDS, throw=False).latent
+    return full
