@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -45,18 +46,12 @@ def _array(x: Tensor) -> Any:
     return (x.float() if x.dtype in (torch.bfloat16, torch.float16) else x).cpu().contiguous().numpy()
 
 
-def _value(operator: SoftTopK, x: Tensor) -> Tensor:
+def _applied(function: Callable[..., Any], x: Tensor) -> Tensor:
+    """A SoftTopK or its product with the derivative, of a tensor."""
     array = _array(x)
     out = torch.from_numpy(array).new_empty(array.shape)
-    operator(array, out=out.numpy())
+    function(array, out=out.numpy())
     return out.to(device=x.device, dtype=x.dtype)
-
-
-def _product(operator: SoftTopK, g: Tensor) -> Tensor:
-    array = _array(g)
-    out = torch.from_numpy(array).new_empty(array.shape)
-    operator.vjp(array, out=out.numpy())
-    return out.to(device=g.device, dtype=g.dtype)
 
 
 class _SoftTopK(torch.autograd.Function):
@@ -71,7 +66,7 @@ class _SoftTopK(torch.autograd.Function):
             ctx.save_for_backward(*kept)
             return f
         ctx.operator = SoftTopK(k, tau, threads=torch.get_num_threads())
-        return _value(ctx.operator, x)
+        return _applied(ctx.operator, x)
 
     @staticmethod
     @torch.autograd.function.once_differentiable
@@ -79,19 +74,19 @@ class _SoftTopK(torch.autograd.Function):
         """J'g."""
         if ctx.operator is None:
             return device_selection.soft_topk_vjp(g, *ctx.saved_tensors, *ctx.arguments), None, None
-        return _product(ctx.operator, g), None, None
+        return _applied(ctx.operator.vjp, g), None, None
 
     @staticmethod
     def jvp(ctx: Any, d: Tensor, *_: Any) -> Tensor:
         """J d, which is J'd."""
-        return _product(ctx.operator, d)
+        return _applied(ctx.operator.vjp, d)
 
 
 @torch.library.custom_op("sparseopt::soft_topk", mutates_args=())
 def _soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
     if device_selection.usable_soft_topk(x):
         return device_selection.soft_topk(x, *_checked(x, k, tau))[0]
-    return _value(SoftTopK(k, tau, threads=torch.get_num_threads()), x)
+    return _applied(SoftTopK(k, tau, threads=torch.get_num_threads()), x)
 
 
 @torch.library.custom_op("sparseopt::soft_topk_backward", mutates_args=())
@@ -99,8 +94,8 @@ def _soft_topk_backward(g: Tensor, x: Tensor, k: int, tau: float) -> Tensor:
     if device_selection.usable_soft_topk(x):
         return device_selection.soft_topk_vjp(g, *device_selection.soft_topk(x, k, tau)[1:], k, tau)
     operator = SoftTopK(k, tau, threads=torch.get_num_threads())
-    _value(operator, x)
-    return _product(operator, g)
+    _applied(operator, x)
+    return _applied(operator.vjp, g)
 
 
 @_soft_topk.register_fake
