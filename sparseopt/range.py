@@ -33,16 +33,21 @@ def loss_at_zero(problem: Problem) -> float:
 
 
 def rounding_may_decide(problem: Problem) -> bool:
-    """Whether rounding errors of gradients, relative to those at 0, come near the strength of the penalty."""
-    if not hasattr(problem.penalty, "critical_lam"):
+    """Whether rounding errors of gradients, relative to those at 0, come near the strength of the penalty.
+
+    Unpenalised groups do not tell: their gradient is fitted to 0 before the gap is taken.
+    """
+    if not hasattr(problem.penalty, "critical_lams"):
         return False
+    slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
     try:
         with np.errstate(all="ignore"):
-            if np.linalg.norm(problem.gradient_at_zero) <= WIDEST * np.min(
-                getattr(problem.penalty, "slope0", 0.0)
-            ):  # the usual case
+            usual = WIDEST * np.min(slopes[slopes > 0], initial=np.inf)
+            if np.linalg.norm(problem.gradient_at_zero) <= (usual if usual < np.inf else 0.0):
                 return False
-            return bool(problem.penalty.critical_lam(-problem.gradient_at_zero) > WIDEST * problem.penalty.lam)
+            critical = problem.penalty.critical_lams(-problem.gradient_at_zero)
+            critical[getattr(problem.penalty, "unpenalised", [])] = 0.0
+            return bool(critical.max() > WIDEST * problem.penalty.lam)
     except ValueError:  # no strength is critical
         return False
 

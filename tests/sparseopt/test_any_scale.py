@@ -14,6 +14,7 @@ CELLS = [(loss, name, False) for loss in LOSSES for name in PENALTIES]
 CELLS += [(loss, name, True) for loss in WITH_INTERCEPT for name in PENALTIES]
 GROUPS = so.Groups.from_sizes([1, 3, 2])
 TOL = 1e-6
+RATIOS = {so.SparseGroupLasso: {"l1_ratio": 0.0}}
 
 
 def wild(loss: str, name: str, seed: int, *, intercept: bool = False) -> so.Problem:
@@ -81,3 +82,16 @@ def test_products_with_columns_of_any_size_are_enclosed_tightly(form):
     found = of_columns(form(X), Ball.exact(np.array([2e-30, 1.0])))
     assert (np.abs(found.mid - [7.0, 0.0]) <= found.rad).all()
     assert (found.rad <= 1e-14).all()
+
+
+@pytest.mark.parametrize("penalise", [so.GroupLasso, so.SparseGroupLasso])
+def test_unpenalised_columns_with_large_means_need_no_confirmation(penalise):
+    """Their gradient at 0 is not small against a strength of 0; the a-priori bounds of the certificate are too wide."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 18)) + 10 ** rng.uniform(-1, 4, 18)
+    y = X @ rng.standard_normal(18) + rng.standard_normal(60)
+    made = penalise(1.0, so.Groups.uniform(6, 3), weights=[0, 1, 1, 1, 1, 1], **RATIOS.get(penalise, {}))
+    problem = so.Problem(X, so.LeastSquares(y, intercept=True), made)
+    problem = problem.with_lam(0.1 * so.lambda_max(problem))
+    result = so.solve(problem, max_iter=20)
+    assert so.certify.duality_gap(problem, result.w, level="ball").proved
