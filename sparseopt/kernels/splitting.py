@@ -90,7 +90,7 @@ def _stamp(z: Tensor, cut: Cut) -> tuple[Any, ...]:
 
 
 def _former(z: Tensor, cut: Cut) -> Former:
-    """What is known of z; otherwise what there is to find, by the sums of `_add`: the same bits, as in a resumed run."""
+    """What is known of z; otherwise what there is to find, by the sums of `_add`: a resumed run has the same bits."""
     known: Former | None = FORMER.get(z)
     if known is not None and known.stamp == _stamp(z, cut):
         return known
