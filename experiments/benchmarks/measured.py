@@ -17,11 +17,14 @@ from sparseopt.provenance import revision
 LIBRARIES = ("sparseopt", "torch", "numpy")
 
 
-def one_thread(module: str) -> None:
-    """Start `python -m module` with the same arguments again, unless OpenMP was given one thread when this began."""
+def one_thread(module: str, **settings: str) -> None:
+    """Start `python -m module` with the same arguments again, unless OpenMP was given one thread when this began.
+
+    settings: further variables of its environment.
+    """
     if os.environ.get("OMP_NUM_THREADS") != "1":
         command = [sys.executable, "-m", module, *sys.argv[1:]]
-        os.execve(sys.executable, command, os.environ | {"OMP_NUM_THREADS": "1"})
+        os.execve(sys.executable, command, os.environ | {"OMP_NUM_THREADS": "1"} | settings)
 
 
 def bar(what: str, figure: float, *, most: float | None = None, least: float | None = None) -> None:
