@@ -3,8 +3,8 @@
     python -m experiments.benchmarks.pruning_cost [--model resnet|bert] [--rounds 12]
 
 Processor time of a step of a model with a Sparsifier and of its twin without one, in turn: each finds the caches as the
-other left them.  Minimum of each.  Memory that is freed stays with the process: how much of it is given back, and cleared
-by the system when it is needed again, depends on addresses alone, and makes up to a sixth of a step of either.
+other left them.  Minimum of each.  Memory that is freed stays with the process: how much of it is given back, and
+cleared by the system when it is needed again, depends on addresses alone, and makes up to a sixth of a step of either.
 Bars: at most 3 % in hard phases, 12 % in soft and ADMM phases.  Raw timings go to out/bench/pruning_cost.jsonl.
 """
 
