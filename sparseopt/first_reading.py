@@ -21,7 +21,12 @@ SMALLEST_SIZE = 2**18
 
 
 def packing_pays(X: Any, datafit: Any, penalty: Any) -> bool:
-    """Whether the problem is one of tall dense columns in memory: convex group LASSO least squares."""
+    """Whether the problem is one of tall dense columns of some size: convex group LASSO least squares."""
+    return is_plain(X, datafit, penalty) and X.shape[0] >= TALL * X.shape[1] and X.size >= SMALLEST_SIZE
+
+
+def is_plain(X: Any, datafit: Any, penalty: Any) -> bool:
+    """Whether the problem is group LASSO least squares with a dense design in memory."""
     return (
         HAS_NATIVE
         and isinstance(datafit, LeastSquares)
@@ -29,8 +34,6 @@ def packing_pays(X: Any, datafit: Any, penalty: Any) -> bool:
         and not penalty.positive
         and isinstance(X, np.ndarray)
         and not isinstance(X, np.memmap)
-        and X.shape[0] >= TALL * X.shape[1]
-        and X.size >= SMALLEST_SIZE
     )
 
 

@@ -47,6 +47,9 @@ SHAPES = {
     "K": Shape("logistic", 500, 8000, size=5, active=15),
     "M": Shape("multi", 500, 5000, size=1, active=50),
     "N": Shape("multi", 300, 6000, size=1, active=30, outputs=5),
+    "P": Shape("ls", 200, 100, size=5, active=4),
+    "Q": Shape("ls", 100, 500, size=5, active=5),
+    "R": Shape("logistic", 200, 100, size=5, active=4),
 }
 """Letter of a shape -> shape.  An instance is a letter and lambda_max / lambda: A10 is A at lambda_max / 10."""
 

@@ -33,7 +33,7 @@ class ColumnStore:
 
     X: [n, p] float64 or float32, column-major (used in place) or row-major (`column_major`), or scipy.sparse (CSC with
     32-bit rows; other formats are converted once).  groups: the partition of the columns.
-    blocks: what is known of the blocks X_g' S X_g: eigenvectors, eigenvalues, means, filled lazily.
+    entries: how many are stored.
     """
 
     def __init__(self, X: Any, groups: Any) -> None:
@@ -64,6 +64,7 @@ class ColumnStore:
             csc.sum_duplicates()
         self.X = csc
         self.values = np.ascontiguousarray(csc.data, dtype=np.float64)
+        self.entries = len(self.values)
         self.starts = np.ascontiguousarray(csc.indptr, dtype=np.int64)
         self.rows = np.ascontiguousarray(csc.indices, dtype=np.int32)
         self.fields |= {
@@ -78,6 +79,7 @@ class ColumnStore:
         itemsize = X.itemsize
         direct = X.strides[0] == itemsize and X.strides[1] % itemsize == 0 and X.strides[1] >= itemsize * self.n
         self.X = X if direct or (self.n == 1 and X.strides[1] > 0) else column_major(X)
+        self.entries = self.X.size
         storage = 1 if self.X.dtype == np.float32 else 0
         self.fields |= {
             "storage": storage,

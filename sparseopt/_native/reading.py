@@ -17,8 +17,16 @@ if TYPE_CHECKING:
 MOST_ANCHORS = 12
 """Vectors remembered; the groups that refer to an older one are read again."""
 
+SMALL = 2**18
+"""Entries of X up to which all are read: to find out which ones matter would take longer."""
+
 ENTRIES_PER_THREAD = 2**24
 """Entries of X that a pass reads for each of its threads: waking another one costs milliseconds on a busy machine."""
+
+
+def is_small(store: ColumnStore) -> bool:
+    """Whether all columns are read in every pass."""
+    return store.entries < SMALL
 
 
 def padded(v: np.ndarray) -> np.ndarray:
@@ -115,6 +123,8 @@ class Reading:
         nearly: what is known of X' v besides, up to a bound.
         """
         now = padded(v)
+        if is_small(self.store):
+            return replace(self, columns=0) if self._fresh(now).all() else Reading.of(self.store, v)
         start = self if nearly is None else self._with(now, nearly)
         fresh = start._fresh(now)
         if fresh.all():
@@ -217,6 +227,5 @@ def _multiply(
     wanted = 0 if need is None else need.ctypes.data
     if threads > 1:
         columns = store.p if need is None else int(store.groups.sizes[need > 0].sum())
-        entries = store.n * columns if store.starts is None else store.values.size * columns // store.p
-        threads = max(1, min(threads, entries // ENTRIES_PER_THREAD))
+        threads = max(1, min(threads, store.entries * columns // store.p // ENTRIES_PER_THREAD))
     return core.bcd_gradient(fields, v.ctypes.data, wanted, pull, norms, squares, threads, ask)

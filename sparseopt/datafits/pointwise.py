@@ -34,6 +34,7 @@ class Pointwise:
         self.offset = checked_offset(offset, (self.n_samples,))
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
+        self._all_used = bool((self.share > 0).all())
         self.rest, self.centre = self.offset, 0.0
         if self.fit_intercept:
             self.rest, centre = centred(self.offset, self.share)
@@ -79,18 +80,18 @@ class Pointwise:
             eta = eta + self._balance(eta)
         else:
             eta = z + self.offset
-        return eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
+        return eta if self._all_used else np.where(self.share > 0, eta, 0.0)
 
     def _around(self, z: np.ndarray) -> tuple[float, np.ndarray]:
         """The weighted mean of z, and the rest of z + offset less its mean; 0 for samples of weight 0.
 
         The intercept is found for the rest, which has no large constant to lose digits to.
         """
-        used = z if self.share.all() else np.where(self.share > 0, z, 0.0)
+        used = z if self._all_used else np.where(self.share > 0, z, 0.0)
         mean = float(self.share @ used)
         mean = mean if np.isfinite(mean) else 0.0
         eta = used - mean + self.rest
-        return mean, eta if self.share.all() else np.where(self.share > 0, eta, 0.0)
+        return mean, eta if self._all_used else np.where(self.share > 0, eta, 0.0)
 
     def _balance(self, eta: np.ndarray) -> float:
         """The b at which the slopes at eta + b sum to 0, or to no more than an ulp of their absolute values."""
@@ -137,11 +138,14 @@ class Pointwise:
         if self.fit_intercept and abs(u.sum()) > BALANCE * np.abs(u).sum() + rounding:
             return np.inf
         centre = self.share @ self.offset if self.fit_intercept else 0.0
+        constant = float(u @ (self.offset - centre))
+        if self._all_used:
+            return float(self.share @ self.conjugates(u / self.share)) - constant
         used = self.share > 0
         if u[~used].any():
             return np.inf
         values = self.conjugates(ratio(u, self.share))
-        return float(self.share[used] @ values[used] - u @ (self.offset - centre))
+        return float(self.share[used] @ values[used]) - constant
 
     def dual(self, z: np.ndarray, limit: float) -> float:
         """max over 0 <= alpha <= limit of -conjugate(alpha gradient(z))."""

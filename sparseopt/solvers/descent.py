@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._native.bcd import never
-from .._native.reading import Reading, padded
+from .._native.reading import Reading, is_small, padded
 from ..problem import Problem
 from ..solve import GRACE, Measures
 from .block_penalty import (
@@ -80,7 +80,8 @@ class GroupDescent:
         limits = self._room(), self.enter_above
         self.working, violated = next_working_set(self.working, self.scores, self.norms, *limits)
         goal = 0.5 * (self.options.accuracy or 0.0)
-        complete = not violated or self.enter_above < CANDIDATE_ABOVE  # the strong rule rarely errs
+        likely = self.enter_above < CANDIDATE_ABOVE  # the strong rule rarely errs
+        complete = not violated or likely or is_small(self.store)  # another round costs more than sweeps
         gap = self.relative_gap
         target = goal if complete or not np.isfinite(gap) else max(goal, INNER_TARGET * gap)
         self.frame.descend(self, target)
@@ -89,7 +90,8 @@ class GroupDescent:
 
     def _room(self) -> int:
         """Fewest groups that a round adds: all that may become active where sweeps cost less than passes over X."""
-        return self.groups.n_groups if isinstance(self.frame, PackedFrame) else self.options.working_set
+        cheap = isinstance(self.frame, PackedFrame) or is_small(self.store)
+        return self.groups.n_groups if cheap else self.options.working_set
 
     def move(self, by_position: np.ndarray, fitted: np.ndarray | None = None) -> None:
         """Take these coefficients; everything that does not need all of X follows from them.
@@ -128,6 +130,9 @@ class GroupDescent:
         pull = np.zeros_like(self.by_position)
         self.inner.gradient(padded(self.force), need, pull, norms, 1, self.ask)
         self.count(int(self.groups.sizes[self.working].sum()))
+        if self.by_norms and self.measured_by_gap:
+            self.scores[self.working] = norms[self.working] / self.slope0[self.working]
+            return self.gap_over_working(self.scores)
         penalty, w, gradient = self.problem.penalty, self._by_column(self.by_position), -self._by_column(pull)
         self.scores[self.working] = self._score(gradient)[self.working]
         if not self.measured_by_gap:

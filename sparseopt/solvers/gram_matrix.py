@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from .. import first_reading
 from .._native.gram_sums import GramSums
-from ..first_reading import packing_pays
 from ..problem import Problem
 from .block_penalty import norms_decide
 
@@ -59,12 +59,13 @@ class GramMatrix:
 
 
 def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
-    """Whether a path of so many strengths is cheaper from the Gram matrix: tall dense data and enough strengths."""
+    """Whether a path is cheaper from the Gram matrix: not more columns than rows, and enough strengths."""
     enough = "gram" in problem.kept or n_strengths * COLUMNS_PER_STRENGTH >= problem.n_features
     return (
         enough
         and tol >= SMALLEST_TOL
-        and packing_pays(problem.X, problem.datafit, problem.penalty)
+        and first_reading.is_plain(problem.X, problem.datafit, problem.penalty)
+        and problem.n_features <= problem.X.shape[0]
         and norms_decide(problem.penalty)
     )
 
@@ -72,7 +73,7 @@ def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
 def kept_gram(problem: Problem, tol: float) -> GramMatrix:
     """The Gram matrix for gaps of this size, kept with the problem."""
     kept = problem.kept.get("gram")
-    if kept is None and tol >= SINGLE_TOL:
+    if kept is None and tol >= SINGLE_TOL and problem.X.size >= first_reading.SMALLEST_SIZE:
         kept = problem.kept["gram"] = single_precision(problem)
     return exact_gram(problem) if kept is None or (kept.single and tol < SINGLE_TOL) else kept
 

@@ -66,7 +66,7 @@ def test_separable_classes(ratio, intercept):
     fit = so.Multinomial(np.digitize(X[:, 0], [-0.7, 0.7]), intercept=intercept)
     made = so.Problem(X, fit, so.GroupLasso(1.0, so.Groups.uniform(2, 2)))
     made = made.with_lam(ratio * so.lambda_max(made))
-    floats, _ = check_levels(made, so.solve(made, tol=1e-7).w)
+    floats, _ = check_levels(made, so.solve(made, tol=1e-9).w)
     assert floats.upper <= 1e-8 * floats.scale
 
 

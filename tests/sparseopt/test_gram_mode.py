@@ -56,6 +56,15 @@ def test_every_solution_is_certified(weighted, intercept):
     assert_path_proved(problem, path, 1e-8)
 
 
+def test_hardly_more_rows_than_columns(monkeypatch):
+    monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 2**18)  # small designs: in double precision
+    full = instance()
+    problem = so.Problem(full.X[:64], so.LeastSquares(full.datafit.y[:64], intercept=True), full.penalty)
+    path = so.solve_path(problem, n_lambdas=20, tol=1e-8)
+    assert not problem.kept["gram"].single
+    assert_path_proved(problem, path, 1e-8)
+
+
 def test_float32_and_scattered_columns():
     problem = instance()
     order = np.random.default_rng(0).permutation(problem.n_features)

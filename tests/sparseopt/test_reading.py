@@ -26,6 +26,13 @@ def never():
     return False
 
 
+@pytest.fixture(autouse=True)
+def bounds_for_small_designs_too(monkeypatch):
+    from sparseopt._native import reading
+
+    monkeypatch.setattr(reading, "SMALL", 0)
+
+
 @pytest.mark.parametrize("outputs", [None, 3, 12])
 @pytest.mark.parametrize("kind", ["dense", "sparse", "float32", "scattered"])
 def test_first_reading_is_the_product(kind, outputs):
@@ -169,6 +176,24 @@ def test_a_path_reads_less_than_one_pass_per_lambda(monkeypatch):
         at = problem.with_lam(result.lam)
         scale = max(result.objective, problem.objective(0 * result.w) - result.objective)
         assert at.gap(result.w) <= 1.01e-6 * scale
+
+
+@pytest.mark.parametrize("loss", [so.LeastSquares, so.Logistic, so.Huber])
+@pytest.mark.parametrize("shape", [(60, 30), (30, 90)])
+def test_small_designs_are_read_as_a_whole(loss, shape, monkeypatch):
+    """Fewer rounds and other sums, the same solution; the gap is that of the data."""
+    from sparseopt._native import reading
+
+    rng = np.random.default_rng(4)
+    X, groups = np.asfortranarray(rng.standard_normal(shape)), so.Groups.uniform(shape[1] // 3, 3)
+    problem = so.Problem(X, loss(np.sign(X[:, 0] + 0.5 * rng.standard_normal(shape[0]))), so.GroupLasso(1.0, groups))
+    problem = problem.with_lam(0.2 * so.lambda_max(problem))
+    by_bounds = so.solve(problem, tol=1e-10)
+    monkeypatch.setattr(reading, "SMALL", X.size + 1)
+    whole = so.solve(problem, tol=1e-10)
+    assert whole.n_iter <= by_bounds.n_iter
+    assert problem.gap(whole.w) <= 1.01e-10 * max(whole.objective, problem.objective(0 * whole.w) - whole.objective)
+    assert whole.objective == pytest.approx(by_bounds.objective, rel=2e-10)
 
 
 PENALTIES = {
