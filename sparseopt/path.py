@@ -15,7 +15,7 @@ from .recentred import recentred
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import NotConverged, Result, Status, solve
 from .standardise import GroupStandardisation
-from .unpenalised import refit, unpenalised_columns
+from .unpenalised import column_norms, refit, unpenalised_columns
 
 if TYPE_CHECKING:
     from .solvers.gram_mode import GramPath
@@ -50,7 +50,10 @@ def _critical(problem: Problem, end: float) -> float:
     penalty = problem.penalty
     gradient = _gradient_of_null_model(problem, end)
     if not (penalty.groups.norms(gradient) > 0).any():
-        raise ValueError("the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X")
+        raise ValueError(
+            "the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X, "
+            "whose columns may all be combinations of unpenalised ones"
+        )
     if not hasattr(penalty, "critical_lam"):
         raise ValueError(f"{type(penalty).__name__} has no critical_lam, so no lam is known to be special: choose lam")
     lam = penalty.critical_lam(-gradient)
@@ -73,9 +76,16 @@ def _gradient_of_null_model(problem: Problem, end: float) -> np.ndarray:
         z = columns @ _fitted_in_time(null, end)
     else:
         z = _exact_fit(problem.datafit, columns, end)
-    gradient = problem.X.T @ problem.datafit.gradient(z)
+    force = problem.datafit.gradient(z)
+    gradient = problem.X.T @ force
     gradient[chosen] = 0.0
-    return gradient
+    return _beyond_rounding(gradient, problem.X, force)
+
+
+def _beyond_rounding(gradient: np.ndarray, X: Any, force: np.ndarray) -> np.ndarray:
+    """X' force with zeros for columns that are orthogonal to it up to rounding, as those that unpenalised ones span."""
+    lengths = (column_norms(X) * len(force) * 16 * np.finfo(float).eps).reshape(-1, *[1] * (gradient.ndim - 1))
+    return np.where(np.abs(gradient) <= lengths * np.linalg.norm(force, axis=0), 0.0, gradient)
 
 
 def _fitted_in_time(null: Problem, end: float) -> np.ndarray:

@@ -77,6 +77,12 @@ def of_unit_size(columns: np.ndarray) -> np.ndarray:
     return columns / sizes_of(columns)
 
 
+def column_norms(X: Any) -> np.ndarray:
+    """Norms [p] of the columns of X [n, p], with the precision and the range of their squares."""
+    squares = X.power(2).sum(axis=0) if sparse.issparse(X) else np.einsum("ij,ij->j", X, X)
+    return np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
+
+
 def coefficients_of(columns: np.ndarray, z: np.ndarray) -> np.ndarray:
     """The shortest c [k] or [k, T], each entry in the unit of its column, with A c nearest to z [n] or [n, T]."""
     units = sizes_of(columns)

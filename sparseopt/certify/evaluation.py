@@ -93,10 +93,11 @@ class LeastSquaresEvaluation:
         support = np.flatnonzero(w)
         columns = X[:, support]
         fit = of_columns(columns, Ball.exact(w[support]))
-        target, offset = Ball.exact(datafit.y), Ball.exact(datafit.offset)
+        used = datafit.sample_weight > 0
+        target, offset = (Ball.exact(np.where(used, values, 0.0)) for values in (datafit.y, datafit.offset))
         if datafit.fit_intercept:  # large means of either cancel exactly
-            target = target - Ball.exact(np.median(target.mid))
-            offset = offset - Ball.exact(np.median(offset.mid))
+            target = target - Ball.exact(np.where(used, np.median(target.mid[used]), 0.0))
+            offset = offset - Ball.exact(np.where(used, np.median(offset.mid[used]), 0.0))
         target = target - offset
         residual = target - fit
         vanishes = not (target.mid.any() or target.rad.any())

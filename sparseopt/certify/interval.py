@@ -93,14 +93,16 @@ class Interval:
         return Interval(lo - np.abs(lo) * slack - SMALLEST, hi + np.abs(hi) * slack + SMALLEST)
 
     def exp(self) -> Interval:
-        """Exponential, >= 0."""
+        """Exponential, >= 0, and 1 exactly at 0."""
         result = self.increasing(np.exp, LIBRARY)
-        return Interval(np.where(np.isnan(result.lo), np.finfo(float).max, np.maximum(result.lo, 0.0)), result.hi)
+        lo = np.where(np.isnan(result.lo), np.finfo(float).max, np.maximum(result.lo, 0.0))
+        return Interval(np.where(self.lo == 0, 1.0, lo), np.where(self.hi == 0, 1.0, result.hi))
 
     def log(self) -> Interval:
-        """Logarithm of numbers >= 0."""
+        """Logarithm of numbers >= 0, and 0 exactly at 1."""
         result = Interval(np.maximum(self.lo, 0.0), self.hi).increasing(np.log, LIBRARY)
-        return Interval(np.where(np.isnan(result.lo), -np.inf, result.lo), result.hi)
+        lo = np.where(np.isnan(result.lo), -np.inf, result.lo)
+        return Interval(np.where(self.lo == 1, 0.0, lo), np.where(self.hi == 1, 0.0, result.hi))
 
     def sqrt(self) -> Interval:
         """Square root of numbers >= 0."""
@@ -109,7 +111,7 @@ class Interval:
 
     def summed(self, add: Callable[[np.ndarray], np.ndarray], terms: int) -> Interval:
         """Sums of at most `terms` entries each, by a function that adds in any order."""
-        error = gamma(terms)
+        error = gamma(terms) if terms > 1 else 0.0
         lo, hi = (add(end) for end in (self.lo, self.hi))
         below, above = (error * add(np.abs(end)) for end in (self.lo, self.hi))
         lo = np.where(below == 0, lo, np.nextafter(lo - below, -np.inf))

@@ -9,6 +9,7 @@ import numpy as np
 from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
 from .arithmetic import Numbers
 from .ball import UNIT
+from .losses.base import LARGEST_MULTIPLE
 
 TRIES = 16
 """Times a proposed multiple is reduced, by 4, 16, 64, ... ulp, until it is shown to be feasible."""
@@ -96,8 +97,9 @@ class PenaltyTerms:
         proposal = self.penalty.dual_limit(-middle)
         if proposal == np.inf:
             return np.inf if not (a.lower(c).any() or a.upper(c).any()) else 1.0
-        for k in range(TRIES):
-            alpha = proposal * (1 - UNIT * 4.0 ** (k + 1))
+        proposal = min(proposal, LARGEST_MULTIPLE)  # of a gradient that is all rounding errors it may be anything
+        tried = [proposal * (1 - UNIT * 4.0 ** (k + 1)) for k in range(TRIES)]
+        for alpha in [*tried, min(1.0, proposal / 2)]:
             if self.feasible(c * a.number(alpha)):
                 return alpha
         return 0.0

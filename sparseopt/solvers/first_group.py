@@ -11,7 +11,7 @@ from scipy import sparse
 from ..penalties import GroupPenalty
 from ..problem import Problem
 from ..solve import solve
-from ..unpenalised import coefficients_of, refit
+from ..unpenalised import coefficients_of, column_norms, refit
 from .block_penalty import scalar_part
 from .descent import GroupDescent
 from .group_bcd import GroupBCD
@@ -56,17 +56,11 @@ def _ranked(problem: Problem) -> np.ndarray:
     """Penalised groups that may be active, by decreasing |gradient_g(0)| / |X_g|_F."""
     groups = problem.penalty.groups
     pull = groups.norms(problem.gradient_at_zero)
-    lengths = groups.norms(_lengths(problem.X))
+    lengths = groups.norms(column_norms(problem.X))
     share = np.divide(pull, lengths, out=np.zeros_like(pull), where=lengths > 0)
     share[(problem.penalty.strength == 0) | np.isinf(problem.penalty.strength)] = 0.0
     order = np.argsort(-share, kind="stable")
     return order[: np.count_nonzero(share)]
-
-
-def _lengths(X: Any) -> np.ndarray:
-    """Norms [p] of the columns of X [n, p]; at any scale up to the squares, which is enough for a ranking."""
-    squares = X.power(2).sum(axis=0) if sparse.issparse(X) else np.einsum("ij,ij->j", X, X)
-    return np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
 
 
 def _alone(problem: Problem, groups: np.ndarray) -> np.ndarray:

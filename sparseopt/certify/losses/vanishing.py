@@ -1,4 +1,4 @@
-"""A loss whose infimum over the intercept is 0 for every z: one class alone, or no count at all."""
+"""A loss of 0 for every z: over the intercept with one class alone or no count at all, or of one sample at risk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datafits import Logistic, Multinomial, Poisson
+from ...datafits import Cox, Logistic, Multinomial, Poisson
 from ..arithmetic import Numbers
 
 
@@ -25,7 +25,11 @@ class VanishingLoss:
 
     @staticmethod
     def fits(datafit: Any) -> bool:
-        """Whether an intercept takes the loss to its infimum 0, whatever z is."""
+        """Whether an intercept takes the loss to its infimum 0, whatever z is, or one sample of weight 1 is at risk."""
+        if isinstance(datafit, Cox):
+            weight, dies = datafit.sample_weight, datafit.event & (datafit.sample_weight > 0)
+            at_risk = (weight > 0) & (datafit.time >= datafit.time[dies].min())
+            return bool(at_risk.sum() == 1 and weight[at_risk][0] == 1)
         if not datafit.fit_intercept or not isinstance(datafit, Logistic | Multinomial | Poisson):
             return False
         y = datafit.y[datafit.sample_weight > 0]
