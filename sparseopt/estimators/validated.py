@@ -49,9 +49,20 @@ class CrossValidated:
         self.n_jobs = n_jobs
 
     def _held_out(self, X: Any, y: np.ndarray, sample_groups: Any) -> list[np.ndarray]:
-        """Indices of the samples held out in every fold; ValueError where a fold trains on other than all the rest."""
+        """Indices of the samples held out in every fold.
+
+        ValueError where cv cannot split these samples, and where a fold trains on other than all the rest.
+        """
         me: Any = self
-        splits = list(check_cv(me.cv, y, classifier=is_classifier(me)).split(X, y, sample_groups))
+        cv = check_cv(me.cv, y, classifier=is_classifier(me))
+        try:
+            splits = list(cv.split(X, y, sample_groups))
+        except ValueError as reason:
+            labels = "" if sample_groups is None else f" with {len(np.unique(sample_groups))} different sample_groups"
+            raise ValueError(
+                f"cv is {cv!r}, which cannot split {X.shape[0]} samples{labels} ({reason}): each fold needs samples or "
+                "labels of sample_groups, of its own; give fewer folds, and sample_groups where cv asks for groups"
+            ) from reason
         for training, test in splits:
             if len(training) + len(test) != X.shape[0] or np.intersect1d(training, test).size:
                 raise ValueError(

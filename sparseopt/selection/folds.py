@@ -60,7 +60,8 @@ def checked_folds(folds: Any, n: int, samples: Any, rng: Any) -> list[np.ndarray
 
 def _checked_number(k: Any, available: int, of: str) -> int:
     if not isinstance(k, int | np.integer) or not 2 <= k <= available:
-        raise ValueError(f"{k!r} folds of {available} {of}: give an integer from 2 to {available}")
+        allowed = f"give an integer from 2 to {available}" if available > 1 else "give at least two of them"
+        raise ValueError(f"{k!r} folds of {available} {of}, one at least for each: {allowed}, or held-out sets instead")
     return int(k)
 
 

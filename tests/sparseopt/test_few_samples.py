@@ -56,3 +56,21 @@ def test_exponential_and_logarithm_are_exact_where_they_are():
     one, zero = Interval.of(np.ones(1)), Interval.of(np.zeros(1))
     assert (zero.exp().lo, zero.exp().hi) == (1.0, 1.0)
     assert (one.log().lo, one.log().hi) == (0.0, 0.0)
+
+
+def test_more_folds_than_labels_are_refused_with_what_to_try():
+    estimators = pytest.importorskip("sparseopt.estimators", reason="scikit-learn is not installed")
+    from sklearn.model_selection import GroupKFold
+
+    rng = np.random.default_rng(0)
+    X, y, labels = rng.standard_normal((12, 4)), rng.standard_normal(12), np.arange(12) % 3
+    chosen = estimators.GroupLassoRegressorCV(groups=[0, 0, 1, 1], cv=GroupKFold(5))
+    with pytest.raises(ValueError, match=r"GroupKFold.* 12 samples with 3 different sample_groups .* give fewer folds"):
+        chosen.fit(X, y, sample_groups=labels)
+    with pytest.raises(ValueError, match=r"cannot split 12 samples .* and sample_groups where cv asks for groups"):
+        chosen.fit(X, y)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, so.Groups.uniform(2, 2)))
+    with pytest.raises(ValueError, match=r"5 folds of 3 labels.*: give an integer from 2 to 3, or held-out sets"):
+        so.selection.cross_validate(problem, 5, samples=labels)
+    with pytest.raises(ValueError, match=r"2 folds of 1 labels.*: give at least two of them"):
+        so.selection.cross_validate(problem, 2, samples=0 * labels)
