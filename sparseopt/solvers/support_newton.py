@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,9 +48,9 @@ def support_step(run: GroupDescent) -> bool:
     columns = np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
     inside = support[rows]
     gradient = _gradient(run, columns, rows)[inside]
-    hessian = _hessian(run, columns, rows)
+    hessian = _hessian(run, columns, rows)  # not complete where time is up
     hessian = hessian if inside.all() else hessian[np.ix_(inside.ravel(), inside.ravel())]
-    if not np.isfinite(hessian).all() or not hessian.any():
+    if run.ask() or not np.isfinite(hessian).all() or not hessian.any():
         return False
     direction = np.zeros_like(before)
     for flattest in RIDGES:
@@ -93,7 +94,7 @@ def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nd
 
 def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Hessian of the objective [rows * outputs, rows * outputs]."""
-    total = _hessian_of_loss(run.problem.datafit, columns, run.z)
+    total = _hessian_of_loss(run.problem.datafit, columns, run.z, run.ask)
     penalty, outputs = run.problem.penalty, run.by_position.shape[1]
     groups, position = np.unique(_groups(run, rows), return_inverse=True)
     rho, norms, strength = scalar_part(penalty), run.norms[groups], penalty.strength[groups]
@@ -108,8 +109,11 @@ def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nda
     return total
 
 
-def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """Hessian of the datafit in the coefficients of these columns [n, k], all outputs of a column together."""
+def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray, ask: Callable[[], bool]) -> np.ndarray:
+    """Hessian of the datafit in the coefficients of these columns [n, k], all outputs of a column together.
+
+    ask: whether to stop early, with rows that are 0 for what was not reached.
+    """
     if isinstance(datafit, Pointwise):
         h = datafit.hessian_weights(z)
         moments = h @ columns
@@ -121,7 +125,12 @@ def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray) -> np.nda
         gram = columns.T @ datafit.curvature(columns)
         gram = (gram + gram.T) / 2
         return gram if datafit.n_outputs is None else np.kron(gram, np.eye(datafit.n_outputs))
-    total = np.array([columns.T @ datafit.hessian(z, column) for column in columns.T])
+    bent = np.zeros(columns.shape[::-1])
+    for row, column in zip(bent, columns.T, strict=True):
+        if ask():
+            break
+        row[:] = datafit.hessian(z, column)
+    total = bent @ columns
     return (total + total.T) / 2
 
 

@@ -68,3 +68,16 @@ def test_newton_steps_are_not_tried_where_sweeps_suffice(monkeypatch):
 def test_systems_that_are_not_positive_definite_take_absolute_values():
     hessian, gradient = np.diag([2.0, -4.0]), np.array([1.0, 1.0])
     np.testing.assert_allclose(support_newton._solved(hessian, gradient, 1e-10), [0.5, 0.25], rtol=1e-8)
+
+
+def test_the_products_of_a_hessian_end_with_the_time(monkeypatch):
+    """Coupled losses have one product for each coefficient; none is made after the time limit, and no step either."""
+    made = so.Problem(np.random.default_rng(0).standard_normal((14, 6)), datafit("Cox"), PENALTIES["GroupLasso"])
+    run, asked, made_at = GroupDescent(made, np.ones(6), so.solvers.GroupBCD()), [], []
+    hessian = type(made.datafit).hessian
+    monkeypatch.setattr(type(made.datafit), "hessian", lambda *a: made_at.append(len(asked)) or hessian(*a))
+    monkeypatch.setattr(run, "ask", lambda: asked.append(None) or len(asked) > 3)
+    before = run.by_position
+    assert not support_newton.support_step(run)
+    assert made_at == [1, 2, 3]
+    assert run.by_position is before
