@@ -36,7 +36,8 @@ def lambda_max(problem: Problem) -> float:
     In general the `critical_lam` of the penalty at -gradient(0); for SparseGroupLasso a root per group.
     Unpenalised groups are fitted first, alone, and lambda_max is the smallest lam at which all other groups stay 0.
     For convex penalties that is the solution exactly for lam >= lambda_max (ledger D2, A11); the lam of the problem's
-    penalty plays no role.  Relative error of order n eps; 1e-6 where unpenalised groups are fitted under a ridge.
+    penalty plays no role.  Relative error of order n eps; 1e-6 where unpenalised groups are fitted under a ridge or with
+    w >= 0.
 
     Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
     0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
@@ -71,7 +72,7 @@ def _gradient_of_null_model(problem: Problem, end: float) -> np.ndarray:
     chosen, columns = unpenalised_columns(problem.X, penalty)
     if len(chosen) == 0:
         return problem.gradient_at_zero.copy()
-    if hasattr(penalty, "conjugate"):  # a ridge acts on these groups
+    if hasattr(penalty, "conjugate") or getattr(penalty, "positive", False):  # a ridge or w >= 0 acts on these groups
         null = Problem(columns, problem.datafit, penalty.restrict(penalty.unpenalised))
         z = columns @ _fitted_in_time(null, end)
     else:
@@ -89,10 +90,11 @@ def _beyond_rounding(gradient: np.ndarray, X: Any, force: np.ndarray) -> np.ndar
 
 
 def _fitted_in_time(null: Problem, end: float) -> np.ndarray:
-    """Coefficients of the null model, whose unpenalised groups have a ridge."""
+    """Coefficients of the null model, whose unpenalised groups have a ridge or have to be nonnegative."""
     from .solvers import FISTA
 
-    result = solve(null, FISTA(), tol=FIT_TOLERANCE, time_limit=_left(end), throw=False)
+    solver = FISTA() if hasattr(null.penalty, "conjugate") else None
+    result = solve(null, solver, tol=FIT_TOLERANCE, time_limit=_left(end), throw=False)
     if result.status is Status.TIME_LIMIT:
         raise ValueError(LATE)
     if result.status is not Status.CONVERGED:

@@ -17,7 +17,7 @@ from .first_reading import first_reading
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
 from .sets.indicator import Indicator, is_set
-from .unpenalised import refit, unpenalised_columns
+from .unpenalised import positive_rows, refit, unpenalised_columns
 
 DENSE_LIMIT = 1500
 """Up to this size of the smaller side of X the largest curvature comes from a full eigenvalue decomposition."""
@@ -221,12 +221,18 @@ class Problem:
         if hasattr(self.penalty, "conjugate"):  # the residual itself is feasible: f + f* leaves the penalty's terms
             return penalty + float(np.vdot(gradient, w)) + self.penalty.conjugate(-gradient)
         if len(self._unpenalised[0]):
-            return self._gap_of_refit(self.datafit.value(z) + penalty, z, late)
+            return self._gap_of_refit(self.datafit.value(z) + penalty, w, z, late)
         return self.datafit.value(z) + penalty - self.datafit.dual(z, self.penalty.dual_limit(-gradient))
 
-    def _gap_of_refit(self, primal: float, z: np.ndarray, late: Callable[[], bool]) -> float:
-        """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding."""
+    def _gap_of_refit(self, primal: float, w: np.ndarray, z: np.ndarray, late: Callable[[], bool]) -> float:
+        """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding.
+
+        Where w >= 0 is asked for, those that are positive are fitted; on the others the gradient may not be negative.
+        """
         chosen, columns = self._unpenalised
+        if getattr(self.penalty, "positive", False):
+            fitted_ones = positive_rows(w)[chosen]
+            chosen, columns = chosen[fitted_ones], columns[:, fitted_ones]
         z, fitted = refit(self.datafit, columns, z, late)
         if not fitted:
             return np.inf

@@ -39,6 +39,11 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
     return chosen, np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
 
 
+def positive_rows(w: np.ndarray) -> np.ndarray:
+    """Whether each row of w [p] or [p, T] is positive in all outputs, bool [p]."""
+    return (w.reshape(len(w), -1) > 0).all(axis=1)
+
+
 def refit(
     datafit: Datafit, columns: np.ndarray, z: np.ndarray, late: Callable[[], bool] = lambda: False
 ) -> tuple[np.ndarray, bool]:

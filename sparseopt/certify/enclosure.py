@@ -61,8 +61,10 @@ class Enclosure:
 
 def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     """The gap of a convex problem at w [p] or [p, T].  Raises Undecided where no dual point is shown to be feasible."""
-    kind: Any = KSupportTerms if type(problem.penalty) is KSupport else PenaltyTerms
-    terms = kind(problem.penalty, arithmetic)
+    if type(problem.penalty) is KSupport:
+        terms: Terms = KSupportTerms(problem.penalty, arithmetic)
+    else:
+        terms = PenaltyTerms(problem.penalty, arithmetic, w)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
-from .arithmetic import Numbers
+from ..unpenalised import positive_rows
+from .arithmetic import Numbers, Undecided
 from .ball import UNIT
 from .losses.base import LARGEST_MULTIPLE
 
@@ -22,10 +23,11 @@ beyond the strengths, which the ridge charges squared."""
 class PenaltyTerms:
     """pen(w) = sum_g strength_g |w_g| + l1 |w|_1 + l2 / 2 |w|^2, with w >= 0 if positive; the parts that are there.
 
-    free: indices [k] of the coefficients on which the penalty is 0; a dual point must be 0 there.
+    free: indices [k] of the coefficients on which the penalty is 0; a dual point must be 0 there.  Where w >= 0 is
+    asked for, those that are positive at w [p] or [p, T]; on the others of these groups it is to be on one side of 0.
     """
 
-    def __init__(self, penalty: Any, arithmetic: Any) -> None:
+    def __init__(self, penalty: Any, arithmetic: Any, w: np.ndarray) -> None:
         self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty
         self.positive = bool(getattr(penalty, "positive", False))
         self.forced = np.isinf(penalty.strength)
@@ -40,8 +42,14 @@ class PenaltyTerms:
         elif isinstance(penalty, GroupElasticNet):
             self.l2 = a.number(penalty.l2)
         unpenalised = np.zeros(0, dtype=int) if self.l2 is not None else penalty.unpenalised
-        self.free = np.flatnonzero(np.isin(self.groups.labels, unpenalised))
-        self.bound = np.flatnonzero(~self.forced & ~np.isin(np.arange(self.groups.n_groups), unpenalised))
+        inside = np.isin(self.groups.labels, unpenalised)
+        bounded = ~np.isin(np.arange(self.groups.n_groups), unpenalised)
+        if self.positive:
+            if (inside & ~positive_rows(w) & (w > 0).reshape(len(w), -1).any(axis=1)).any():
+                raise Undecided("an unpenalised coefficient is positive in some of its outputs and 0 in others")
+            inside, bounded = inside & positive_rows(w), bounded | True
+        self.free = np.flatnonzero(inside)
+        self.bound = np.flatnonzero(~self.forced & bounded)
 
     multiples = SHRUNK
 
@@ -73,9 +81,7 @@ class PenaltyTerms:
     def slack(self, w: np.ndarray, c: Numbers) -> Numbers:
         """pen(w) + <c, w> + pen*(-c) >= 0 for a feasible -c."""
         a, numbers = self.arithmetic, self.arithmetic.number(w)
-        shown = a.number((~np.isin(np.arange(len(w)), self.free)).astype(float))
-        shown = shown[:, None] if w.ndim == 2 else shown
-        total = self.value(w) + a.sum(c * numbers * shown)
+        total = self.value(w) + a.sum(self._shown(c) * numbers)
         if self.l2 is not None:
             excess = a.limited(a.group_norms(c, self.groups) - self.strength, 0.0, np.inf)[self.bound]
             total = total + a.sum(excess * excess) / (self.l2 * 2.0)
@@ -126,11 +132,17 @@ class PenaltyTerms:
             return True
         return bool((a.upper(self._norms(c)) <= a.lower(self.strength))[self.bound].all())
 
+    def _shown(self, c: Numbers) -> Numbers:
+        """c with zeros on `free`, where it is orthogonal."""
+        shown = np.ones(c.shape)
+        shown[self.free] = 0.0
+        return c * self.arithmetic.number(shown)
+
     def _norms(self, c: Numbers) -> Numbers:
         """Norms [G] of what a group's ball has to hold: -c after the soft threshold, its positive part if positive."""
         a = self.arithmetic
         if self.positive:
-            c = a.limited(-c, 0.0, np.inf)
+            c = a.limited(-self._shown(c), 0.0, np.inf)
         if self.l1 is not None:
             size = a.where(a.upper(c) > -a.lower(c), c, -c)
             c = a.limited(a.limited(size, 0.0, np.inf) - self.l1, 0.0, np.inf)

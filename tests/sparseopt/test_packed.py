@@ -20,6 +20,7 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {buil
 @pytest.fixture(autouse=True)
 def small_designs_too(monkeypatch):
     monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
+    monkeypatch.setattr(reading, "SMALL", 0)
 
 
 @pytest.fixture
@@ -275,7 +276,8 @@ def test_time_limit_is_kept():
 SCRIPT = """
 import numpy as np, sparseopt as so
 from sparseopt import first_reading
-first_reading.SMALLEST_SIZE = 0
+from sparseopt._native import reading
+first_reading.SMALLEST_SIZE = reading.SMALL = 0
 rng = np.random.default_rng(0)
 X = np.asfortranarray(rng.standard_normal((301, 57)))
 y = X[:, :5].sum(axis=1) + rng.standard_normal(301)

@@ -140,6 +140,29 @@ def test_lambda_max_with_an_unpenalised_group(loss):
     assert X[:, :3] @ (above.w[:3] - alone.w) == pytest.approx(np.zeros_like(X[:, :3] @ alone.w), abs=1e-3)
 
 
+@pytest.mark.parametrize("name", ["LeastSquares", "Logistic", "Huber"])
+@pytest.mark.parametrize("seed", range(3))
+def test_an_unpenalised_group_that_has_to_be_nonnegative(name, seed):
+    """Where it is 0 the gradient may be positive; where it is positive the gradient is 0."""
+    rng = np.random.default_rng(seed)
+    X, groups = rng.standard_normal((40, 9)), so.Groups.uniform(3, 3)
+    y = X @ rng.standard_normal(9) + 2 * rng.standard_normal(40)
+    loss = getattr(so, name)(np.sign(y) if name == "Logistic" else y, intercept=bool(seed % 2))
+    problem = so.Problem(X, loss, so.GroupLasso(1.0, groups, weights=[0, 1, 1], positive=True))
+    largest = so.lambda_max(problem)
+    above, below = (so.solve(problem.with_lam(share * largest), tol=1e-9) for share in (1.001, 0.99))
+    assert not above.w[3:].any()
+    assert below.w[3:].any()
+    at = problem.with_lam(0.3 * largest)
+    solution = so.solve(at, tol=1e-9)
+    assert solution.w[:3].any()
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(at, solution.w, tol=1e-6, level=level).proved
+    assert so.solve(at, so.solvers.FISTA(), tol=1e-7).objective == pytest.approx(solution.objective, rel=1e-6)
+    worse = solution.w + np.where(np.arange(9) == np.argmax(solution.w[:3]), 0.1, 0.0)
+    assert not so.certify.duality_gap(at, worse, tol=1e-6, level="ball").proved
+
+
 @pytest.mark.parametrize("solver", [None, so.solvers.FISTA()], ids=["default", "FISTA"])
 @pytest.mark.parametrize("intercept", [False, True])
 def test_solutions_agree_with_cvxpy(solver, intercept):
