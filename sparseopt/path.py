@@ -36,8 +36,8 @@ def lambda_max(problem: Problem) -> float:
     In general the `critical_lam` of the penalty at -gradient(0); for SparseGroupLasso a root per group.
     Unpenalised groups are fitted first, alone, and lambda_max is the smallest lam at which all other groups stay 0.
     For convex penalties that is the solution exactly for lam >= lambda_max (ledger D2, A11); the lam of the problem's
-    penalty plays no role.  Relative error of order n eps; 1e-6 where unpenalised groups are fitted under a ridge or with
-    w >= 0.
+    penalty plays no role.  Relative error of order n eps; 1e-6 where unpenalised groups are fitted under a ridge or
+    with w >= 0.
 
     Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
     0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
