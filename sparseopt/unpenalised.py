@@ -41,7 +41,7 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
 
 def positive_rows(w: np.ndarray) -> np.ndarray:
     """Whether each row of w [p] or [p, T] is positive in all outputs, bool [p]."""
-    return (w.reshape(len(w), -1) > 0).all(axis=1)
+    return np.asarray((w.reshape(len(w), -1) > 0).all(axis=1))
 
 
 def refit(
