@@ -49,6 +49,10 @@ def _critical(problem: Problem, end: float) -> float:
     """`lambda_max`, with the time at which the fit of unpenalised groups is given up."""
     problem, _ = recentred(checked_problem(problem))
     penalty = problem.penalty
+    if len(getattr(penalty, "unpenalised", ())) == penalty.groups.n_groups and not hasattr(penalty, "conjugate"):
+        raise ValueError(
+            "every group has weight 0, so no lam changes the solution: give one a weight > 0, or use solve"
+        )
     gradient = _gradient_of_null_model(problem, end)
     if not (penalty.groups.norms(gradient) > 0).any():
         raise ValueError(
