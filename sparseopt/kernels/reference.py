@@ -10,6 +10,9 @@ import torch
 
 from .layout import HALF, Cut
 
+LARGEST_POWER = 1000
+"""Of two, which and whose inverse float64 has."""
+
 
 def working(x: torch.Tensor) -> torch.Tensor:
     """x itself, or in float32 for half types."""
@@ -25,16 +28,29 @@ def spread(values: torch.Tensor, cut: Cut, w: torch.Tensor) -> torch.Tensor:
 
 def block_sums(x: torch.Tensor, cut: Cut) -> torch.Tensor:
     """Sum of x over each block, [grid]."""
+    return _blocks(x, cut).sum(dim=(1, 3))
+
+
+def _blocks(x: torch.Tensor, cut: Cut) -> torch.Tensor:
+    """x as [down, r, across, c, taps], with zeros beyond its border."""
     rows, columns = x.shape
     down, across, taps = cut.grid(x)
     padded = x.new_zeros(down * cut.r, across * cut.c, taps)
     padded[:rows, : columns // taps] = x.reshape(rows, -1, taps)
-    return padded.reshape(down, cut.r, across, cut.c, taps).sum(dim=(1, 3))
+    return padded.reshape(down, cut.r, across, cut.c, taps)
 
 
 def block_norms(w: torch.Tensor, cut: Cut) -> torch.Tensor:
-    """Euclidean norm of each block, [grid]: in float64, where squares of float32 neither overflow nor vanish."""
-    return block_sums(w.double() ** 2, cut).sqrt().to(w.dtype)
+    """Euclidean norm of each block, [grid]: in float64, where squares of float32 neither overflow nor vanish.
+
+    Of float64 after multiplication with the power of two that makes the largest entry of a block about 1.
+    """
+    if w.dtype != torch.float64:
+        return block_sums(w.double() ** 2, cut).sqrt().to(w.dtype)
+    blocks = _blocks(w, cut)
+    power = torch.frexp(blocks.abs().amax(dim=(1, 3))).exponent.clamp(-LARGEST_POWER, LARGEST_POWER)
+    squares = torch.ldexp(blocks, -power[:, None, :, None]) ** 2
+    return torch.ldexp(squares.sum(dim=(1, 3)).sqrt(), power)
 
 
 def block_dots(a: torch.Tensor, b: torch.Tensor, cut: Cut) -> torch.Tensor:

@@ -116,7 +116,8 @@ class Silent:
 def measured(model: nn.Module, weights: Iterable[Weight], batches: Iterable[Any], statistic: Statistic) -> list[Tensor]:
     """Sums of a statistic for each weight over batches: a tensor, a tuple of arguments, or a mapping of named ones.
 
-    The model runs in evaluation mode and without gradients.  ValueError where a weight's module never ran.
+    The model runs in evaluation mode and without gradients.  ValueError where a weight's module never ran, or where
+    its inputs are not finite.
     """
     taps = []
     modes = {module: module.training for module in model.modules()}
@@ -135,6 +136,12 @@ def measured(model: nn.Module, weights: Iterable[Weight], batches: Iterable[Any]
     idle = [name for name, total in totals if total is None]
     if idle:
         raise ValueError(f"no batch reached {idle[0]}: exclude it, or give batches that the whole model works on")
+    wild = [name for name, total in totals if total is not None and not bool(torch.isfinite(total).all())]
+    if wild:
+        raise ValueError(
+            f"the inputs of {wild[0]} are NaN, infinite or too large to be squared: look for the batch that makes them "
+            "so and leave it out, or scale the inputs"
+        )
     return [total for _, total in totals if total is not None]
 
 

@@ -114,7 +114,7 @@ class Grouping:
         return self.rows if self.by_column else self.columns
 
     def grouped(self, values: Any) -> Any:
-        """Values [n], an array, as [groups, size]."""
+        """Values [n], an array or a tensor, as [groups, size]."""
         values = values.reshape(self.rows, self.columns)
         return values.T if self.by_column else values
 

@@ -67,7 +67,7 @@ def _too_small(layer: Layer, granularity: Any, sparsity: Any, smallest: int) -> 
 
 
 def checked_weight(weight: Weight) -> Weight:
-    """`weight`; ValueError unless it is a dense floating tensor in memory with finite entries."""
+    """`weight`; ValueError unless it is a dense floating tensor in memory of its own with finite entries."""
     parameter, name = weight.parameter, weight.name
     if parameter.device.type == "meta":
         raise ValueError(
@@ -75,6 +75,8 @@ def checked_weight(weight: Weight) -> Weight:
         )
     if parameter.dtype not in FLOATS or parameter.is_quantized or parameter.is_sparse:
         raise ValueError(f"{name} is {parameter.dtype} ({parameter.layout}): dense floating weights can be pruned")
+    if any(step == 0 and size > 1 for step, size in zip(parameter.stride(), parameter.shape, strict=True)):
+        raise ValueError(f"{name} is expanded, so that entries share memory: give its module a .clone() of it")
     if getattr(weight.module, "sparse", False):
         raise ValueError(f"{name} has sparse gradients: build its nn.Embedding with sparse=False, or exclude it")
     if not bool(torch.isfinite(local(parameter.detach())).all()):

@@ -23,13 +23,13 @@ def checked_k(k: Any) -> int:
     return number
 
 
-def checked_tau(tau: Any) -> float:
+def checked_tau(tau: Any, name: str = "tau") -> float:
     """tau as a float, 1e-290 <= tau <= 1e290."""
     number = real_number(tau)
     if not number > 0:
-        raise ValueError(f"tau is {tau!r}: give a positive temperature; its limit 0 is StraightThroughTopK")
+        raise ValueError(f"{name} is {tau!r}: give a positive temperature; its limit 0 is StraightThroughTopK")
     if not 1e-290 <= number <= 1e290:
-        raise ValueError(f"tau is {tau!r}: 1e-290 <= tau <= 1e290 is allowed; multiply x and tau by one number")
+        raise ValueError(f"{name} is {tau!r}: 1e-290 <= {name} <= 1e290 is allowed; multiply x and tau by one number")
     return number
 
 

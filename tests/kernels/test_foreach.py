@@ -173,6 +173,11 @@ OPCHECKS = {
 }
 
 
+def test_every_operator_is_checked():
+    registered = {name.partition("::")[2] for name in torch._C._dispatch_get_all_op_names() if "sparseopt::" in name}
+    assert {name for name in registered if name.startswith("foreach_")} == set(OPCHECKS)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", OPCHECKS)
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

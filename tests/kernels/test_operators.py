@@ -197,6 +197,11 @@ def test_zero_blocks_and_extremes():
         x = torch.full((8, 8), factor)
         close(kernels.block_norms(x, (4, 4)) / factor, torch.full((2, 2, 1), 4.0), torch.float32)
         close(kernels.block_norms(x, (3, 3)) / factor, reference.block_norms(x, Cut(3, 3)) / factor, torch.float32)
+    for factor in (1e-310, 1e-200, 1e200, 1e307):
+        x = torch.full((8, 8), factor, dtype=torch.float64)
+        for given in (x, x.new_empty(8, 16)[:, ::2].copy_(x)):  # compiled, and where it cannot be
+            ratios = kernels.block_norms(given, (4, 4)) / factor
+            torch.testing.assert_close(ratios, torch.full_like(ratios, 4.0), rtol=1e-12, atol=0)
     x = torch.zeros(64, 64)
     x[40, 40], x[0, 63] = 1e-30, -0.0
     for cut in ((32, 32), (16, 8), (5, 3)):  # blocks of zeros beside one that underflows
@@ -301,7 +306,16 @@ OPCHECKS = {
     "project_patterns_": lambda w: (w.detach(), torch.eye(4, dtype=torch.bool)[None]),
     "block_linear": lambda w: (w, *STORED, drawn((32,)).requires_grad_(), 32),
     "block_linear_transposed": lambda w: (drawn((16, 32)).requires_grad_(), *STORED, 24),
+    "soft_topk_backward": lambda w: (drawn((16, 24)), w.detach(), 5, 0.1),
+    "power_blocks_into_": lambda w: (drawn((16, 24)), w.detach(), 4, 4, 1),
+    "power_blocks_vjp_": lambda w: (drawn((16, 24)), w.detach(), drawn((4, 6, 1)).abs(), 4, 4, 1),
 }
+
+
+def test_every_operator_is_checked():
+    registered = {name.partition("::")[2] for name in torch._C._dispatch_get_all_op_names() if "sparseopt::" in name}
+    elsewhere = {"compressed"}  # of exports
+    assert {name for name in registered - elsewhere if not name.startswith("foreach_")} == set(OPCHECKS)
 
 
 @pytest.mark.parametrize("name", OPCHECKS)

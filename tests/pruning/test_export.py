@@ -168,6 +168,8 @@ def test_layers_that_are_read_otherwise_stay_dense():
     fast = export(model, "sparse", {"tokens": tokens, "scale": 2.0}, **ALL)
     rows = {row.name: row for row in fast.export_report.rows}
     assert [name for name, row in rows.items() if row.target != "dense"] == ["twice"]
+    attention = model.attention
+    assert rows["attention"].size_dense == attention.in_proj_weight.nbytes + attention.in_proj_bias.nbytes
     assert "looked up" in rows["embedding"].reason
     assert "tied to embedding.weight" in rows["decoder"].reason
     assert "in its own way" in rows["attention"].reason

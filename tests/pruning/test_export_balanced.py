@@ -51,6 +51,17 @@ def test_every_block_row_keeps_equally_many(method):
     assert sp.allocation.counts([layer.units for layer in sp.layers]) == [16, 32, 16]
 
 
+def test_soft_masks_of_each_row_add_up_to_what_it_keeps():
+    model = net()
+    optimiser = adamw(model)
+    chosen, given = Block(4, 4, balance="row"), {"sparsity": 0.75, "total_steps": 20, "optimizer": optimiser}
+    sp = Sparsifier(model, chosen, method=methods.SMART(pretrain=0), **given)
+    train(model, optimiser, 3)
+    for i, (layer, count) in enumerate(zip(sp.layers, (4, 4, 2), strict=True)):
+        rows = layer.balanced.grouped(sp.memory[f"soft.{i}"])
+        torch.testing.assert_close(rows.sum(1), torch.full((len(rows),), float(count)), rtol=1e-4, atol=0)
+
+
 def test_the_largest_of_each_row_are_kept():
     layer = nn.Linear(12, 8, bias=False)
     layer.weight.data = torch.arange(96.0).reshape(8, 12) + 1

@@ -47,6 +47,16 @@ def pruned(model, granularity, x, method, sparsity=0.5):
     return (w.T if isinstance(layer, Conv1D) else w).double().numpy(), report
 
 
+@pytest.mark.parametrize("method", [one_shot.Wanda(), one_shot.SparseGPT()], ids=repr)
+def test_inputs_that_are_not_finite_are_refused(method):
+    for wrong in (torch.nan, torch.inf):
+        model, x, w, _ = linear()
+        x[3, 2] = wrong
+        with pytest.raises(ValueError, match=r"inputs of 0\.weight are NaN, infinite or too large"):
+            pruned(model, Block(2, 3), x, method)
+        assert np.array_equal(model[0].weight.detach().double().numpy(), w)
+
+
 def naive_wanda(w, x, r, c, per_row):
     scores = np.abs(w) * np.linalg.norm(x, axis=0)
     units = np.array([[np.linalg.norm(scores[i : i + r, j : j + c]) for j in range(0, 12, c)] for i in range(0, 8, r)])

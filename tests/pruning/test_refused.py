@@ -52,6 +52,8 @@ def test_bad_models_methods_and_states():
         sparsifier(model, sgd(model), "SRSTE", "2:4", sparsity=0.9)
     with pytest.raises(ValueError, match="start"):
         methods.SMART(start=0.0)
+    with pytest.raises(ValueError, match="1e-290 <= end"):
+        methods.SMART(end=1e-300)
     with pytest.raises(ValueError, match="instance"):
         Sparsifier(model, Unstructured(), method=methods.SMART, total_steps=5, optimizer=sgd(model))
     meta = torch.nn.Sequential(torch.nn.Linear(64, 64, device="meta"))
@@ -61,6 +63,10 @@ def test_bad_models_methods_and_states():
     ruined.first.weight.data[0, 0] = torch.nan
     with pytest.raises(ValueError, match="NaN"):
         sparsifier(ruined, sgd(ruined))
+    expanded = net()
+    expanded.first.weight = torch.nn.Parameter(torch.randn(1, 64).expand(32, 64))
+    with pytest.raises(ValueError, match=r"share memory: give its module a \.clone"):
+        sparsifier(expanded, sgd(expanded))
     sp = sparsifier(model, sgd(model))
     other = net()
     with pytest.raises(ValueError, match="other layers or settings"):
@@ -77,6 +83,17 @@ def test_nan_gradients_are_reported_when_masks_are_chosen(method):
     model.first.weight.grad = torch.full_like(model.first.weight, torch.nan)
     with pytest.raises(ValueError, match="not finite"):
         opt.step()
+
+
+def test_nan_gradients_are_reported_when_units_are_exchanged():
+    for size in (torch.nan, torch.inf):  # inf of the gradient is NaN in the momentum of the next step
+        model = net()
+        opt = sgd(model)
+        sparsifier(model, opt, "RigL", total_steps=4)
+        for parameter in (model.conv.weight, model.first.weight, model.second.weight):
+            parameter.grad = torch.full_like(parameter, size)
+        with pytest.raises(ValueError, match="not finite"):
+            [opt.step() for _ in range(3)]
 
 
 def test_states_know_patterns_and_not_addresses():

@@ -146,7 +146,8 @@ class _Export:
         self.model.load_state_dict(load_patterns(folder))
         watch = self._measured({"dense": {}})["dense"]
         report = self._report({}, watch, watch)
-        sizes = {weight.module_name: packed_size(weight, manifest) for weight in weights}
+        dense = {site.name: _own_size(site.module) for site in self.sites}
+        sizes = {w.module_name: dense[w.module_name] - w.parameter.nbytes + packed_size(w, manifest) for w in weights}
         target = "patterns {}x{}".format(*manifest["tile"])
         rows = [
             replace(row, target=target, reason="", size=sizes[row.name]) if row.name in sizes else row
@@ -206,7 +207,7 @@ class _Export:
             module = chosen.get(site.name)
             target = "dense" if module is None else self.formats[site.name]
             reason = self.reasons[site.name] if module is None else ""
-            nan, dense = float("nan"), _size(site.module)
+            nan, dense = float("nan"), _own_size(site.module)
             times = (before.layers.get(site.name, nan), now.layers.get(site.name, nan))
             size = dense if module is None else _size(module)
             rows.append(ExportRow(site.name, site.sparsity, target, reason, *times, size_dense=dense, size=size))
@@ -220,6 +221,11 @@ def _shape(layer: nn.Module) -> tuple[int, ...]:
     return tuple(weight.shape[:2]) if isinstance(weight, torch.Tensor) else ()
 
 
+def _own_size(module: nn.Module) -> int:
+    """Bytes of the weight and the bias of a dense layer; the projection behind an attention is a layer of its own."""
+    return sum(parameter.nbytes for parameter in module.parameters(recurse=False))
+
+
 def _size(module: nn.Module) -> int:
     """Bytes of the parameters and buffers of a module."""
-    return sum(tensor.numel() * tensor.element_size() for tensor in (*module.parameters(), *module.buffers()))
+    return sum(tensor.nbytes for tensor in (*module.parameters(), *module.buffers()))

@@ -52,12 +52,12 @@ class ExportReport:
 
     @property
     def size(self) -> int:
-        """Bytes of the layers now."""
+        """Bytes of the layers now, a weight that several share in each of them."""
         return sum(row.size for row in self.rows)
 
     @property
     def size_dense(self) -> int:
-        """Bytes of the layers when dense."""
+        """The same when dense."""
         return sum(row.size_dense for row in self.rows)
 
     def __repr__(self) -> str:

@@ -30,7 +30,8 @@ class GroupLasso(Method):
 
     rho: a scalar penalty of `sparseopt.penalties`, default Linear(), the group LASSO; MCP(), SCAD(), Log(), ... give
     nonconvex ones.  lam: > 0; after a step with learning rate lr the prox takes the step length lr.  None: the step is
-    such that under the group LASSO a unit of median norm that no gradient holds up vanishes within the phase.
+    such that under the group LASSO those units vanish within the phase that no gradient holds up and that are of less
+    than median norm, or fewer where fewer are to be dropped.
     until: fraction of the steps with the penalty.
     """
 
@@ -52,9 +53,7 @@ class GroupLasso(Method):
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Measure the weights for a step of the prox of its own."""
         if phase.kind == "penalised" and self.lam is None:
-            norms = norms_of(sp.layers)
-            ratios = [x.double() / layer.sizes.to(x.device).sqrt() for layer, x in zip(sp.layers, norms, strict=True)]
-            sp.memory["step"] = torch.cat(ratios).median() / (phase.stop - phase.start)
+            sp.memory["step"] = _vanishing(sp) / (phase.stop - phase.start)
         super().enter(sp, phase)
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
@@ -87,6 +86,14 @@ class GroupLasso(Method):
         norms = norms_of([layer])[0]
         shrunk = self.rho.prox(norms, steps.to(norms))
         layer.scale(torch.where(norms > 0, shrunk / torch.where(norms > 0, norms, torch.ones_like(norms)), norms))
+
+
+def _vanishing(sp: Sparsifier) -> Tensor:
+    """The |w_b| / sqrt(size_b) not exceeded by as many units as are to be dropped, at most the median; float64 []."""
+    pairs = zip(sp.layers, norms_of(sp.layers), strict=True)
+    ratios = torch.cat([norms.double().cpu() / layer.sizes.sqrt() for layer, norms in pairs])
+    count = min(sp.allocation.dropped([layer.units for layer in sp.layers]), (len(ratios) + 1) // 2)
+    return ratios.kthvalue(count).values if count else torch.zeros((), dtype=torch.float64)
 
 
 def _steps(layer: Layer, step: float) -> float | Tensor:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from ..._array import real_number
-from ..allocation import check_unbalanced, top
+from ..allocation import check_scores, check_unbalanced, top
 from ..schedules import Phase, Timeline, checked_fraction, checked_steps
 from ..sharding import norms_of
 from .base import Method
@@ -70,6 +70,8 @@ class RigL(Method):
         share = self.alpha / 2 * (1 + math.cos(math.pi * phase.progress(sp.step)))
         moved = 0
         for layer, norms, steep in zip(sp.layers, sp.norms(), sp.carried[STEEP], strict=True):
+            check_scores(norms)
+            check_scores(steep)
             old = sp.masks[layer.name]
             new = exchanged(old, norms, steep, share)
             grown = new & ~old

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from ... import kernels
-from ..._array import positive_scalar
 from ...soft_topk import ExponentialTemperature
+from ...soft_topk.arguments import checked_tau
 from ..allocation import check_scores, kept_of
 from ..granularity import NM
 from ..inputs import Tap, check_observable, mean_squares, squares, weighted
-from ..layer import Layer
+from ..layer import Grouping, Layer
 from ..schedules import Phase, Timeline, checked_fraction
 from ..sharding import check_parallel, norms_of, summed
 from .soft_masks import SoftMasks, logits_of
@@ -26,6 +26,8 @@ IMPORTANCES = ("learned", "weight", "gradient", "activation")
 MEMORY = 0.9
 """Share of the old gradients and activations that is kept at every step."""
 SEEN = "seen."
+HALF_A_UNIT = 0.5
+"""Of a layer's mask values, which add up to the units that it keeps."""
 INNER = "inner products"
 
 
@@ -39,7 +41,7 @@ class SMART(SoftMasks):
     pretrain: dense fraction of the steps; search: fraction with soft masks, tau from `start` to `end` exponentially, in
     units of the mean importance; then the k units of largest importance are kept and trained.
     scope "global" ranks the units of all layers together, in the search as in the end.  N:M keeps n of every window of
-    m by a soft top-k of its own; patterns are refused.
+    m by a soft top-k of its own, balanced blocks equally many of each row of blocks; patterns are refused.
     Source: SMART (arXiv 2403.19969); soft top-k: `sparseopt.SoftTopK`, ledger B1 to B4.
     """
 
@@ -56,8 +58,8 @@ class SMART(SoftMasks):
             raise ValueError(f"importance is {self.importance!r}: allowed are {', '.join(map(repr, IMPORTANCES))}")
         if checked_fraction(self.pretrain, "pretrain") + checked_fraction(self.search, "search") > 1:
             raise ValueError(f"pretrain + search is {self.pretrain + self.search:g}: at most 1 is allowed")
-        positive_scalar(self.start, "start")
-        positive_scalar(self.end, "end")
+        checked_tau(self.start, "start")
+        checked_tau(self.end, "end")
 
     def check(self, sp: Sparsifier) -> None:
         """Units that are counted, or windows that are not cut off."""
@@ -85,6 +87,7 @@ class SMART(SoftMasks):
         elif phase.kind == "sparse":
             scores = _per_layer(sp, logits_of(sp)) if logits_of(sp) else sp.norms()
             if logits_of(sp):
+                _open_best(sp, scores)
                 self.fold(sp)
             sp.forget(SEEN)
             sp.prune(scores if sp.counted else [score - score.min() + 1 for score in scores])  # sets rank magnitudes
@@ -142,11 +145,8 @@ class SMART(SoftMasks):
         tau = self._temperature(sp, phase)
         if not sp.counted:
             return [_windowed(sp.granularity, layer, x, tau) for layer, x in zip(sp.layers, logits, strict=True)]
-        targets = sp.allocation.targets
-        values = [
-            kernels.soft_topk(x, kept_of(len(x), target), tau) for x, target in zip(logits, targets, strict=False)
-        ]
-        return _per_layer(sp, values)
+        budgets = zip(logits, sp.allocation.targets, sp.allocation.groupings, strict=False)  # a shared one is one
+        return _per_layer(sp, [_budgeted(x, target, group, tau) for x, target, group in budgets])
 
 
 def _relative(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
@@ -178,6 +178,25 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
         return sp.norms()
     views = [[matrices.get(view.weight.name, view.weight.parameter) for view in layer.views] for layer in sp.layers]
     return sp.comparable(norms_of(sp.layers, views))
+
+
+def _budgeted(x: Tensor, target: float, group: Grouping | None, tau: float) -> Tensor:
+    """The soft top-k of the units [n] of a budget, or of each group that is to keep equally many."""
+    if group is None:
+        return kernels.soft_topk(x, kept_of(len(x), target), tau)
+    soft: Tensor = group.flat(kernels.soft_topk(group.grouped(x), kept_of(group.size, target), tau))
+    return soft
+
+
+def _open_best(sp: Sparsifier, scores: list[Tensor]) -> None:
+    """Where a shared budget has closed a whole layer: its best unit, which is kept all the same, does not enter as 0.
+
+    A layer of zeros alone passes nothing on, also no gradient, and would stay so.
+    """
+    for i, score in enumerate(scores if _shared(sp) else []):
+        soft = sp.memory[f"soft.{i}"]
+        if float(soft.sum()) < HALF_A_UNIT:
+            soft[score.argmax()] = 1.0
 
 
 def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> Tensor:
