@@ -216,6 +216,35 @@ def test_zero_blocks_and_extremes():
     assert torch.isfinite(x).all()
 
 
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize(("shape", "cut"), CASES[:6], ids=str)
+def test_gradients_where_blocks_are_closed_are_zero(shape, cut, dtype):
+    """A block times 0 is 0 whatever it holds, and its gradient too, also NaN or inf."""
+    w, g = drawn(shape, dtype), drawn(shape, dtype, 1)
+    scale = per_block(w, cut)
+    closed = reference.spread(scale == 0, cut, w)
+    g[closed] = torch.tensor([torch.nan, torch.inf], dtype=dtype).repeat(closed.sum())[: closed.sum()]
+    pulled = g.clone()
+    kernels.scale_blocks_vjp_(pulled, w, scale, cut)
+    close(pulled, reference.scale_blocks(g, scale, cut), dtype)
+    assert not bool(pulled[closed].any())
+    w[closed] = 0
+    kernels.power_blocks_vjp_(g, w, kernels.block_norms(w, cut), cut)
+    assert not bool(g[closed].any())
+    assert bool(torch.isfinite(g).all())
+
+
+@pytest.mark.parametrize(("shape", "cut"), CASES[:6], ids=str)
+def test_norms_of_blocks_with_nan_beside_infinity(shape, cut):
+    for wrong in (torch.tensor([torch.inf, torch.nan]), torch.tensor([torch.nan, -torch.inf])):
+        w = drawn(shape, torch.float64).abs()
+        w.view(-1)[:2] = wrong
+        expected = reference.block_norms(w, cut)
+        found = [kernels.block_norms(w, cut), kernels.block_norms(w.float(), cut), kernels.sum_norms(w, w, cut) / 2]
+        for norms in found:
+            torch.testing.assert_close(norms.double(), expected, rtol=1e-5, atol=0, equal_nan=True)
+
+
 def test_views_of_rows_and_columns():
     whole = drawn((40, 64), torch.float64)
     part, copy = whole[8:24, 16:48], whole[8:24, 16:48].clone()

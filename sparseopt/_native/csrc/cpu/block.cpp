@@ -4,10 +4,10 @@
 // This unit is compiled for the baseline, so everything but the leaf kernels is the same code on every machine.
 #include "../block.h"
 #include "../radial.h"
+#include "careful_norm.h"
 #include "isa.h"
 #include "rows.h"
 
-#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef _OPENMP
@@ -40,10 +40,6 @@ const so_isa& isa() {
   return chosen;
 }
 
-// Sums of squares in this range lost nothing to overflow or underflow.
-bool safe(float sum) { return sum >= 1e-30f && sum <= FLT_MAX; }
-bool safe(double sum) { return sum >= 1e-280 && sum <= DBL_MAX; }
-
 // Whether a block is 0: its bits, without the signs, taken together.
 template <class T, class Bits> bool all_zero_bits(const T* w, const so_blocks& b) {
   Bits bits = 0;
@@ -58,25 +54,10 @@ template <class T, class Bits> bool all_zero_bits(const T* w, const so_blocks& b
 bool all_zero(const float* w, const so_blocks& b) { return all_zero_bits<float, uint32_t>(w, b); }
 bool all_zero(const double* w, const so_blocks& b) { return all_zero_bits<double, uint64_t>(w, b); }
 
-// Norm of one block whose plain sum of squares is not safe: scaled by a power of two.
+// Norm of one block whose plain sum of squares is not safe.
 template <class T> double careful_norm(const T* w, const so_blocks& b) {
   if (all_zero(w, b)) return 0;  // as most blocks of a pruned matrix that come here
-  double largest = 0;
-  for (int64_t i = 0; i < b.br; ++i)
-    for (int64_t j = 0; j < b.bc; ++j) {
-      const double a = fabs((double)w[i * b.ld + j]);
-      if (!(a <= DBL_MAX)) return a;  // NaN or infinite
-      largest = a > largest ? a : largest;
-    }
-  if (largest == 0) return 0;
-  const int exponent = ilogb(largest);
-  double sum = 0;
-  for (int64_t i = 0; i < b.br; ++i)
-    for (int64_t j = 0; j < b.bc; ++j) {
-      const double a = scalbn((double)w[i * b.ld + j], -exponent);
-      sum += a * a;
-    }
-  return scalbn(sqrt(sum), exponent);
+  return so_careful_norm(b.br, b.bc, [=](int64_t i, int64_t j) { return (double)w[i * b.ld + j]; });
 }
 
 // A tile: nb neighbouring blocks of one row of blocks.
@@ -105,7 +86,7 @@ template <class T> void norms_of(const T* lanes, const T* w, const so_blocks& b,
   so_rows<T>().fold(lanes, nb, sums);
   for (int64_t k = 0; k < nb; ++k) norms[k] = sqrt((double)sums[k]);  // a loop of its own: in vectors
   for (int64_t k = 0; k < nb; ++k)
-    if (!safe(sums[k])) norms[k] = careful_norm(w + k * b.bc, b);
+    if (!so_safe(T(0), sums[k])) norms[k] = careful_norm(w + k * b.bc, b);
 }
 
 // so_radial_scale of nb blocks; the linear penalty again, without branches: the compiler takes several at a time.

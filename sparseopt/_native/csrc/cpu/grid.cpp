@@ -6,6 +6,7 @@
 #include "../lines.h"
 #include "../projection.h"
 #include "../radial.h"
+#include "careful_norm.h"
 #include "grid_tasks.h"
 #include "rows.h"
 
@@ -19,25 +20,12 @@ namespace {
 // |a + b| of one block, without overflow or underflow on the way.
 template <class T> double careful_norm(const T* a, const T* b, const so_grid& g, int64_t cell) {
   const int64_t across = (g.channels + g.bc - 1) / g.bc, t = cell % g.taps, column = cell / g.taps % across * g.bc;
-  const int64_t row = cell / g.taps / across * g.br;
-  const int64_t last_row = std::min(g.rows, row + g.br), last = std::min(g.channels, column + g.bc);
-  double norm = 0;
-  bool zero = true;
-  for (int pass = 0; pass < 2; ++pass) {  // most blocks that come here are 0
-    for (int64_t i = row; i < last_row; ++i)
-      for (int64_t j = column; j < last; ++j) {
-        const int64_t at = i * g.ld + j * g.taps + t;
-        const double x = b ? a[at] + b[at] : a[at];
-        if (pass) norm = hypot(norm, x);
-        else zero &= x == 0;
-      }
-    if (zero) return 0;
-  }
-  return norm;
+  const int64_t row = cell / g.taps / across * g.br, first = row * g.ld + column * g.taps + t;
+  return so_careful_norm(std::min(g.rows - row, g.br), std::min(g.channels - column, g.bc), [=](int64_t i, int64_t j) {
+    const int64_t at = first + i * g.ld + j * g.taps;
+    return (double)(b ? a[at] + b[at] : a[at]);
+  });
 }
-
-bool safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
-bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
 
 // norm(cell, |a + b|) for every block of a task; b may be null.
 template <class T, class Norm>
@@ -49,7 +37,7 @@ void norms_of(const task& t, scratch<T>& memory, const T* const* a, const T* con
         if (y) leaves<T>().add_sum_squares(x + at, y + at, width, sums, band);
         else leaves<T>().add_products(x + at, x + at, width, sums, band);
       },
-      [&](int64_t cell, double sum) { norm(cell, safe(T(0), sum) ? sqrt(sum) : careful_norm(x, y, t.g, cell)); });
+      [&](int64_t cell, double sum) { norm(cell, so_safe(T(0), sum) ? sqrt(sum) : careful_norm(x, y, t.g, cell)); });
 }
 
 bool wide_norms(const so_grid& g) { return plain(g) && g.bc >= 16; }  // 16 columns at a time

@@ -2,6 +2,7 @@
 #include "../lines.h"
 
 #include "../block.h"
+#include "careful_norm.h"
 #include "isa.h"
 #include "lines_table.h"
 #include "rows.h"
@@ -66,30 +67,12 @@ template <class T> double taken(T* a) {
   return sum;
 }
 
-// |a| of a block, or |a + b|, without overflow or underflow on the way.
-template <class T> double careful_norm(const T* a, const T* b, int64_t rows, const so_grid& g) {
-  auto at = [=, &g](int64_t i, int64_t j) { return (double)(b ? a[i * g.ld + j] + b[i * g.ld + j] : a[i * g.ld + j]); };
-  double largest = 0, sum = 0;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < g.bc; ++j) {
-      const double x = fabs(at(i, j));
-      if (isnan(x)) return x;
-      largest = std::max(largest, x);
-    }
-  if (largest == 0 || isinf(largest)) return largest;
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < g.bc; ++j) {
-      const double x = at(i, j) / largest;
-      sum += x * x;
-    }
-  return largest * sqrt(sum);
-}
-
-bool safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
-bool safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
-
+// |a| of a block, or |a + b|, of which the square is known but for overflow or underflow.
 template <class T> double norm_of(double square, const T* a, const T* b, int64_t rows, const so_grid& g) {
-  return safe(T(0), square) ? sqrt(square) : careful_norm(a, b, rows, g);
+  if (so_safe(T(0), square)) return sqrt(square);
+  return so_careful_norm(rows, g.bc, [=](int64_t i, int64_t j) {
+    return (double)(b ? a[i * g.ld + j] + b[i * g.ld + j] : a[i * g.ld + j]);
+  });
 }
 
 // Rows of a matrix that can be summed in single precision.
