@@ -33,9 +33,13 @@ class Phase:
         return min(max((step - self.start) / (self.stop - self.start), 0.0), 1.0)
 
     def due(self, step: int, updates: int) -> int:
-        """Which of `updates` (1, 2, ...), spread evenly over the phase, comes after `step` steps; 0: none."""
-        count, left = divmod(step - self.start, max(1, (self.stop - self.start) // updates))
-        return 0 if left else count
+        """Which of `updates` (1, 2, ...), spread evenly over the phase, comes after `step` steps; 0: none.
+
+        A phase with fewer steps than updates has one after each of its steps.
+        """
+        done, length = step - self.start, self.stop - self.start
+        count, before = (steps * min(updates, length) // length for steps in (done, done - 1))
+        return count if count > before else 0
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from nets import adamw, net, sgd, sparsifier, train  # noqa: E402
 
 from sparseopt.pruning import NM, Sparsifier, Unstructured, methods  # noqa: E402
 from sparseopt.pruning.methods.rigl import exchanged  # noqa: E402
-from sparseopt.pruning.schedules import Cubic  # noqa: E402
+from sparseopt.pruning.schedules import Cubic, Phase  # noqa: E402
 
 
 def naive_exchange(mask, norms, gradients, share):
@@ -112,6 +114,17 @@ def test_windows_of_smart_keep_n_of_m():
             planes = layer.views[0].weight.parameter.detach().flatten(2) if "conv" in layer.name else None
             w = planes.permute(2, 0, 1) if planes is not None else layer.views[0].weight.parameter.detach()
             assert bool(((w != 0).reshape(-1, 4).sum(1) == 1).all())
+
+
+@pytest.mark.parametrize("length", [1, 3, 7, 10, 19, 100])
+def test_updates_are_as_many_as_asked_for(length):
+    for updates in (1, 4, 10, 30):
+        found = [Phase("", 5, 5 + length).due(step, updates) for step in range(5, 6 + length)]
+        steps = [i for i, count in enumerate(found) if count]
+        assert [found[i] for i in steps] == list(range(1, min(updates, length) + 1))
+        assert steps[-1] == length
+        gaps = {b - a for a, b in itertools.pairwise([0, *steps])}
+        assert max(gaps) - min(gaps) <= 1
 
 
 def test_cubic_gradual_magnitude():
