@@ -15,7 +15,7 @@ from .recentred import recentred
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import NotConverged, Result, Status, solve
 from .standardise import GroupStandardisation
-from .unpenalised import column_norms, refit, unpenalised_columns
+from .unpenalised import column_norms, movable, refit, unpenalised_columns
 
 if TYPE_CHECKING:
     from .solvers.gram_mode import GramPath
@@ -76,7 +76,9 @@ def _gradient_of_null_model(problem: Problem, end: float) -> np.ndarray:
     chosen, columns = unpenalised_columns(problem.X, penalty)
     if len(chosen) == 0:
         return problem.gradient_at_zero.copy()
-    if hasattr(penalty, "conjugate") or getattr(penalty, "positive", False):  # a ridge or w >= 0 acts on these groups
+    at_zero = np.zeros((len(chosen), *problem.w_shape[1:]))
+    if hasattr(penalty, "conjugate") or not movable(problem.datafit, penalty, at_zero).all():
+        # a ridge or w >= 0 acts on these groups
         null = Problem(columns, problem.datafit, penalty.restrict(penalty.unpenalised))
         z = columns @ _fitted_in_time(null, end)
     else:

@@ -17,7 +17,7 @@ from .first_reading import first_reading
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
 from .sets.indicator import Indicator, is_set
-from .unpenalised import positive_rows, refit, unpenalised_columns
+from .unpenalised import movable, refit, unpenalised_columns
 
 DENSE_LIMIT = 1500
 """Up to this size of the smaller side of X the largest curvature comes from a full eigenvalue decomposition."""
@@ -227,17 +227,15 @@ class Problem:
     def _gap_of_refit(self, primal: float, w: np.ndarray, z: np.ndarray, late: Callable[[], bool]) -> float:
         """Gap with the dual point at z after an exact fit of the unpenalised groups: feasible for them to rounding.
 
-        Where w >= 0 is asked for, those that are positive are fitted; on the others the gradient may not be negative.
+        Where w >= 0 is asked for, those that are `movable`; on the others the gradient may not be negative.
         """
         chosen, columns = self._unpenalised
-        if getattr(self.penalty, "positive", False):
-            fitted_ones = positive_rows(w)[chosen]
-            chosen, columns = chosen[fitted_ones], columns[:, fitted_ones]
-        z, fitted = refit(self.datafit, columns, z, late)
+        moved = movable(self.datafit, self.penalty, w[chosen])
+        z, fitted = refit(self.datafit, columns, z, late, moved)
         if not fitted:
             return np.inf
         c = -self.transposed_product(self.datafit.gradient(z))
-        c[chosen] = 0.0
+        c[chosen] = np.where(moved, 0.0, c[chosen])
         # near a solution good multiples are near 1; larger ones would magnify what rounding leaves along the columns
         return primal - self.datafit.dual(z, min(self.penalty.dual_limit(c), 2.0))
 

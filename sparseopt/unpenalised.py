@@ -25,6 +25,12 @@ COUPLED_LIMIT = 400
 RANK = 1e-13
 """Relative size of the eigenvalues of a coupled system that are rounding errors of 0 (constants over all outputs)."""
 
+LONGEST = 30.0
+"""Change of the logarithms of odds in one step from which on a loss has nothing of its quadratic model."""
+
+SHORTEST = 1e-3
+"""Share of a Newton step; where two in a row are shorter, they are rounding errors."""
+
 FLAT = float(np.sqrt(np.finfo(float).eps))
 """Share of the slope left by a Newton step from which on the loss counts as not curved (Huber's, far from the data)."""
 
@@ -39,13 +45,23 @@ def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
     return chosen, np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
 
 
-def positive_rows(w: np.ndarray) -> np.ndarray:
-    """Whether each row of w [p] or [p, T] is positive in all outputs, bool [p]."""
-    return np.asarray((w.reshape(len(w), -1) > 0).all(axis=1))
+def movable(datafit: Datafit, penalty: Any, w: np.ndarray) -> np.ndarray:
+    """Which of these unpenalised coefficients, w [k] or [k, T], the gradient has to vanish at, bool as w.
+
+    All, but where w >= 0 is asked for those that are positive alone; at the others the gradient may not be negative.
+    Where a constant in all outputs changes nothing (`reference`) again all: those gradients sum to 0 over the outputs.
+    """
+    if not getattr(penalty, "positive", False) or getattr(datafit, "reference", False):
+        return np.ones(w.shape, dtype=bool)
+    return np.asarray(w > 0)
 
 
 def refit(
-    datafit: Datafit, columns: np.ndarray, z: np.ndarray, late: Callable[[], bool] = lambda: False
+    datafit: Datafit,
+    columns: np.ndarray,
+    z: np.ndarray,
+    late: Callable[[], bool] = lambda: False,
+    moved: np.ndarray | None = None,
 ) -> tuple[np.ndarray, bool]:
     """z [n] or [n, T] moved within the span of the columns A [n, k] until the gradient is orthogonal to them.
 
@@ -53,26 +69,31 @@ def refit(
     a Newton system, the steps z - A (A' C A)^+ A' gradient with C the curvature bound, which converge linearly.
     Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
     prevent.  late: asked before each step and each halving, ends the fit where it is.
+    moved: bool [k] or [k, T], the coefficients this is about (`movable`), the others stay; default all.
     """
+    if moved is not None:
+        some = moved.reshape(len(moved), -1).any(axis=1)
+        columns, moved = columns[:, some], moved[some]
+    moved = np.ones((columns.shape[1], *z.shape[1:]), dtype=bool) if moved is None else moved
     columns = of_unit_size(columns)
     rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
-    start, helpful = np.abs(datafit.gradient(np.zeros_like(z))).max(), True
+    start, helpful, last = np.abs(datafit.gradient(np.zeros_like(z))).max(), True, 1.0
     for _ in range(NEWTON_STEPS if _by_newton(datafit, columns, z) else LINEAR_STEPS):
         gradient = datafit.gradient(z)
-        slope = columns.T @ gradient
+        slope = np.where(moved, columns.T @ gradient, 0.0)
         # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
         if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
         if late():
             break
         if helpful:
-            move = columns @ _newton(datafit, columns, z, slope)
+            move = columns @ _newton(datafit, columns, z, slope, moved)
             fraction = _shortened(datafit, z, move, late)
-            helpful = fraction > 0
+            helpful, last = max(fraction, last if fraction > 0 else 0.0) > SHORTEST, fraction
         if not helpful:  # the Hessian is all rounding errors
             if not np.isfinite(datafit.smoothness_bound):
                 break
-            move, fraction = columns @ _by_bound(datafit, columns, slope), 1.0
+            move, fraction = columns @ _by_bound(datafit, columns, slope, moved), 1.0
         z = z - fraction * move
     return z, False
 
@@ -88,8 +109,13 @@ def column_norms(X: Any) -> np.ndarray:
     return np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
 
 
-def coefficients_of(columns: np.ndarray, z: np.ndarray) -> np.ndarray:
-    """The shortest c [k] or [k, T], each entry in the unit of its column, with A c nearest to z [n] or [n, T]."""
+def coefficients_of(columns: np.ndarray, z: np.ndarray, moved: np.ndarray | None = None) -> np.ndarray:
+    """The shortest c [k] or [k, T], each entry in the unit of its column, with A c nearest to z [n] or [n, T].
+
+    moved: bool as c, the entries that may differ from 0; default all.
+    """
+    if moved is not None and not moved.all():
+        return _by_output(lambda some, t: coefficients_of(columns[:, some], z[(..., *t)]), moved)
     units = sizes_of(columns)
     return (np.linalg.lstsq(columns / units, z, rcond=None)[0].T / units).T
 
@@ -99,20 +125,37 @@ def sizes_of(columns: np.ndarray) -> np.ndarray:
     return np.ldexp(1.0, np.clip(np.frexp(np.abs(columns).max(axis=0, initial=0.0))[1], -1022, 1023))
 
 
-def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _by_output(solved: Callable[..., np.ndarray], moved: np.ndarray) -> np.ndarray:
+    """solved(some, t), the entries of output t (a tuple, empty without outputs) that move, as floats like `moved`."""
+    result = np.zeros(moved.shape)
+    for t in np.ndindex(moved.shape[1:]):
+        some = moved[(slice(None), *t)]
+        if some.any():
+            result[(some, *t)] = solved(some, t)
+    return result
+
+
+def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """(A' H A)^+ slope, slope [k] or [k, T], with H the Hessian at z, or the curvature bound where that is too much."""
     if not (_coupled(datafit, z) and _by_newton(datafit, columns, z)):
         if z.ndim == 2:
-            return _by_bound(datafit, columns, slope)
+            return _by_bound(datafit, columns, slope, moved)
         bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
         hessian = columns.T @ bent
         return _beyond(datafit, columns, np.linalg.pinv(hessian, hermitian=True) @ slope, hessian, slope)
     system = datafit.hessian_of_columns(columns, z)  # type: ignore[attr-defined]
-    system = (system + system.T) / 2
+    keep = moved.ravel()
+    system = (system + system.T)[np.ix_(keep, keep)] / 2
     # classes that the columns separate have tiny curvatures, and tiny slopes: each counts in its own unit
     unit = 1 / np.sqrt(np.where(system.diagonal() > 0, system.diagonal(), 1.0))
-    inverse = np.linalg.pinv(system * np.outer(unit, unit), rcond=RANK, hermitian=True)
-    return (unit * (inverse @ (unit * slope.ravel()))).reshape(slope.shape)
+    with np.errstate(over="ignore", invalid="ignore"):
+        system = system * np.outer(unit, unit)
+    if not np.isfinite(system).all():  # all curvature is gone
+        return _by_bound(datafit, columns, slope, moved)
+    inverse = np.linalg.pinv(system, rcond=RANK, hermitian=True)
+    step = np.zeros(slope.shape)
+    step[moved] = unit * (inverse @ (unit * slope[moved]))
+    return step
 
 
 def _beyond(
@@ -122,12 +165,17 @@ def _beyond(
     rest = slope - hessian @ step
     if np.abs(rest).max() <= FLAT * np.abs(slope).max() or not np.isfinite(datafit.smoothness_bound):
         return step
-    return step + _by_bound(datafit, columns, rest)
+    return step + _by_bound(datafit, columns, rest, np.ones(rest.shape, dtype=bool))
 
 
-def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray) -> np.ndarray:
-    """(A' C A)^+ slope, C the curvature bound."""
-    return np.linalg.pinv(columns.T @ datafit.curvature(columns), hermitian=True) @ slope
+def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray, moved: np.ndarray) -> np.ndarray:
+    """(A' C A)^+ slope for the coefficients that move, C the curvature bound."""
+    system = columns.T @ datafit.curvature(columns)
+    if moved.all():
+        return np.linalg.pinv(system, hermitian=True) @ slope
+    return _by_output(
+        lambda some, t: np.linalg.pinv(system[np.ix_(some, some)], hermitian=True) @ slope[(some, *t)], moved
+    )
 
 
 def _coupled(datafit: Datafit, z: np.ndarray) -> bool:
@@ -141,8 +189,13 @@ def _by_newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> bool:
 
 
 def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray, late: Callable[[], bool]) -> float:
-    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding), 0 where none is."""
+    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding), 0 where none is.
+
+    Coupled losses, which are of exponentials, begin with a shorter one where z would become several times as large.
+    """
     value, fraction = datafit.value(z), 1.0
+    if _coupled(datafit, z):
+        fraction = float(max(LONGEST, np.ptp(z)) / max(LONGEST, np.ptp(z), np.abs(move).max()))
     limit = value + 4 * np.finfo(float).eps * abs(value)
     while fraction > 1e-9 and not datafit.value(z - fraction * move) <= limit:
         fraction = 0.0 if late() else fraction / 2

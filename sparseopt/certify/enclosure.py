@@ -62,9 +62,9 @@ class Enclosure:
 def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     """The gap of a convex problem at w [p] or [p, T].  Raises Undecided where no dual point is shown to be feasible."""
     if type(problem.penalty) is KSupport:
-        terms: Terms = KSupportTerms(problem.penalty, arithmetic)
+        terms: Terms = KSupportTerms(problem.penalty, arithmetic, w)
     else:
-        terms = PenaltyTerms(problem.penalty, arithmetic, w)
+        terms = PenaltyTerms(problem.penalty, arithmetic, w, problem.datafit)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):
@@ -164,22 +164,26 @@ class _Fit:
             else (self.problem.X[:, self.terms.free].astype(np.float64))
         )
         z = self.problem.X @ w
-        moved, _ = refit(self.problem.datafit, columns, z)
+        held = self.terms.held[self.terms.free]
+        moved, _ = refit(self.problem.datafit, columns, z, moved=held)
         result = w.copy()
-        result[self.terms.free] += coefficients_of(columns, moved - z)
+        result[self.terms.free] += coefficients_of(columns, moved - z, held)
         return result
 
     def _projected(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
-        """`_projection`; where the columns are not shown to be independent, for those that span the others exactly."""
+        """`_projection`, each output for its own columns where they differ, as they may for w >= 0."""
         live = getattr(self.loss, "live", None)
         columns = columns if live is None or live.ndim == 2 else columns * live[:, None]
-        try:
-            return self._projection(eta, columns)
-        except Undecided:
-            fewer = columns[:, spanning_columns(columns)]
-            if fewer.shape == columns.shape:
-                raise
-            return self._projection(eta, fewer)
+        held = self.terms.held[self.terms.free]
+        if held.all() or isinstance(self.loss, VanishingLoss):
+            return _spanned(lambda some: self._projection(eta, some), columns)
+        held = np.concatenate([np.ones((self.ones.shape[1], held.shape[1]), dtype=bool), held])
+        force, parts = self.loss.force(eta), []
+        for t in range(held.shape[1]):
+            side = force[:, t : t + 1]
+            part = _spanned(lambda some, side=side: self._separate_projection(eta, some, side), columns[:, held[:, t]])
+            parts.append(part[:, 0])
+        return self.arithmetic.stack(parts)
 
     def _projection(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
         """d = A c with A'HA c = A' gradient, so that gradient - H d is orthogonal to the columns A [n, k]."""
@@ -189,15 +193,20 @@ class _Fit:
         force = loss.force(eta)
         if len(eta.shape) == 2 and not loss.separate:
             return self._coupled_projection(eta, of_unit_size(columns), force)
-        numbers = a.number(of_unit_size(columns))
-        k = columns.shape[1]
+        d = self._separate_projection(eta, columns, force[:, None] if len(eta.shape) == 1 else force)
+        return d[:, 0] if len(eta.shape) == 1 else d
+
+    def _separate_projection(self, eta: Numbers, columns: np.ndarray, sides: Numbers) -> Numbers:
+        """The same for the forces `sides` [n, K] of outputs with one diagonal Hessian."""
+        a, loss = self.arithmetic, self.loss
+        numbers, k = a.number(of_unit_size(columns)), columns.shape[1]
+        if k == 0:
+            return a.number(np.zeros(sides.shape))
         bent = [loss.hessian(eta, numbers[:, j]) for j in range(k)]
         gram = a.stack([a.sum(numbers * bent[j][:, None], axis=0) for j in range(k)])
-        sides = force[:, None] if len(eta.shape) == 1 else force
         slopes = a.stack([a.sum(numbers * sides[:, t][:, None], axis=0) for t in range(sides.shape[1])])
         c = a.solve(gram, slopes)
-        d = a.stack([a.sum(numbers * c[:, t], axis=1) for t in range(c.shape[1])])
-        return d[:, 0] if len(eta.shape) == 1 else d
+        return a.stack([a.sum(numbers * c[:, t], axis=1) for t in range(c.shape[1])])
 
     def _coupled_projection(self, eta: Numbers, columns: np.ndarray, force: Numbers) -> Numbers | None:
         """The same where the Hessian couples the outputs; the last one is left out where it is a reference."""
@@ -271,6 +280,17 @@ class _Fit:
             return 1.0, 1.0
         largest = known_bound(max(high, -low, high - low0, high0 - low)) * (1 + 1e-15)
         return max(low, -high, low - high0, low0 - high, 0.0) * (1 - 1e-15), largest
+
+
+def _spanned(projection: Callable[[np.ndarray], Any], columns: np.ndarray) -> Any:
+    """projection(columns); where they are not shown to be independent, of those that span the others exactly."""
+    try:
+        return projection(columns)
+    except Undecided:
+        fewer = columns[:, spanning_columns(columns)]
+        if fewer.shape == columns.shape:
+            raise
+        return projection(fewer)
 
 
 def _backed_off(gap: Callable[[float], Numbers], alpha: float) -> Numbers:

@@ -23,9 +23,9 @@ class KSupportTerms:
     everywhere = True
     multiples = (1.0,)
 
-    def __init__(self, penalty: KSupport, arithmetic: Any) -> None:
+    def __init__(self, penalty: KSupport, arithmetic: Any, w: np.ndarray) -> None:
         self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty
-        self.free = np.zeros(0, dtype=int)
+        self.free, self.held = np.zeros(0, dtype=int), np.zeros(w.shape, dtype=bool)
 
     def outside(self, w: np.ndarray) -> bool:
         """Nowhere is the penalty infinite."""

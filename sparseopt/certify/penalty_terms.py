@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
-from ..unpenalised import positive_rows
-from .arithmetic import Numbers, Undecided
+from ..unpenalised import movable
+from .arithmetic import Numbers
 from .ball import UNIT
 from .losses.base import LARGEST_MULTIPLE
 
@@ -23,11 +23,12 @@ beyond the strengths, which the ridge charges squared."""
 class PenaltyTerms:
     """pen(w) = sum_g strength_g |w_g| + l1 |w|_1 + l2 / 2 |w|^2, with w >= 0 if positive; the parts that are there.
 
-    free: indices [k] of the coefficients on which the penalty is 0; a dual point must be 0 there.  Where w >= 0 is
-    asked for, those that are positive at w [p] or [p, T]; on the others of these groups it is to be on one side of 0.
+    held: bool as w [p] or [p, T], where the penalty is 0; a dual point must be 0 there.  Where w >= 0 is asked for,
+    what is `movable` at w; on the others of these groups it is to be on one side of 0.  free: indices [k] of the
+    coefficients held in some output.
     """
 
-    def __init__(self, penalty: Any, arithmetic: Any, w: np.ndarray) -> None:
+    def __init__(self, penalty: Any, arithmetic: Any, w: np.ndarray, datafit: Any) -> None:
         self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty
         self.positive = bool(getattr(penalty, "positive", False))
         self.forced = np.isinf(penalty.strength)
@@ -44,18 +45,16 @@ class PenaltyTerms:
         unpenalised = np.zeros(0, dtype=int) if self.l2 is not None else penalty.unpenalised
         inside = np.isin(self.groups.labels, unpenalised)
         bounded = ~np.isin(np.arange(self.groups.n_groups), unpenalised)
-        if self.positive:
-            if (inside & ~positive_rows(w) & (w > 0).reshape(len(w), -1).any(axis=1)).any():
-                raise Undecided("an unpenalised coefficient is positive in some of its outputs and 0 in others")
-            inside, bounded = inside & positive_rows(w), bounded | True
-        self.free = np.flatnonzero(inside)
+        self.held = movable(datafit, penalty, w) & inside.reshape(-1, *[1] * (w.ndim - 1))
+        bounded = bounded | self.positive
+        self.free = np.flatnonzero(self.held.reshape(len(w), -1).any(axis=1))
         self.bound = np.flatnonzero(~self.forced & bounded)
 
     multiples = SHRUNK
 
     @property
     def everywhere(self) -> bool:
-        """Whether the conjugate is finite everywhere outside `free`."""
+        """Whether the conjugate is finite everywhere outside `held`."""
         return self.l2 is not None
 
     @staticmethod
@@ -88,7 +87,7 @@ class PenaltyTerms:
         return a.limited(total, 0.0, np.inf)
 
     def multiple(self, c: Numbers) -> float:
-        """A float alpha >= 0, as large as possible, such that -alpha c is shown to be feasible outside `free`."""
+        """A float alpha >= 0, as large as possible, such that -alpha c is shown to be feasible outside `held`."""
         if self.l2 is not None:
             return 1.0
         if self.l1 is None:
@@ -99,7 +98,7 @@ class PenaltyTerms:
             return max(float(ratios.min(initial=np.inf)) * (1 - 4 * UNIT), 0.0)
         a = self.arithmetic
         middle = a.lower(c) / 2 + a.upper(c) / 2
-        middle[self.free] = 0.0
+        middle[self.held] = 0.0
         proposal = self.penalty.dual_limit(-middle)
         if proposal == np.inf:
             return np.inf if not (a.lower(c).any() or a.upper(c).any()) else 1.0
@@ -111,7 +110,7 @@ class PenaltyTerms:
         return 0.0
 
     def ceiling(self, c: Numbers, multiple: float) -> float:
-        """A float above every alpha with -alpha c feasible outside `free`, found from a feasible one; inf if none is.
+        """A float above every alpha with -alpha c feasible outside `held`, found from a feasible one; inf if none is.
 
         Without l2, with which every multiple is feasible.
         """
@@ -126,17 +125,15 @@ class PenaltyTerms:
         return np.inf
 
     def feasible(self, c: Numbers) -> bool:
-        """Whether -c is shown to be in the domain of the conjugate, outside `free`."""
+        """Whether -c is shown to be in the domain of the conjugate, outside `held`."""
         a = self.arithmetic
         if self.l2 is not None:
             return True
         return bool((a.upper(self._norms(c)) <= a.lower(self.strength))[self.bound].all())
 
     def _shown(self, c: Numbers) -> Numbers:
-        """c with zeros on `free`, where it is orthogonal."""
-        shown = np.ones(c.shape)
-        shown[self.free] = 0.0
-        return c * self.arithmetic.number(shown)
+        """c with zeros where it is held, and so orthogonal."""
+        return c * self.arithmetic.number(np.where(self.held, 0.0, 1.0))
 
     def _norms(self, c: Numbers) -> Numbers:
         """Norms [G] of what a group's ball has to hold: -c after the soft threshold, its positive part if positive."""

@@ -16,6 +16,9 @@ from .special import xlog1py, xlogy
 MAX_NEWTON = 100
 """Newton steps for the intercepts, at each temperature."""
 
+ROUNDED = 1e-14
+"""Errors of the balance below which steps that do not lower it are rounding errors."""
+
 COOLINGS = 40
 """Halvings of a temperature, after which the rounding errors of the intercepts begin to matter."""
 
@@ -34,6 +37,7 @@ class Multinomial:
     """
 
     smoothness_bound = 0.5
+    reference = True  # adding a constant to all outputs changes nothing
 
     def __init__(
         self,
@@ -247,6 +251,8 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
     for _ in range(MAX_NEWTON):
         slope = share @ P - occurs
         error = float(np.abs(slope).max())
+        if lowest <= ROUNDED and error >= lowest:
+            break
         if error < lowest:
             best, lowest = b, error
         if error <= goal:
@@ -264,6 +270,4 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
             break
         b = b + step * direction
         b -= b.mean()
-        if lowest <= 1e-14 and error > lowest:
-            break
     return best

@@ -115,7 +115,7 @@ class GroupDescent:
     def _penalty_value(self, by_position: np.ndarray, norms: np.ndarray) -> float:
         if self.radial:
             return penalty_value(self.problem.penalty, by_position, norms)
-        return float(self.problem.penalty.value(self._by_column(by_position)))
+        return float(self.problem.penalty.value(self.by_column(by_position)))
 
     @property
     def measured_by_gap(self) -> bool:
@@ -133,7 +133,7 @@ class GroupDescent:
         if self.by_norms and self.measured_by_gap:
             self.scores[self.working] = norms[self.working] / self.slope0[self.working]
             return self.gap_over_working(self.scores)
-        penalty, w, gradient = self.problem.penalty, self._by_column(self.by_position), -self._by_column(pull)
+        penalty, w, gradient = self.problem.penalty, self.by_column(self.by_position), -self.by_column(pull)
         self.scores[self.working] = self._score(gradient)[self.working]
         if not self.measured_by_gap:
             violation = penalty.violation(w, gradient)
@@ -183,7 +183,7 @@ class GroupDescent:
             return
         self.surveyed, self.reading = True, reading
         self.count(reading.columns)
-        self.w, self.seen_z = self._by_column(self.by_position), self.z
+        self.w, self.seen_z = self.by_column(self.by_position), self.z
         self.gradient = reading.by_column(reading.pull, self.problem.w_shape)
         self._judge(reading)
         self.problem.kept["solved"] = Solved(self.w, reading, self.strength)
@@ -231,7 +231,7 @@ class GroupDescent:
         limit = self.options.time_limit
         return limit is not None and time.perf_counter() - self.start > limit + GRACE
 
-    def _by_column(self, by_position: np.ndarray) -> np.ndarray:
+    def by_column(self, by_position: np.ndarray) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns."""
         return self.reading.by_column(by_position, self.problem.w_shape)
 

@@ -12,6 +12,7 @@ from ..datafits import Cox, Huber, LeastSquares, Multinomial, MultiResponse, Qua
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, scalar_part, separable
+from .free_step import free_step
 from .smoothing import smoothed_start
 from .support_newton import support_step
 
@@ -113,6 +114,12 @@ class NewtonFrame:
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self._start(run)
+        self._lower(run, target)
+        if free_step(run):
+            self.inner.set_coefficients(run.by_position)
+
+    def _lower(self, run: GroupDescent, target: float) -> None:
+        """Models, each lowered and replaced by the next."""
         self.epochs, last = EPOCHS_PER_MODEL, np.inf
         for _ in range(MAX_MODELS):
             if run.ask() or not self._step(run):

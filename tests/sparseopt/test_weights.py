@@ -163,6 +163,30 @@ def test_an_unpenalised_group_that_has_to_be_nonnegative(name, seed):
     assert not so.certify.duality_gap(at, worse, tol=1e-6, level="ball").proved
 
 
+@pytest.mark.parametrize("name", ["MultiResponse", "Multinomial"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_nonnegative_unpenalised_coefficients_of_several_outputs(name, intercept):
+    """Each entry has its own side of 0; a multinomial loss has no side, since constants over the classes are free."""
+    rng = np.random.default_rng(int(intercept))
+    X, groups = rng.standard_normal((30, 6)), so.Groups.uniform(3, 2)
+    Y = X @ rng.standard_normal((6, 3)) + 3 * rng.standard_normal((30, 3))
+    loss = getattr(so, name)(Y.argmax(axis=1) if name == "Multinomial" else Y, intercept=intercept)
+    problem = so.Problem(X, loss, so.GroupLasso(1.0, groups, weights=[0, 1, 1], positive=True))
+    largest = so.lambda_max(problem)
+    above, below = (so.solve(problem.with_lam(share * largest), tol=1e-9) for share in (1.001, 0.99))
+    assert not above.w[2:].any()
+    assert below.w[2:].any()
+    at = problem.with_lam(0.3 * largest)
+    solution = so.solve(at, tol=1e-9)
+    partly = (solution.w[:2] > 0).any(axis=1) & (solution.w[:2] == 0).any(axis=1)
+    assert partly.any()
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(at, solution.w, tol=1e-6, level=level).proved
+    assert so.solve(at, so.solvers.FISTA(), tol=1e-7).objective == pytest.approx(solution.objective, rel=1e-6)
+    worse = solution.w + np.where(np.arange(6) == 0, 0.1, 0.0)[:, None] * (np.arange(3) == 0)
+    assert so.certify.duality_gap(at, worse, tol=1e-6, level="ball").verdict == "refuted"
+
+
 @pytest.mark.parametrize("solver", [None, so.solvers.FISTA()], ids=["default", "FISTA"])
 @pytest.mark.parametrize("intercept", [False, True])
 def test_solutions_agree_with_cvxpy(solver, intercept):
