@@ -189,7 +189,7 @@ class _Fit:
         """d = A c with A'HA c = A' gradient, so that gradient - H d is orthogonal to the columns A [n, k]."""
         if columns.shape[1] == 0 or isinstance(self.loss, VanishingLoss):
             return None
-        a, loss = self.arithmetic, self.loss
+        loss = self.loss
         force = loss.force(eta)
         if len(eta.shape) == 2 and not loss.separate:
             return self._coupled_projection(eta, of_unit_size(columns), force)

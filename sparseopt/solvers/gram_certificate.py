@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..groups import Groups
-from .gram_matrix import GramMatrix
+from .gram_matrix import ROWS, GramMatrix
 
 MAX_DIRECTIONS = 40
 """Directions multiplied by X at most; more cost as much as a Gram matrix in double precision."""
@@ -15,8 +15,8 @@ MAX_DIRECTIONS = 40
 SHARE = 0.4
 """Share of the tolerance that the error of the Gram matrix may take."""
 
-ROUNDING = 4.0
-"""Rounding errors of products in double precision are below this times eps sqrt(n), relative to lengths of columns."""
+FEW = 16
+"""Rounding errors besides those of sums: of weights, means, differences and products of two numbers."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float
     spreads = model.norms(gram.spread[None])[0]
     ever = np.flatnonzero(b.any(axis=0))
     product = b[:, ever] @ gram.H[ever]
-    rest, size = np.zeros_like(b), np.abs(b) @ gram.lengths
+    rest, size = np.zeros_like(b), np.sqrt(model.square) + np.abs(b) @ gram.lengths
     if gram.single and len(ever):
         estimate = _estimated_objectives(model, b, product, penalty)
         reach = (spreads / strengths).max(axis=1) * penalty / (SHARE * tol * estimate)
@@ -79,7 +79,7 @@ def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float
 
 @dataclass(frozen=True)
 class _Products:
-    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], sum_j |X_j| |b_j| [L] or more."""
+    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], |y| + sum_j |X_j| |b_j| [L] or more."""
 
     product: np.ndarray
     norms: np.ndarray
@@ -88,10 +88,23 @@ class _Products:
     size: np.ndarray
 
 
+def rounding_of_sums(n: int, p: int) -> float:
+    """A bound of the rounding errors of c - H b, relative to |X_i| (|y| + sum_j |X_j| |b_j|).
+
+    A product that meets k additions on its way into a sum is within k u / (1 - k u) of itself there, u = eps / 2, in
+    whatever order they are made (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and the sum of
+    the absolute values is at most the product of the lengths.  X'X, X'y and images H v are summed over blocks of at
+    most ROWS rows, in any order within (BLAS promises none), and then over the blocks; or in eight lanes, for n up to
+    8 ROWS.  H b are sums of p, twice where H is in single precision.
+    """
+    terms = (min(n, ROWS) + -(-n // ROWS) + 2 * p + FEW) * np.finfo(float).eps / 2
+    return float(terms / (1 - terms))
+
+
 def _at_worst(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: _Products) -> Certified:
     """The gaps at the largest possible errors of what is known."""
     gram = model.gram
-    rounding = ROUNDING * np.finfo(float).eps * np.sqrt(model.n)
+    rounding = rounding_of_sums(model.n, b.shape[1])
     rest = np.abs(known.rest) @ gram.spread
     lengths, spreads = model.norms(np.stack([gram.lengths, gram.spread]))
     pull = model.c - known.product
@@ -101,7 +114,7 @@ def _at_worst(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: _Pr
     fitted = np.einsum("lp,lp->l", b, known.product)
     linear = model.square - b @ model.c  # <y - X b, y>
     square = np.maximum(linear - b @ model.c + fitted, 0.0)
-    unsure = rest**2 + rounding * (model.square + known.size**2)
+    unsure = rest**2 + 2 * rounding * known.size**2  # of `square`, and of `linear`, which counts alpha <= 1 + alpha^2
     alpha = np.clip(np.divide(linear, square, out=np.zeros_like(square), where=square > 0), 0.0, np.minimum(limit, 2.0))
     objective = 0.5 * square + known.penalty
     gap = objective - (alpha * linear - 0.5 * alpha**2 * square) + (0.5 + 0.5 * alpha**2) * unsure

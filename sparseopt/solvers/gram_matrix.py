@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import first_reading
+from .._native import HAS_NATIVE
 from .._native.gram_sums import GramSums
+from .._native.mapped import transposed_product
 from ..problem import Problem
 from .block_penalty import norms_decide
 
@@ -22,7 +24,10 @@ SINGLE_TOL = 1e-7
 """Gaps from this one on are reached with a Gram matrix in single precision."""
 
 ROWS = 4096
-"""Rows of X that are centred or weighted at a time."""
+"""Rows of X whose products are summed at a time, so that not too many rounding errors add up."""
+
+LANES = 8
+"""Sums over samples in the compiled loops run in so many lanes."""
 
 SAMPLED = 64
 """Rows that tell the size of the entries of a column."""
@@ -118,13 +123,24 @@ def _sizes(sums: GramSums) -> np.ndarray:
     return 2.0 ** np.round(np.log2(np.where((most > 1e-200) & (most < 1e200), most, 1.0)))
 
 
+def pull_at_zero(problem: Problem) -> np.ndarray:
+    """Minus the gradient at 0 [p] by column, its sums over ROWS terms at a time or LANES times as many in lanes."""
+    n, by_column = problem.X.shape[0], HAS_NATIVE and problem.X.strides[0] == problem.X.itemsize
+    if n <= (LANES if by_column else 1) * ROWS:
+        return -problem.gradient_at_zero
+    force, total = problem.datafit.gradient(np.zeros(n)), np.zeros(problem.n_features)
+    for start in range(0, n, ROWS):
+        total -= transposed_product(problem.X[start : start + ROWS], force[start : start + ROWS])
+    return total
+
+
 def double_precision(problem: Problem) -> GramMatrix:
     """The Gram matrix in double precision, by BLAS."""
     datafit: Any = problem.datafit
     X, share, order = problem.X, datafit.share, problem.penalty.groups.index
     means = share @ X if datafit.fit_intercept else None
     equal = bool((share == share[0]).all())
-    if equal and means is None and X.dtype == np.float64:
+    if equal and means is None and X.dtype == np.float64 and len(X) <= ROWS:
         H = X.T @ X
         H *= share[0]
         lengths = np.sqrt(np.diag(H))

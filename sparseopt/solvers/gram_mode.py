@@ -14,7 +14,7 @@ from ..solve import History, Result, Status
 from .block_penalty import as_block_penalty
 from .frames import kept_columns
 from .gram_certificate import Certified, PathModel, certified
-from .gram_matrix import GramMatrix, exact_gram, kept_gram
+from .gram_matrix import GramMatrix, exact_gram, kept_gram, pull_at_zero
 
 MAX_EPOCHS = 2000
 """Sweeps for one strength; what needs more is left to the descent on X, which extrapolates."""
@@ -53,8 +53,8 @@ class GramPath:
 
     def _take(self, gram: GramMatrix) -> None:
         problem, datafit = self.problem, self.problem.datafit
-        groups, c = problem.penalty.groups, -problem.gradient_at_zero[self.order]
-        square = float(datafit.share @ datafit.target**2)  # type: ignore[attr-defined]
+        groups, c = problem.penalty.groups, pull_at_zero(problem)[self.order]
+        square = float(np.sum(datafit.share * datafit.target**2))  # type: ignore[attr-defined]
         self.model = PathModel(gram, c, square, groups, datafit.n_samples)
         self.descent = GramDescent(groups, gram.H, c, square, as_block_penalty(problem.penalty))
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -76,3 +78,41 @@ def test_gaps_hold_at_the_largest_errors(monkeypatch):
         excess = known.gap - exact / np.maximum(known.objective, 0.5 * square - known.objective)
         assert (excess >= -1e-12).all()
         assert (excess <= 1.01 * gram_certificate.SHARE * 1e-6).all()
+
+
+@pytest.mark.parametrize("sign", [-1.0, 1.0])
+def test_gaps_hold_for_sums_in_any_order(sign):
+    """Rounding errors all of one sign, as sums of numbers of one sign may have them."""
+    rng = np.random.default_rng(2)
+    n, groups = 100_000, so.Groups.uniform(2, 2)
+    X = np.asfortranarray(rng.uniform(0.5, 1.5, (n, 4)))
+    y = X @ np.array([1.0, 0.5, 0.0, 0.0]) + rng.uniform(0, 0.1, n)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, groups))
+    at = problem.with_lam(0.01 * so.lambda_max(problem))
+    b, strengths = so.solve(at, tol=1e-12).w, at.penalty.strength
+    lengths, square = np.sqrt((X**2).mean(axis=0)), float(y @ y) / n
+    reach = (4096 + 25) * np.finfo(float).eps / 2  # additions that a product meets in blocks of 4096 rows
+    for w in (b, np.zeros(4)):
+        H = X.T @ X / n + sign * reach * np.outer(lengths, lengths)
+        c = X.T @ y / n - sign * reach * np.sqrt(square) * lengths
+        gram = gram_matrix.GramMatrix(H, np.zeros(4), lengths, None, None)
+        model = gram_certificate.PathModel(gram, c, square * (1 + sign * reach), groups, n)
+        known = gram_certificate.certified(model, w[None], strengths[None], 1e-6)
+        scale = max(known.objective[0], 0.5 * square - known.objective[0])
+        assert at.gap(w) / scale - 1e-14 <= known.gap[0] <= at.gap(w) / scale + 1e-8
+
+
+@pytest.mark.parametrize("order", ["F", "C"])
+def test_sums_at_zero_meet_no_more_additions_than_allowed_for(order, monkeypatch):
+    """Equal products, whose sums err to one side, of more rows than are summed at a time; against exact sums."""
+    monkeypatch.setattr(gram_matrix, "ROWS", 64)
+    n, x, y = 1500, 0.1, 0.7
+    X = np.full((n, 2), x, order=order)
+    problem = so.Problem(X, so.LeastSquares(np.full(n, y)), so.GroupLasso(1.0, so.Groups.uniform(1, 2)))
+    exact = Fraction(x) * Fraction(y)
+    error = max(abs(Fraction(float(c)) - exact) for c in gram_matrix.pull_at_zero(problem))
+    assert error <= exact * Fraction((64 + 24 + 16) * np.finfo(float).eps / 2)
+    gram = gram_matrix.double_precision(problem).H
+    assert abs(Fraction(float(gram[0, 1])) - Fraction(x) ** 2) <= Fraction(x) ** 2 * Fraction(
+        104 * np.finfo(float).eps / 2
+    )
