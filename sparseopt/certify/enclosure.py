@@ -16,6 +16,7 @@ import copy
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -176,13 +177,12 @@ class _Fit:
         columns = columns if live is None or live.ndim == 2 else columns * live[:, None]
         held = self.terms.held[self.terms.free]
         if held.all() or isinstance(self.loss, VanishingLoss):
-            return _spanned(lambda some: self._projection(eta, some), columns)
+            return _spanned(partial(self._projection, eta), columns)
         held = np.concatenate([np.ones((self.ones.shape[1], held.shape[1]), dtype=bool), held])
         force, parts = self.loss.force(eta), []
         for t in range(held.shape[1]):
-            side = force[:, t : t + 1]
-            part = _spanned(lambda some, side=side: self._separate_projection(eta, some, side), columns[:, held[:, t]])
-            parts.append(part[:, 0])
+            projection = partial(self._separate_projection, eta, force[:, t : t + 1])
+            parts.append(_spanned(projection, columns[:, held[:, t]])[:, 0])
         return self.arithmetic.stack(parts)
 
     def _projection(self, eta: Numbers, columns: np.ndarray) -> Numbers | None:
@@ -193,10 +193,10 @@ class _Fit:
         force = loss.force(eta)
         if len(eta.shape) == 2 and not loss.separate:
             return self._coupled_projection(eta, of_unit_size(columns), force)
-        d = self._separate_projection(eta, columns, force[:, None] if len(eta.shape) == 1 else force)
+        d = self._separate_projection(eta, force[:, None] if len(eta.shape) == 1 else force, columns)
         return d[:, 0] if len(eta.shape) == 1 else d
 
-    def _separate_projection(self, eta: Numbers, columns: np.ndarray, sides: Numbers) -> Numbers:
+    def _separate_projection(self, eta: Numbers, sides: Numbers, columns: np.ndarray) -> Numbers:
         """The same for the forces `sides` [n, K] of outputs with one diagonal Hessian."""
         a, loss = self.arithmetic, self.loss
         numbers, k = a.number(of_unit_size(columns)), columns.shape[1]
