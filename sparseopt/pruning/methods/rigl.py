@@ -83,7 +83,9 @@ class RigL(Method):
         sp.record_masks([sp.masks[layer.name] for layer in sp.layers])
 
     def _due(self, phase: Phase, step: int) -> bool:
-        return phase.kind == "moving" and step < phase.stop and phase.due(step, self.updates + 1) > 0  # the last moves 0
+        return (
+            phase.kind == "moving" and step < phase.stop and phase.due(step, self.updates + 1) > 0
+        )  # the last moves 0
 
 
 def exchanged(mask: Tensor, norms: Tensor, gradients: Tensor, share: float) -> Tensor:
