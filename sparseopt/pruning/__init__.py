@@ -4,7 +4,8 @@ from ..kernels import soft_topk
 from . import methods, one_shot
 from .attention import AttentionBlocks, prune_attention
 from .deploy import ExportReport, export, load_patterns
-from .granularity import NM, Block, Channel, Head, Pattern, Unstructured
+from .granularity import NM, Block, Channel, Pattern, Unstructured
+from .heads import Head
 from .report import Report
 from .sparsifier import Sparsifier
 

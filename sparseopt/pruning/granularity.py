@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from ..kernels import Cut
 from ..kernels.reference import working
@@ -275,48 +274,3 @@ class Pattern(Projected):
     def width(self) -> int:
         """Inputs of a tile."""
         return int(self.library.tile[1])
-
-
-@dataclass(frozen=True)
-class Head:
-    """Attention heads: rows of query, key and value, and columns of the output projection, together.
-
-    Finds torch's MultiheadAttention and modules with linear `query`, `key`, `value` and `attention_head_size`, whose
-    output projection is `output.dense` of the parent (Hugging Face's BERT, ViT and relatives).
-    """
-
-    counted = True
-    sparsity = None
-
-    def layers(self, weights: list[Weight]) -> Fitted:
-        """One layer for each attention; weights of other modules stay dense."""
-        by_module = {weight.module_name: weight for weight in weights}
-        layers, used = [], set()
-        for name in sorted({weight.module_name for weight in weights}):
-            views = self._packed(name, by_module) or self._separate(name, by_module)
-            if views:
-                layers.append(Layer(f"{name.removesuffix('.query')}.heads", tuple(views)))
-                used |= {view.weight.name for view in views}
-        return layers, [(weight, "not part of an attention") for weight in weights if weight.name not in used]
-
-    def _packed(self, name: str, by_module: dict[str, Weight]) -> list[View]:
-        weight, out = by_module[name], by_module.get(f"{name}.out_proj")
-        attention = weight.module
-        if not isinstance(attention, nn.MultiheadAttention) or out is None:
-            return []
-        e, d = attention.embed_dim, attention.head_dim
-        rows = [View(weight, Cut(d, weight.shape[1]), part * e, (part + 1) * e) for part in range(3)]
-        return [*rows, View(out, Cut(out.shape[0], d))]
-
-    def _separate(self, name: str, by_module: dict[str, Weight]) -> list[View]:
-        parent = name.removesuffix(".query")
-        outer = parent.rpartition(".")[0]
-        out = by_module.get(f"{outer}.output.dense" if outer else "output.dense")
-        parts = [by_module.get(f"{parent}.{part}") for part in ("query", "key", "value")]
-        if parent == name or out is None or None in parts:
-            return []
-        d = getattr(by_module[name].parent, "attention_head_size", None)
-        if not isinstance(d, int):
-            return []
-        rows = [View(part, Cut(d, part.shape[1])) for part in parts if part is not None]
-        return [*rows, View(out, Cut(out.shape[0], d))]
