@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import numpy as np
@@ -198,21 +198,30 @@ class Groups:
             raise ValueError(f"w has shape {tuple(w.shape)}, but the groups cover {self.n_features} coefficients")
 
     def _norms(self, xp: Any, w: Array) -> Array:
+        if is_numpy(xp):
+            return self._plain_norms(w)
         parts = []
         for _, index in self._buckets:
             rows = w if self._stacked else xp.take(w, _index(xp, index.reshape(-1), w), axis=0)
-            rows = xp.reshape(rows, (index.shape[0], -1))
-            fast = is_numpy(xp)  # one pass and no temporary
-            parts.append(np.sqrt(np.einsum("ij,ij->i", rows, rows)) if fast else xp.linalg.vector_norm(rows, axis=1))
+            parts.append(xp.linalg.vector_norm(xp.reshape(rows, (index.shape[0], -1)), axis=1))
         if len(parts) == 1:
             return parts[0]
         return xp.take(xp.concat(parts), _index(xp, self._bucket_order, w), axis=0)
 
+    def _plain_norms(self, w: np.ndarray) -> np.ndarray:
+        """Square roots of plain sums of squares, in one pass for each size and without a temporary of squares."""
+        if self._stacked:
+            rows = w.reshape(self.n_groups, -1)
+            return np.sqrt(np.einsum("ij,ij->i", rows, rows))
+        taken = [w.take(index, axis=0).reshape(len(index), -1) for _, index in self._buckets]
+        squares = [np.einsum("ij,ij->i", rows, rows) for rows in taken]
+        return np.sqrt(squares[0] if len(squares) == 1 else np.concatenate(squares).take(self._bucket_order))
+
     def _guarded_norms(self, w: np.ndarray) -> np.ndarray:
         """Norms by plain sums of squares, repeated on rescaled groups where squares left the range of the dtype."""
-        norms = self._norms(np, w)
-        limits = np.finfo(norms.dtype)
-        safe = (norms > np.sqrt(limits.tiny) / limits.eps) & (norms < np.sqrt(limits.max))
+        norms = self._plain_norms(w)
+        low, high = _safe_norms(norms.dtype)
+        safe = (norms > low) & (norms < high)
         if safe.all() or self._zero_outside(w, safe):
             return norms
         largest = np.abs(w) if w.ndim == 1 else np.abs(w).max(axis=1)
@@ -221,7 +230,7 @@ class Groups:
         if (unit == 1).all():
             return norms
         rows = unit[self.labels]
-        return unit * self._norms(np, w / (rows if w.ndim == 1 else rows[:, None]))
+        return unit * self._plain_norms(w / (rows if w.ndim == 1 else rows[:, None]))
 
     def _zero_outside(self, w: np.ndarray, kept: np.ndarray) -> bool:
         """Whether all entries of w [p] or [p, T] are 0 outside the groups kept, bool [G]; fast where most are."""
@@ -246,6 +255,13 @@ class Groups:
         sizes = f"size {smallest}" if smallest == largest else f"sizes {smallest} to {largest}"
         overlap = "" if self.columns is None else f" of {self.n_columns} columns"
         return f"Groups({self.n_groups} groups of {sizes}, {self.n_features} coefficients{overlap})"
+
+
+@cache
+def _safe_norms(dtype: np.dtype) -> tuple[np.floating, np.floating]:
+    """Between these two, norms are exact to a few ulp as square roots of sums of squares."""
+    limits = np.finfo(dtype)
+    return np.sqrt(limits.tiny) / limits.eps, np.sqrt(limits.max)
 
 
 def _frozen(array: np.ndarray) -> np.ndarray:

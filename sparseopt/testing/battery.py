@@ -103,49 +103,108 @@ def run_battery(
     properties: Iterable[Property],
     *,
     examples: int,
-    seed: int,
+    seed: int | Iterable[int],
     raises: bool,
     minimum: int,
     only: Iterable[str] | None,
 ) -> list[Record]:
     """Records of the properties (those named in `only`, default all), in order.
 
+    seed: one, or several, which share the simplest example.
     Raises BatteryFailed where one failed or fewer than `minimum` were run, unless raises=False; ValueError for bad
     arguments and for names that no property has.
     """
     chosen = _chosen(list(properties), only)
-    examples, seed, raises = _count(examples, "examples", 0), _count(seed, "seed", 0), checked_flag(raises, "raises")
-    records = [run_property(source, each, examples, seed) for each in chosen]
+    examples, raises = _count(examples, "examples", 0), checked_flag(raises, "raises")
+    rounds = _rounds(examples, seed)
+    records = [run_property(source, each, rounds) for each in chosen]
     if raises:
         _raise_if_failed(source.example, records, minimum if only is None else 0)
     return records
 
 
-def run_property(source: Source, statement: Property, examples: int, seed: int) -> Record:
-    """Record of one property on up to `examples` examples, drawn from `seed`; a failing one is shrunk."""
-    from hypothesis import HealthCheck, Phase, given, settings
+@dataclass(frozen=True)
+class Round:
+    """Examples drawn from one seed.  new: without the simplest one, which is the same for every seed."""
+
+    examples: int
+    seed: int
+    new: bool = False
+
+
+def _rounds(examples: int, seed: int | Iterable[int]) -> list[Round]:
+    """One round of a seed; of several seeds one each, without the simplest example, and a round of that alone."""
+    if not isinstance(seed, Iterable):
+        return [Round(examples, _count(seed, "seed", 0))]
+    seeds = [_count(each, "seed", 0) for each in seed]
+    if not seeds:
+        raise ValueError("seed is empty: give an integer >= 0, or several")
+    return [Round(min(examples, 1), seeds[0]), *(Round(examples, each, new=True) for each in seeds)]
+
+
+def run_property(source: Source, statement: Property, rounds: list[Round]) -> Record:
+    """Record of one property over all rounds, up to the first that fails."""
+    reason = statement.skip(source.example)
+    if reason or not any(each.examples for each in rounds):
+        return Record(statement.name, "skipped", reason or "no example was asked for", 0)
+    tried = 0
+    for each in rounds:
+        runs, failure = _run_round(source, statement, each)
+        tried += runs
+        if failure:
+            return Record(statement.name, "failed", failure, tried)
+    if not tried:
+        return Record(statement.name, "skipped", "no example met its hypotheses", 0)
+    return Record(statement.name, "passed", "", tried)
+
+
+def _run_round(source: Source, statement: Property, chosen: Round) -> tuple[int, str]:
+    """How many examples were tried, and what the smallest failing one says, "" where none failed."""
+    from hypothesis import given
     from hypothesis import seed as seeded
     from hypothesis import strategies as st
     from hypothesis.errors import FlakyFailure, Unsatisfiable
 
-    reason = statement.skip(source.example)
-    if reason or examples == 0:
-        return Record(statement.name, "skipped", reason or "no example was asked for", 0)
     runs: list[str] = []
 
-    def body(data: Any) -> None:
-        case = Case(data)
-        try:
-            with np.errstate(divide="raise", invalid="raise", over="ignore", under="ignore"):
-                statement.check(source.draw(case), case)
-            runs.append("")
-        except Exception as error:
-            if type(error).__module__.startswith("hypothesis"):
-                raise
-            runs.append(_failure(error) + case.describe())
-            raise
+    def body(data: Any) -> None:  # short, because Hypothesis reads its source in every round
+        _try(source, statement, chosen, data, runs)
 
-    quiet = settings(
+    try:
+        seeded(chosen.seed)(_quiet(statement, chosen.examples)(given(st.data())(body)))()
+    except FlakyFailure:
+        failures = [run for run in runs if run]
+        return len(runs), f"not always, so the object is not deterministic: {failures[-1]}"
+    except Unsatisfiable:
+        return 0, ""
+    except Exception:
+        if not runs or not runs[-1]:  # not from a check: a bug of the battery
+            raise
+        return len(runs), runs[-1]
+    return len(runs), ""
+
+
+def _try(source: Source, statement: Property, chosen: Round, data: Any, runs: list[str]) -> None:
+    """Check one example, and add to `runs` what is wrong with it, "" where nothing is."""
+    if chosen.new:
+        _pass_over_the_simplest(data)
+    case = Case(data)
+    try:
+        with np.errstate(divide="raise", invalid="raise", over="ignore", under="ignore"):
+            statement.check(source.draw(case), case)
+        runs.append("")
+    except Exception as error:
+        if type(error).__module__.startswith("hypothesis"):
+            raise
+        runs.append(_failure(error) + case.describe())
+        raise
+
+
+def _quiet(statement: Property, examples: int) -> Any:
+    """Settings of Hypothesis: as many examples as the property is cheap, shrinking, nothing kept and nothing said."""
+    from hypothesis import HealthCheck, Phase, settings
+
+    return settings(
         max_examples=max(examples // statement.costs, min(examples, 2)),
         deadline=None,
         database=None,
@@ -155,22 +214,14 @@ def run_property(source: Source, statement: Property, examples: int, seed: int) 
         phases=(Phase.generate, Phase.shrink),
         suppress_health_check=list(HealthCheck),
     )
-    try:
-        seeded(seed)(quiet(given(st.data())(body)))()
-    except FlakyFailure:
-        failures = [run for run in runs if run]
-        return Record(
-            statement.name, "failed", f"not always, so the object is not deterministic: {failures[-1]}", len(runs)
-        )
-    except Unsatisfiable:
-        return Record(statement.name, "skipped", "no example met its hypotheses", 0)
-    except Exception:
-        if not runs or not runs[-1]:  # not from a check: a bug of the battery
-            raise
-        return Record(statement.name, "failed", runs[-1], len(runs))
-    if not runs:
-        return Record(statement.name, "skipped", "no example met its hypotheses", 0)
-    return Record(statement.name, "passed", "", len(runs))
+
+
+def _pass_over_the_simplest(data: Any) -> None:
+    """Reject the example that Hypothesis tries first, in which everything drawn is the simplest; it is not counted."""
+    from hypothesis import assume
+    from hypothesis import strategies as st
+
+    assume(data.draw(st.integers(0, 2**32 - 1)) > 0)
 
 
 def summary(records: Iterable[Record]) -> str:

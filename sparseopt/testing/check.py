@@ -3,6 +3,8 @@
 Those, and Hypothesis, are imported when a battery runs, so that `import sparseopt` does not pay for them.
 
 All of them draw `examples` examples of each property from `seed` (0 lists the properties), and return a record of each.
+The first example of a seed is the simplest one, the same for every seed; of several seeds, seed=range(20), it is tried
+once, and each draws `examples` others.
 They raise BatteryFailed, with the smallest failing input and the violated inequality, where a property fails or fewer
 than `minimum` properties apply, unless raises=False; `only` chooses properties by name, and then nothing is counted.
 They raise ValueError for what is no object of the kind.  Sets and penalties are tried with arrays of torch and of the
@@ -21,7 +23,7 @@ def check_penalty(
     penalty: Any,
     *,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | Iterable[int] = 0,
     raises: bool = True,
     minimum: int = 12,
     only: Iterable[str] | None = None,
@@ -45,7 +47,7 @@ def check_set(
     projector: Any,
     *,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | Iterable[int] = 0,
     raises: bool = True,
     minimum: int = 11,
     only: Iterable[str] | None = None,
@@ -67,7 +69,7 @@ def check_datafit(
     datafit: Any,
     *,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | Iterable[int] = 0,
     raises: bool = True,
     minimum: int = 7,
     only: Iterable[str] | None = None,
@@ -89,7 +91,7 @@ def check_topk(
     make: Any,
     *,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | Iterable[int] = 0,
     raises: bool = True,
     minimum: int = 16,
     only: Iterable[str] | None = None,
@@ -112,7 +114,7 @@ def check_solver(
     *,
     problems: Iterable[Any] | None = None,
     examples: int = 100,
-    seed: int = 0,
+    seed: int | Iterable[int] = 0,
     raises: bool = True,
     minimum: int = 5,
     only: Iterable[str] | None = None,

@@ -1,8 +1,12 @@
-"""Hypothesis strategies for numbers, arrays and groups, with the edges where formulas break."""
+"""Hypothesis strategies for numbers, arrays and groups, with the edges where formulas break.
+
+They are kept: Hypothesis validates each once, which takes longer than a draw from it.
+"""
 
 from __future__ import annotations
 
 import math
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +25,7 @@ SMALL = 12
 STEPS = (1.0, 0.5, 2.0, 1e-3, 30.0, 1e3)
 
 
+@cache
 def numbers(*, extreme: bool = False) -> Any:
     """Finite floats: a few round ones (ties), small integers, anything up to 1000; with `extreme` the edges too."""
     from hypothesis import strategies as st
@@ -29,6 +34,7 @@ def numbers(*, extreme: bool = False) -> Any:
     return st.one_of(*plain, st.sampled_from(EDGES)) if extreme else st.one_of(*plain)
 
 
+@lru_cache(256)
 def arrays(shape: tuple[int, ...], *, extreme: bool = False) -> Any:
     """Float64 arrays of this shape: entries of `numbers`, in large arrays a few of them in a random order and scale."""
     from hypothesis import strategies as st
@@ -50,6 +56,7 @@ def arrays(shape: tuple[int, ...], *, extreme: bool = False) -> Any:
     return st.builds(filled, st.lists(entry, min_size=1, max_size=6), st.integers(0, 2**32 - 1), st.booleans())
 
 
+@cache
 def steps() -> Any:
     """Positive step sizes, from 1e-3 to 1e3."""
     from hypothesis import strategies as st
@@ -57,6 +64,7 @@ def steps() -> Any:
     return st.one_of(st.sampled_from(STEPS), st.floats(-3.0, 3.0).map(lambda e: float(10.0**e)))
 
 
+@cache
 def seeds() -> Any:
     """Seeds of random generators."""
     from hypothesis import strategies as st
@@ -64,6 +72,7 @@ def seeds() -> Any:
     return st.integers(0, 2**32 - 1)
 
 
+@cache
 def groups() -> Any:
     """Partitions of a few coefficients: one group, one-element groups, very uneven ones, interleaved ones."""
     from hypothesis import strategies as st

@@ -59,3 +59,41 @@ def test_integrals_of_steps(share):
     found, error = integral(lambda t: (t < share).astype(float), 0.0, 1.0, 1e-10)
     assert abs(found - share) <= error + 1e-9
     assert error <= 1e-9
+
+
+class Remembered(UnitBall):
+    """The same set, which remembers what it was given."""
+
+    def __init__(self):
+        self.seen = []
+
+    def project(self, v, out=None):
+        self.seen.append(v.tobytes())
+        return super().project(v, out)
+
+
+IDEMPOTENT = "projecting twice changes nothing"
+
+
+def test_several_seeds_share_the_simplest_example_and_each_draws_its_own():
+    ball = Remembered()
+    (record,) = so.testing.check_set(ball, only=[IDEMPOTENT], examples=1, seed=range(5))
+    assert (record.status, record.examples) == ("passed", 6)
+    assert len(set(ball.seen)) > 5
+
+
+def test_a_bug_that_the_simplest_example_does_not_show_is_found_by_one_example_of_a_later_seed():
+    class Shrunk(UnitBall):
+        def project(self, v, out=None):
+            return super().project(0.9 * v, out)
+
+    only = [IDEMPOTENT]
+    assert so.testing.check_set(Shrunk(), only=only, examples=1)[0].status == "passed"
+    with pytest.raises(so.testing.BatteryFailed):
+        so.testing.check_set(Shrunk(), only=only, examples=1, seed=range(20))
+
+
+@pytest.mark.parametrize("seed", [[], [0, -1], 1.5, "7", [None]])
+def test_seeds_that_are_none(seed):
+    with pytest.raises(ValueError, match="seed is"):
+        so.testing.check_set(UnitBall(), examples=1, seed=seed)
