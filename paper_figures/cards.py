@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from experiments.runner import ROOT, revision
+from experiments.runner import ROOT
 
 from .page import badge, facts, folded, table
 from .typeset import number, plain, sentence
@@ -24,8 +24,11 @@ PRINTED = {
 """What is to be made of the sentence in the paper: its short name, its colour, what it means."""
 
 
-def card(row: Mapping[str, Any], figure: str, folder: Path) -> str:
-    """The card of one verdict row, with its figure; links to files are relative to `folder`, that of the page."""
+def card(row: Mapping[str, Any], figure: str, folder: Path, now: str) -> str:
+    """The card of one verdict row, with its figure; links to files are relative to `folder`, that of the page.
+
+    now: the present revision.
+    """
     name = html.escape(row["name"])
     parts = [
         f'<article class="card" id="{name}">',
@@ -37,7 +40,7 @@ def card(row: Mapping[str, Any], figure: str, folder: Path) -> str:
         "<h4>Hypotheses, and what happens without them</h4>",
         table(("Hypothesis", "Without it", "Conclusion broken by", "Shown"), _hypotheses(row)),
         _fixed(row),
-        _again(row),
+        _again(row, now),
         "</article>",
     ]
     return "\n".join(parts)
@@ -67,9 +70,8 @@ def worst(row: Mapping[str, Any]) -> str:
     return f'<span class="size">{margin}</span> <span class="size">(tolerance {tolerance})</span>'
 
 
-def made_at(recorded: str) -> str:
+def made_at(recorded: str, now: str) -> str:
     """A recorded revision, and the present one where it is another."""
-    now = revision()
     return html.escape(recorded if recorded == now else f"{recorded} (the checkout is now at {now})")
 
 
@@ -175,7 +177,7 @@ def _fixed_row(case: Mapping[str, Any]) -> tuple[str, str, str, str]:
     return plain(case["name"].replace("_", " ")), detail, margin, mark[case["passed"]]
 
 
-def _again(row: Mapping[str, Any]) -> str:
+def _again(row: Mapping[str, Any], now: str) -> str:
     """The command that makes the row again, with when and from what it was made."""
     name = html.escape(row["name"])
     command = (
@@ -183,5 +185,5 @@ def _again(row: Mapping[str, Any]) -> str:
         f"--json out/again/{name}.json --curves out/again/curves"
     )
     run = f"seed {row['seed']}, level {plain(row['level'])}, {row['seconds']:.1f} s"
-    pairs = facts([("Run", run), ("Revision", made_at(row["revision"]))])
+    pairs = facts([("Run", run), ("Revision", made_at(row["revision"], now))])
     return folded("Run it again", f"<pre>{command}</pre>\n{pairs}")

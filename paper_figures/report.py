@@ -58,7 +58,7 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
     figures: theorem name -> figure module, with its TITLE and caption; a theorem without one is shown without figure.
     Raises ValueError when a file is missing.
     """
-    folder = recorded.folder / "figures"
+    folder, now = recorded.folder / "figures", revision()
     inlined = {
         name: inline_figure(folder / f"{name}.svg", figure.TITLE, figure.caption(recorded))
         for name, figure in figures.items()
@@ -66,15 +66,15 @@ def write_report(recorded: Recorded, figures: Mapping[str, Any], path: Path) -> 
     sections = [
         _summary(recorded),
         prose("terms.html") + _glossary(),
-        *(_part(part, rows, inlined, path.parent) for part, rows in _parts(recorded.verdicts).items()),
+        *(_part(part, rows, inlined, path.parent, now) for part, rows in _parts(recorded.verdicts).items()),
         studies.section(recorded, [inlined[name] for name in studies.SUMMARIES if name in inlined]),
         real_data_section(recorded),
         _solvers([inlined[name] for name in fig_two_groups.FIGURES if name in inlined]),
         _measured([inlined[name] for name in MEASURED if name in inlined]),
-        _reproduce(recorded),
+        _reproduce(recorded, now),
     ]
     path.parent.mkdir(parents=True, exist_ok=True)
-    kicker = f'<p class="kicker">sparseopt · page made at revision {html.escape(revision())}</p>'
+    kicker = f'<p class="kicker">sparseopt · page made at revision {html.escape(now)}</p>'
     header = f"{kicker}\n<h1>{TITLE}</h1>\n{prose('lead.html')}\n{_contents(recorded)}"
     path.write_text(page(f"sparseopt: {TITLE.lower()}", header, sections, _footer()), encoding="utf-8")
     return path
@@ -156,11 +156,11 @@ def _glossary() -> str:
     return "\n".join(table((head, "Meaning"), rows, kind="words") for head, rows in pieces)
 
 
-def _part(part: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str], folder: Path) -> str:
-    """The heading of a part, what it is about, and its cards."""
+def _part(part: str, rows: Sequence[Mapping[str, Any]], figures: Mapping[str, str], folder: Path, now: str) -> str:
+    """The heading of a part, what it is about, and its cards; now: the present revision."""
     title = f'<h2 id="part-{html.escape(part)}">{html.escape(_part_title(part))}</h2>'
     about = prose(f"part_{part}.html") if part in PARTS else ""
-    return "\n".join([title, about, *(card(row, figures.get(row["name"], NO_FIGURE), folder) for row in rows)])
+    return "\n".join([title, about, *(card(row, figures.get(row["name"], NO_FIGURE), folder, now) for row in rows)])
 
 
 def _listed(found: Mapping[str, str]) -> str:
@@ -179,7 +179,7 @@ def _measured(figures: list[str]) -> str:
     return "\n".join(['<h2 id="measured">What solving and proving costs</h2>', prose("measured.html"), *figures])
 
 
-def _reproduce(recorded: Recorded) -> str:
+def _reproduce(recorded: Recorded, now: str) -> str:
     study = recorded.window[0]
     commands = (
         "# everything on this page\n"
@@ -198,12 +198,12 @@ def _reproduce(recorded: Recorded) -> str:
         "# figures and this page\n"
         "python -m paper_figures"
     )
-    theorems = list(dict.fromkeys(made_at(row["revision"]) for row in recorded.verdicts))
+    theorems = list(dict.fromkeys(made_at(row["revision"], now) for row in recorded.verdicts))
     libraries = list(dict.fromkeys(_listed(row["versions"]) for row in recorded.verdicts))
     pairs = [
         ("Revision of the theorems", "; ".join(theorems)),
         ("Versions of the theorems", "; ".join(libraries)),
-        ("Revision of the study", made_at(study["revision"])),
+        ("Revision of the study", made_at(study["revision"], now)),
         ("Versions of the study", _listed(study["versions"])),
         ("Device of the study", html.escape(study["device"])),
     ]

@@ -186,7 +186,7 @@ def test_it_says_what_was_claimed_and_what_came_out(report):
 
 
 def test_recorded_revisions_are_shown_and_the_present_one_where_it_differs(folder, monkeypatch):
-    monkeypatch.setattr("paper_figures.cards.revision", lambda: "0123456789ab")
+    monkeypatch.setattr("paper_figures.report.revision", lambda: "0123456789ab")
     text = words(write(folder))
     assert "ba9876543210 (the checkout is now at 0123456789ab)" in text
     assert "0123456789ab (the checkout" not in text
