@@ -4,6 +4,8 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 # the workers share the cores: threads of BLAS would only wait for each other
 PYTEST = OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q
+# of the theorems: make reproduce LEVEL=quick, standard or full
+LEVEL = standard
 .DEFAULT_GOAL := help
 .PHONY: help setup reproduce test test-slow test-gpu test-peers lint bench bench-solvers bench-gpu clean
 
@@ -16,7 +18,7 @@ setup: ## create or update .venv and the compiled core (PYTHON=python3.x chooses
 reproduce: setup ## verify the theorems, run the experiments, draw the figures, write out/report.html
 	@rm -f out/report.html out/theory/verdicts.json # no older result can stand in for a step that fails
 	@echo "==> theorems (out/theory)"; \
-	$(PY) -m theory verify --json out/theory/verdicts.json --curves out/theory/curves; verified=$$?; \
+	$(PY) -m theory verify --level $(LEVEL) --json out/theory/verdicts.json --curves out/theory/curves; verified=$$?; \
 	echo "==> one-group window on real data (out/experiments)"; \
 	$(PY) -m experiments run one_group_window || exit 1; \
 	echo "==> the solvers on two groups (out/experiments)"; \
@@ -31,12 +33,12 @@ reproduce: setup ## verify the theorems, run the experiments, draw the figures, 
 
 test: setup ## the fast tests, no GPU and no network
 	@echo "==> fast tests"
-	@$(PYTEST) -n auto -m "not slow and not gpu" --junitxml=out/tests/fast.xml
+	@$(PYTEST) -n auto --dist worksteal -m "not slow and not gpu" --junitxml=out/tests/fast.xml
 	@echo "wrote out/tests/fast.xml"
 
 test-slow: setup ## the slow tests: all seeds, builds, fresh clones
 	@echo "==> slow tests"
-	@$(PYTEST) -n auto -m "slow and not gpu" --junitxml=out/tests/slow.xml
+	@$(PYTEST) -n auto --dist worksteal -m "slow and not gpu" --junitxml=out/tests/slow.xml
 	@echo "wrote out/tests/slow.xml"
 
 test-gpu: ## the compiled kernels and pruning alone; PYTHON has torch, pytest, hypothesis, nanobind, scikit-build-core; no network

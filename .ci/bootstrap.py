@@ -132,7 +132,8 @@ class Environment:
 
     def pip(self, *arguments, quiet_failure=False):
         """Run pip install with the pins; returns whether it went well."""
-        command = [str(self.python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *arguments]
+        options = ["-q", "--disable-pip-version-check", "--no-compile"]
+        command = [str(self.python), "-m", "pip", "install", *options, *arguments]
         env = dict(os.environ, SPARSEOPT_REQUIRE_NATIVE=native_required())
         result = subprocess.run(command, cwd=ROOT, env=env, check=False, stderr=subprocess.PIPE, text=True)
         if result.returncode and not quiet_failure:
@@ -164,7 +165,15 @@ class Environment:
         extras = read_requirements(EXTRAS if torchless else f"{EXTRAS},{TORCH_EXTRAS}")
         if not self.pip("-c", "constraints.txt", *build, *extras):
             fail("the pinned packages could not be installed; see the message of pip above.")
+        self.compile()
         return None
+
+    def compile(self):
+        """Bytecode of the packages, on all cores, where pip would use one; not with PIP_NO_COMPILE=1."""
+        if os.environ.get("PIP_NO_COMPILE", "0") in ("", "0"):
+            packages = next((self.folder / "lib").glob("python*")) / "site-packages"
+            command = [str(self.python), "-m", "compileall", "-q", "-j", "0", str(packages)]
+            subprocess.run(command, check=False, capture_output=True)  # templates in packages are no Python
 
     def kernel_packages(self):
         """What the package itself needs beside torch: there already, else installed, else the copy inside scipy."""

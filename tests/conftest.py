@@ -21,7 +21,7 @@ settings.load_profile("ci")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Of a test marked sample(every=k), the cases 0, k, 2k, ... are fast; the others are marked slow.
+    """Of a test marked sample(every=k), the cases 0, k, 2k, ... are fast; the others slow.  `first` tests begin.
 
     Choose k without a common factor with the numbers of values of the parameters, so that each value is among the fast.
     """
@@ -34,6 +34,7 @@ def pytest_collection_modifyitems(items):
         if seen[test] % sample.kwargs["every"]:
             item.add_marker(pytest.mark.slow)
         seen[test] += 1
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)
 
 
 @pytest.fixture(params=["numpy", "torch", "array_api_strict"])

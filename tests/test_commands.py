@@ -108,6 +108,20 @@ def test_a_half_written_stamp_counts_as_none(bootstrap, tmp_path):
     assert bootstrap.read_stamps(tmp_path / "setup.json") == {}
 
 
+@pytest.mark.parametrize("state", ["editable", "wheel"])
+@pytest.mark.parametrize("choice", ["OFF", "ON", None])
+def test_the_choice_of_cuda_reaches_the_build(choice, state, monkeypatch):
+    settings = pytest.importorskip(
+        "scikit_build_core.settings.skbuild_read_settings", reason="only the set-up needs it"
+    )
+    monkeypatch.delenv("SPARSEOPT_CUDA", raising=False)
+    if choice is not None:
+        monkeypatch.setenv("SPARSEOPT_CUDA", choice)
+    found = settings.SettingsReader.from_file(ROOT / "pyproject.toml", state=state).settings.cmake.define
+    assert found["SPARSEOPT_CUDA"] == (choice or "AUTO")
+    assert ("SPARSEOPT_EMULATOR" in found) == (state == "editable")
+
+
 def test_an_old_interpreter_is_refused_in_one_sentence(bootstrap, monkeypatch):
     monkeypatch.setattr(sys, "version_info", (3, 9, 1))
     monkeypatch.setattr(sys, "argv", ["bootstrap.py"])
@@ -243,12 +257,18 @@ HALF_AN_HOUR = 1800
 def make(checkout, *targets, **variables):
     """(seconds, output) of make in a checkout, with the interpreter behind this environment and these variables.
 
-    Without CUDA, which the set-up of this checkout compiles where nvcc is found.
+    The core is compiled without CUDA and without optimisation, packages without bytecode: the set-up of this checkout
+    has done all that.
     """
     base = getattr(sys, "_base_executable", sys.executable)
     start = time.time()
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MAKE", "PYTEST"))}
-    env |= {INSIDE: "1", "SPARSEOPT_CUDA": "OFF"} | variables
+    env |= {
+        INSIDE: "1",
+        "SPARSEOPT_CUDA": "OFF",
+        "SKBUILD_CMAKE_BUILD_TYPE": "Debug",
+        "PIP_NO_COMPILE": "1",
+    } | variables
     command = ["make", f"PYTHON={base}", *targets]
     result = subprocess.run(
         command, cwd=checkout, capture_output=True, text=True, check=False, env=env, timeout=HALF_AN_HOUR
@@ -258,16 +278,17 @@ def make(checkout, *targets, **variables):
 
 
 @pytest.mark.slow
+@pytest.mark.first
 @pytest.mark.skipif(not shutil.which("make"), reason="make is not installed")
 @pytest.mark.skipif(INSIDE in os.environ, reason="these are the tests of a fresh clone already")
 def test_the_commands_in_a_fresh_clone(tmp_path):
-    """A few files of the tests stand for all of them, which .ci/run has run already."""
+    """A few files of the tests and the quick level of the theorems stand for all, which .ci/run runs."""
     checkout = clone(tmp_path / "checkout")
     make(checkout, "setup")
     seconds, output = make(checkout, "setup")
     assert "up to date" in output
     assert seconds < 5
-    _, output = make(checkout, "reproduce")
+    _, output = make(checkout, "reproduce", "LEVEL=quick")
     assert "out/report.html" in output.strip().splitlines()[-1]
     assert (checkout / "out" / "report.html").stat().st_size > 0
     _, output = make(checkout, "test", PYTEST_ADDOPTS="tests/test_commands.py tests/native/test_blocks.py")
