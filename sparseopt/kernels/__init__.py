@@ -33,7 +33,7 @@ from .projections import (
     project_top_blocks_,
 )
 from .splitting import Splitting
-from .topk import soft_topk
+from .topk import soft_topk, soft_topk_with_vjp
 from .updates import (
     add_scaled_blocks_,
     admm_update_,
@@ -88,6 +88,7 @@ __all__ = [
     "scale_blocks_into_",
     "scale_blocks_vjp_",
     "soft_topk",
+    "soft_topk_with_vjp",
     "sparse_decay_",
     "sum_norms",
 ]

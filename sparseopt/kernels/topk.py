@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+import numpy as np
 import torch
 
 from ..soft_topk.arguments import checked_k, checked_tau
@@ -32,6 +34,16 @@ def soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
     return _SoftTopK.apply(x, *_checked(x, k, tau))
 
 
+def soft_topk_with_vjp(x: Tensor, k: int, tau: float) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """f of `soft_topk`, and the function g -> J'g there, once or several times; without the cost of autograd."""
+    k, tau = _checked(x, k, tau)
+    if device_selection.usable_soft_topk(x):
+        f, *kept = device_selection.soft_topk(x, k, tau)
+        return f, lambda g: device_selection.soft_topk_vjp(g, *kept, k, tau)
+    operator = SoftTopK(k, tau, threads=torch.get_num_threads())
+    return _applied(operator, x), partial(_applied, operator.vjp)
+
+
 def _checked(x: Tensor, k: int, tau: float) -> tuple[int, float]:
     """(k, tau); ValueError unless they fit the rows of x."""
     k, tau = checked_k(k), checked_tau(tau)
@@ -49,9 +61,10 @@ def _array(x: Tensor) -> Any:
 def _applied(function: Callable[..., Any], x: Tensor) -> Tensor:
     """A SoftTopK or its product with the derivative, of a tensor."""
     array = _array(x)
-    out = torch.from_numpy(array).new_empty(array.shape)
-    function(array, out=out.numpy())
-    return out.to(device=x.device, dtype=x.dtype)
+    out = np.empty(array.shape, array.dtype)
+    function(array, out=out)
+    result = torch.from_numpy(out)
+    return result if x.is_cpu and result.dtype == x.dtype else result.to(device=x.device, dtype=x.dtype)
 
 
 class _SoftTopK(torch.autograd.Function):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,14 +22,14 @@ OF_GROUP = ("params", "param_names")
 class Twin:
     """An optimiser of the kind and settings of a group of another one, for leaves; its state is in a memory.
 
-    found: values computed from the leaves as they are, for one derivative; None where they are to be computed again.
+    pull: the derivative of values computed from the leaves as they are, once; None where they are to be computed again.
     Settings are read anew at every step, so that schedulers act on the leaves too.  Muon, which takes matrices alone,
     is replaced by AdamW.
     """
 
     def __init__(self, optimiser: Optimizer, leaves: Sequence[Tensor], memory: dict[str, Tensor]) -> None:
         self.leaves, self.memory = tuple(leaves), memory
-        self.found: list[Tensor] | None = None
+        self.pull: Callable[[list[Tensor | None]], list[Tensor | None]] | None = None
         self.optimiser = _like(optimiser)
         self.optimiser.param_groups = [{**self.optimiser.defaults, "params": list(self.leaves)}]
         for i, leaf in enumerate(self.leaves):
@@ -39,7 +39,7 @@ class Twin:
 
     def step(self, group: dict[str, Any]) -> None:
         """One step with the settings of a group."""
-        self.found = None
+        self.pull = None
         known = self.optimiser.defaults
         given = {name: value for name, value in group.items() if name not in OF_GROUP and name in known}
         self.optimiser.param_groups[0] |= given
@@ -50,10 +50,10 @@ class Twin:
                 if value is not None:
                     self.memory[f"{PREFIX}{i}.{key}"] = torch.as_tensor(value)
 
-    def take(self) -> list[Tensor] | None:
-        """What was found, once."""
-        found, self.found = self.found, None
-        return found
+    def take(self) -> Callable[[list[Tensor | None]], list[Tensor | None]] | None:
+        """The derivative, once."""
+        pull, self.pull = self.pull, None
+        return pull
 
     def forget(self) -> None:
         """Take its state out of the memory."""

@@ -59,7 +59,7 @@ def follow(sp: Sparsifier) -> None:
         if moved is not tensor:
             tensor.data = moved.detach()
     if sp.twin is not None:
-        sp.twin.found = None
+        sp.twin.pull = None
     for layer in sp.layers:
         if layer.name in sp.masks:
             sp.masks[layer.name] = sp.masks[layer.name].to(layer.weights[0].parameter.device)

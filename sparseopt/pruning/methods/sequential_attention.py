@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,7 +11,7 @@ import torch
 from ..._array import positive_scalar, real_number
 from ..allocation import kept_of
 from ..schedules import Exponential, Phase, Timeline, checked_fraction, checked_steps
-from .soft_masks import SoftMasks, logits_of
+from .soft_masks import Found, SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -102,14 +103,28 @@ class SequentialAttention(SoftMasks):
             sp.memory[f"support.{i}"] = mask
         self.evaluate(sp, lambda logits: self._values(sp, logits, support))
 
-    def _values(self, sp: Sparsifier, logits: list[Tensor], support: list[Tensor]) -> list[Tensor]:
+    def _values(self, sp: Sparsifier, logits: list[Tensor], support: list[Tensor]) -> Found:
         """Clipped attention times the support."""
-        result = []
-        for logit, mask, target in zip(logits, support, sp.allocation.targets, strict=True):
-            density = kept_of(len(logit), target) / len(logit)
-            attention = len(logit) * torch.softmax(logit, dim=0)
-            result.append(attention.clamp(density, 1 / density) * mask)
-        return result
+        targets = sp.allocation.targets
+        densities = [kept_of(len(x), target) / len(x) for x, target in zip(logits, targets, strict=True)]
+        found = [_attention(*given) for given in zip(logits, support, densities, strict=True)]
+        pulls = [pull for _, pull in found]
+        return [value for value, _ in found], lambda products: [
+            None if product is None else pull(product) for pull, product in zip(pulls, products, strict=True)
+        ]
+
+
+def _attention(logit: Tensor, mask: Tensor, density: float) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """n softmax(logit), clipped to [density, 1 / density], times the mask; and g -> J'g, 0 where it is clipped."""
+    share = torch.softmax(logit.detach(), dim=0)
+    attention = share * len(logit)
+    clipped = attention.clamp(density, 1 / density)
+
+    def pull(g: Tensor) -> Tensor:
+        inner = (g * mask).mul_(clipped == attention).mul_(attention)
+        return inner.sub_(share * inner.sum())
+
+    return clipped * mask, pull
 
 
 def _support(sp: Sparsifier) -> list[Tensor]:

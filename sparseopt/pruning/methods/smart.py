@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -16,7 +17,7 @@ from ..inputs import Tap, check_observable, mean_squares, squares, weighted
 from ..layer import Grouping, Layer
 from ..schedules import Phase, Timeline, checked_fraction
 from ..sharding import check_parallel, norms_of, summed
-from .soft_masks import SoftMasks, logits_of
+from .soft_masks import Found, Products, SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -25,6 +26,7 @@ Tensor = torch.Tensor
 IMPORTANCES = ("learned", "weight", "gradient", "activation")
 MEMORY = 0.9
 """Share of the old gradients and activations that is kept at every step."""
+WithDerivative = tuple[Tensor, Callable[[Tensor], Tensor]]
 SEEN = "seen."
 HALF_A_UNIT = 0.5
 """Of a layer's mask values, which add up to the units that it keeps."""
@@ -83,7 +85,7 @@ class SMART(SoftMasks):
         """Start from the norms; at the end keep the largest importances."""
         if phase.kind == "search":
             self.create(sp, _pooled(sp, _relative(sp, sp.norms())))
-            self.set_values(sp, self._values(sp, logits_of(sp), phase))
+            self.set_values(sp, self._values(sp, logits_of(sp), phase)[0])
         elif phase.kind == "sparse":
             scores = _per_layer(sp, logits_of(sp)) if logits_of(sp) else sp.norms()
             if logits_of(sp):
@@ -134,19 +136,25 @@ class SMART(SoftMasks):
         if self.importance == "learned":
             self.evaluate(sp, lambda logits: self._values(sp, logits, phase))
         else:
-            self.set_values(sp, self._values(sp, logits_of(sp), phase))
+            self.set_values(sp, self._values(sp, logits_of(sp), phase)[0])
         sp.record("temperature", self._temperature(sp, phase))
 
     def _temperature(self, sp: Sparsifier, phase: Phase) -> float:
         return ExponentialTemperature(self.start, self.end, phase.stop - phase.start)(sp.step - phase.start)
 
-    def _values(self, sp: Sparsifier, logits: list[Tensor], phase: Phase) -> list[Tensor]:
+    def _values(self, sp: Sparsifier, logits: list[Tensor], phase: Phase) -> Found:
         """The soft top-k of every pool, cut into layers."""
         tau = self._temperature(sp, phase)
-        if not sp.counted:
-            return [_windowed(sp.granularity, layer, x, tau) for layer, x in zip(sp.layers, logits, strict=True)]
-        budgets = zip(logits, sp.allocation.targets, sp.allocation.groupings, strict=False)  # a shared one is one
-        return _per_layer(sp, [_budgeted(x, target, group, tau) for x, target, group in budgets])
+        if sp.counted:
+            budgets = zip(logits, sp.allocation.targets, sp.allocation.groupings, strict=False)  # a shared one is one
+            found = [_budgeted(x, target, group, tau) for x, target, group in budgets]
+        else:
+            found = [_windowed(sp.granularity, layer, x, tau) for layer, x in zip(sp.layers, logits, strict=True)]
+        values, pulls = zip(*found, strict=True)
+        return _per_layer(sp, list(values)), lambda products: [
+            None if product is None else pull(product)
+            for pull, product in zip(pulls, _per_pool(sp, products), strict=True)
+        ]
 
 
 def _relative(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
@@ -180,12 +188,12 @@ def _seen(sp: Sparsifier) -> list[Tensor]:
     return sp.comparable(norms_of(sp.layers, views))
 
 
-def _budgeted(x: Tensor, target: float, group: Grouping | None, tau: float) -> Tensor:
-    """The soft top-k of the units [n] of a budget, or of each group that is to keep equally many."""
+def _budgeted(x: Tensor, target: float, group: Grouping | None, tau: float) -> WithDerivative:
+    """The soft top-k of the units [n] of a budget, or of each group that is to keep equally many; and g -> J'g."""
     if group is None:
-        return kernels.soft_topk(x, kept_of(len(x), target), tau)
-    soft: Tensor = group.flat(kernels.soft_topk(group.grouped(x), kept_of(group.size, target), tau))
-    return soft
+        return kernels.soft_topk_with_vjp(x, kept_of(len(x), target), tau)
+    values, pull = kernels.soft_topk_with_vjp(group.grouped(x), kept_of(group.size, target), tau)
+    return group.flat(values), lambda g: group.flat(pull(group.grouped(g)))
 
 
 def _open_best(sp: Sparsifier, scores: list[Tensor]) -> None:
@@ -199,15 +207,22 @@ def _open_best(sp: Sparsifier, scores: list[Tensor]) -> None:
             soft[score.argmax()] = 1.0
 
 
-def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> Tensor:
-    """The soft top-k of every window of m inputs, of values of single entries [n] in the order of memory."""
+def _windowed(granularity: NM, layer: Layer, x: Tensor, tau: float) -> WithDerivative:
+    """The soft top-k of every window of m inputs, of values of single entries [n] in the order of memory; g -> J'g."""
     weight = layer.weights[0]
     rows, channels = weight.shape
     order = [0, 2, 1] if not weight.transposed else [1, 2, 0]  # the inputs last
-    planes = x.reshape(rows, channels, weight.taps).permute(*order)
-    values = kernels.soft_topk(planes.reshape(-1, granularity.m), granularity.n, tau).reshape(planes.shape)
     back = [order.index(axis) for axis in range(3)]
-    return values.permute(*back).reshape(-1)
+
+    def windows(entries: Tensor) -> Tensor:
+        return entries.reshape(rows, channels, weight.taps).permute(*order).reshape(-1, granularity.m)
+
+    def entries(found: Tensor) -> Tensor:
+        lengths = [(rows, channels, weight.taps)[axis] for axis in order]
+        return found.reshape(lengths).permute(*back).reshape(-1)
+
+    values, pull = kernels.soft_topk_with_vjp(windows(x), granularity.n, tau)
+    return entries(values), lambda g: entries(pull(windows(g)))
 
 
 def _pooled(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
@@ -218,6 +233,15 @@ def _pooled(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:
 def _shared(sp: Sparsifier) -> bool:
     """Whether layers share one budget."""
     return sp.counted and sp.allocation.scope == "global"
+
+
+def _per_pool(sp: Sparsifier, products: Products) -> Products:
+    """Derivatives by the values of every pool; 0 for layers without one beside others."""
+    if not _shared(sp):
+        return products
+    pairs = zip(products, sp.layers, strict=True)
+    like = next(product for product in products if product is not None)
+    return [torch.cat([like.new_zeros(layer.units) if product is None else product for product, layer in pairs])]
 
 
 def _per_layer(sp: Sparsifier, pools: list[Tensor]) -> list[Tensor]:

@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
-Values = Callable[[list[Tensor]], list[Tensor]]
-"""Mask values of every layer as a differentiable function of the logits."""
+Products = list[Tensor | None]
+Found = tuple[list[Tensor], Callable[[Products], Products]]
+"""Mask values of every layer, and what takes derivatives by them to those by the logits, None where there is none."""
+Values = Callable[[list[Tensor]], Found]
+"""Both as a function of the logits.  Explicit: autograd takes as long as all passes over the weights of small layers."""
 
 
 class SoftMasks(Behind):
@@ -77,12 +80,11 @@ class SoftMasks(Behind):
             sp.memory[f"soft.{i}"] = value.detach().clone()
 
     def evaluate(self, sp: Sparsifier, values: Values) -> None:
-        """Put mask values of the logits into memory; they are kept for the derivative at the next step."""
-        with torch.enable_grad():
-            found = values(logits_of(sp))
+        """Put mask values of the logits into memory; what they leave is kept for the derivative at the next step."""
+        found, pull = values(logits_of(sp))
         self.set_values(sp, found)
-        if sp.twin is not None and any(value.requires_grad for value in found):
-            sp.twin.found = found
+        if sp.twin is not None:
+            sp.twin.pull = pull
 
     def pull_back(self, sp: Sparsifier, values: Values | None) -> None:
         """From gradients of what layers compute with to those of the weights and, unless values is None, the logits."""
@@ -90,12 +92,8 @@ class SoftMasks(Behind):
         if values is None or all(product is None for product in products):
             return
         logits = logits_of(sp)
-        with torch.enable_grad():
-            found = (sp.twin.take() if sp.twin is not None else None) or values(logits)
-            pairs = [(value, product) for value, product in zip(found, products, strict=True) if product is not None]
-            outputs, gradients = zip(*pairs, strict=True)
-            derivatives = torch.autograd.grad(outputs, logits, gradients, allow_unused=True)
-        for logit, derivative in zip(logits, derivatives, strict=True):
+        pull = (sp.twin.take() if sp.twin is not None else None) or values(logits)[1]
+        for logit, derivative in zip(logits, pull(products), strict=True):
             logit.grad = derivative
 
     def fold(self, sp: Sparsifier) -> None:
