@@ -4,8 +4,9 @@
 
 Processor time of a step of a model with a Sparsifier and of its twin without one, in turn: each finds the caches as the
 other left them.  The figure is the median of the ratios of the rounds, with its 95 % interval by order statistics.
-Beside it the floor: a third twin whose hooks only make the unavoidable passes over memory (pruning_floor).  Memory that is freed stays with the process: how much of it is given back, and
-cleared by the system when it is needed again, depends on addresses alone, and makes up to a sixth of a step of either.
+Beside it the floor: a third twin whose hooks only make the unavoidable passes over memory (see `pruning_floor`).
+Memory that is freed stays with the process: how much of it is given back, and cleared by the system when it is needed
+again, depends on addresses alone, and makes up to a sixth of a step of either.
 Bars: at most 3 % in hard phases, 12 % in soft and ADMM phases.  Raw timings go to out/bench/pruning_cost.jsonl.
 """
 

@@ -102,5 +102,5 @@ def decay_ptr(w: Addresses, g: Addresses, kept: Addresses, pull: float, grids: G
 
 
 def augment_ptr(w: Addresses, z: Addresses, u: Addresses, g: Addresses, rho: float, grids: Grids) -> None:
-    """g += rho * (w - z + u)."""
+    """g += rho * (w - z + u); u: an empty list for 0."""
     grids.call("augment", w, z, u, g, rho)

@@ -9,6 +9,7 @@ from . import reference
 from .blocks import block_dots, block_norms, block_prox_, mask_blocks_, scale_blocks, scale_blocks_
 from .foreach import (
     foreach_admm_update_,
+    foreach_attract_,
     foreach_augment_,
     foreach_block_norms,
     foreach_block_prox_,
@@ -60,6 +61,7 @@ __all__ = [
     "block_norms",
     "block_prox_",
     "foreach_admm_update_",
+    "foreach_attract_",
     "foreach_augment_",
     "foreach_block_norms",
     "foreach_block_prox_",

@@ -109,6 +109,11 @@ def augment(grids: Grids, gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rh
     native.augment_ptr(_at(ws), _at(zs), _at(us), _at(gs), rho, grids)
 
 
+def attract(grids: Grids, gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
+    """g += rho (w - z)."""
+    native.augment_ptr(_at(ws), _at(zs), [], _at(gs), rho, grids)
+
+
 def decay(grids: Grids, gs: Tensors, ws: Tensors, kepts: Tensors, pull: float) -> None:
     """g += pull w where not kept."""
     flags = _flags(kepts)

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from .._native import radial_twin
-from . import blocks, compiled, device, updates
+from . import blocks, compiled, device, reference, updates
 from .blocks import checked_kept, checked_like, checked_scale
 from .layout import Cut, checked_cut, hosts
 from .operators import operator
@@ -90,6 +90,12 @@ def foreach_augment_(gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rho: fl
     """g <- g + rho (w - z + u)."""
     ws, _ = _checked(ws, [(1, 1)] * len(ws), gs=(gs, _like), zs=(zs, _like), us=(us, _like))
     _augment(list(gs), ws, list(zs), list(us), float(rho))
+
+
+def foreach_attract_(gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
+    """g <- g + rho (w - z): the gradient of rho/2 |w - z|^2."""
+    ws, _ = _checked(ws, [(1, 1)] * len(ws), gs=(gs, _like), zs=(zs, _like))
+    _attract(list(gs), ws, list(zs), float(rho))
 
 
 def foreach_admm_update_(ws: Tensors, zs: Tensors, us: Tensors, kepts: Tensors, cuts: Sequence[Any]) -> list[Tensor]:
@@ -233,6 +239,16 @@ def _augment(gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rho: float) -> 
                 updates._augment(g, w, z, u, rho)
     else:
         compiled.augment(at, gs, ws, zs, us, rho)
+
+
+@operator("foreach_attract_", mutates_args=("gs",))
+def _attract(gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
+    at = hosts([Cut(1, w.shape[1]) for w in ws], ws, gs, zs)
+    if at is None:
+        for g, w, z in zip(gs, ws, zs, strict=True):
+            g.copy_(reference.attract(g, w, z, rho))
+    else:
+        compiled.attract(at, gs, ws, zs, rho)
 
 
 @operator("foreach_admm_update_", mutates_args=("zs", "us"))

@@ -97,6 +97,11 @@ def augment(g: torch.Tensor, w: torch.Tensor, z: torch.Tensor, u: torch.Tensor, 
     return (working(g) + rho * (working(w) - working(z) + working(u))).to(g.dtype)
 
 
+def attract(g: torch.Tensor, w: torch.Tensor, z: torch.Tensor, rho: float) -> torch.Tensor:
+    """g + rho (w - z)."""
+    return (working(g) + rho * (working(w) - working(z))).to(g.dtype)
+
+
 def sparse_decay(w: torch.Tensor, g: torch.Tensor, kept: torch.Tensor, pull: float, cut: Cut) -> torch.Tensor:
     """g + pull * w in the blocks without kept, else g."""
     return torch.where(spread(kept, cut, w), g, (working(g) + pull * working(w)).to(g.dtype))

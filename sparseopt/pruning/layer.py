@@ -78,6 +78,8 @@ class View:
     def put_back(self, matrix: Tensor, tensor: Tensor | None = None) -> None:
         """Write the matrix of a tensor into it, where it is a copy."""
         held = local(self.weight.parameter if tensor is None else tensor).detach()
+        if held.is_contiguous():
+            return
         if matrix.untyped_storage().data_ptr() != held.untyped_storage().data_ptr():
             held[self.first : self.stop].copy_(matrix.reshape(held[self.first : self.stop].shape))
 

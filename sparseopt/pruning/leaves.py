@@ -42,6 +42,8 @@ class Twin:
         self.pull = None
         known = self.optimiser.defaults
         given = {name: value for name, value in group.items() if name not in OF_GROUP and name in known}
+        if given.get("foreach", True) is None and not given.get("fused") and not given.get("differentiable"):
+            given["foreach"] = True  # one call for all leaves
         self.optimiser.param_groups[0] |= given
         self.optimiser.step()
         for i, leaf in enumerate(self.leaves):

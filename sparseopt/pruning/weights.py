@@ -39,12 +39,15 @@ class Weight:
     @property
     def parameter(self) -> nn.Parameter:
         """The parameter itself: that of the module, unless the module shows another one in its forward pass (held)."""
-        return getattr(self.module, self.attribute) if self.held is None else self.held
+        if self.held is not None:
+            return self.held
+        found = self.module._parameters.get(self.attribute)  # what getattr looks up last
+        return getattr(self.module, self.attribute) if found is None else found
 
     @property
     def spread(self) -> bool:
         """Whether processes share it."""
-        return hasattr(self.parameter, "placements")
+        return not _plain(self.parameter) and hasattr(self.parameter, "placements")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -53,8 +56,15 @@ class Weight:
         return w.shape[0], w.numel() // (w.shape[0] * self.taps)
 
 
+def _plain(tensor: torch.Tensor) -> bool:
+    """Whether it is of no class of its own: quicker than to look for an attribute that is not there."""
+    return type(tensor) is torch.Tensor or type(tensor) is nn.Parameter
+
+
 def local(tensor: torch.Tensor) -> torch.Tensor:
     """What this process holds of a tensor, of the same memory."""
+    if _plain(tensor):
+        return tensor
     shared: Any = tensor
     return shared.to_local() if hasattr(tensor, "placements") else tensor
 

@@ -82,6 +82,9 @@ def cases(dtype):
     together, apart = copies(g), copies(g)
     kernels.foreach_augment_(together, w, u, u, 0.3)
     yield [together, [kernels.augment_(*x, 0.3) for x in zip(apart, w, u, u, strict=True)]]
+    together = copies(g)
+    kernels.foreach_attract_(together, w, u, 0.3)
+    yield [together, [kernels.reference.attract(*x, 0.3) for x in zip(g, w, u, strict=True)]]
     z, zs, us = copies(g), copies(g), copies(u)
     returned = kernels.foreach_admm_update_(w, zs, us, kept, CUTS)
     yield [returned, each(kernels.admm_update_, w, z, u, kept)]
@@ -168,6 +171,7 @@ OPCHECKS = {
     "foreach_power_blocks_vjp_": lambda w, x, s: (x, w, [v.abs() for v in s], FLAT),
     "foreach_sparse_decay_": lambda w, x, s: (x, w, [v != 0 for v in s], 0.1, FLAT),
     "foreach_augment_": lambda w, x, s: (x, w, drawn(4)[FEW], drawn(5)[FEW], 0.1),
+    "foreach_attract_": lambda w, x, s: (x, w, drawn(4)[FEW], 0.1),
     "foreach_admm_update_": lambda w, x, s: (x, drawn(4)[FEW], w, [v != 0 for v in s], FLAT),
     "foreach_block_prox_": lambda w, x, s: (x, copies(s), [v.abs().double() for v in s], 0, 0.0, FLAT),
 }

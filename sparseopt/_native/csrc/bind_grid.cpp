@@ -90,7 +90,7 @@ std::vector<double> admm(const addresses& w, const addresses& z, const addresses
 template <class T>
 void augment(const addresses& w, const addresses& z, const addresses& u, const addresses& g, double rho, const layouts& l,
              int threads) {
-  so_grid_augment(so_triple<T>{in<T>(w), out<T>(z), out<T>(u), nullptr}, out<T>(g), rho, work(l, threads).grids);
+  so_grid_augment(so_triple<T>{in<T>(w), out<T>(z), u.empty() ? nullptr : out<T>(u), nullptr}, out<T>(g), rho, work(l, threads).grids);
 }
 
 template <class T>

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 Tensor = torch.Tensor
 RULES = ("constant", "growing", "balanced")
+ANCHOR = "anchor"
+"""Of z - u in memory: w is drawn to it."""
 UNEQUAL = 10.0
 """Ratio of primal and dual residual from which the balanced rule changes rho by 2."""
 
@@ -32,6 +35,8 @@ class ADMM(Method):
     `growth` from the first to the last update) or "balanced" (times or over 2 where one of the residuals |w - z| and
     rho |z - z before| is 10 times the other); u is rescaled when rho changes.  updates: of z and u, spread evenly.
     pretrain: dense fraction of the steps; until: where projection on P(w) and masked retraining begin.
+    Either z or u of a unit is 0, up to the rounding of half types: z - u is kept, and the mask, and z and u are formed
+    for their updates alone.
     Recorded: "primal" and "dual" residual and "rho" at every update.
     Source: Boyd et al. (2011), 3.1.1 and 3.4.1; ADMM pattern pruning (arXiv 2407.08334).
     """
@@ -57,18 +62,16 @@ class ADMM(Method):
         return Timeline.of(total_steps, ("dense", self.pretrain), ("admm", self.until - self.pretrain))
 
     def of_views(self, phase: Phase) -> tuple[str, ...]:
-        """z and u."""
-        return ("z", "u") if phase.kind == "admm" else ()
+        """z - u."""
+        return (ANCHOR,) if phase.kind == "admm" else ()
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """z = P(w), u = 0."""
         if phase.kind == "admm":
             sp.memory["rho"] = torch.tensor(self.rho, dtype=torch.float64)
-            for layer, kept in zip(sp.layers, sp.choose(sp.norms() if sp.counted else []), strict=True):
-                for view in layer.views:
-                    z = view.matrix().contiguous().clone()
-                    sp.memory["z." + view.name] = kernels.mask_blocks_(z, view.grid(kept), view.cut)
-                    sp.memory["u." + view.name] = torch.zeros_like(z)
+            self._keep(sp, sp.choose(sp.norms() if sp.counted else []))
+            for view, anchor in zip(together.views_of(sp.layers), _projected(sp, _contiguous), strict=True):
+                sp.memory[f"{ANCHOR}.{view.name}"] = anchor
         super().enter(sp, phase)
 
     def leave(self, sp: Sparsifier, phase: Phase) -> None:
@@ -81,10 +84,10 @@ class ADMM(Method):
             return
         rho = float(sp.memory["rho"])
         views = [view for view in together.views_of(sp.layers) if view.weight.parameter.grad is not None]
-        ws, zs, us = together.matrices_of(views), _memory(sp, "z", views), _memory(sp, "u", views)
+        ws, anchors = together.matrices_of(views), _anchors(sp, views)
         together.change(
             views,
-            lambda gradients: kernels.foreach_augment_(gradients, ws, zs, us, rho),
+            lambda gradients: kernels.foreach_attract_(gradients, ws, anchors, rho),
             [view.weight.parameter.grad for view in views],
         )
 
@@ -97,18 +100,26 @@ class ADMM(Method):
     def _update(self, sp: Sparsifier, count: int) -> None:
         rho = float(sp.memory["rho"])
         views = together.views_of(sp.layers)
-        zs, us = _memory(sp, "z", views), _memory(sp, "u", views)
-        splitting = kernels.Splitting(_contiguous(views), zs, us, together.cuts_of(views))
-        masks = together.grids_of(sp.layers, _projections(sp, splitting))
-        squares = [torch.stack(own).sum(0) for own in _by_layer(sp, splitting.project(masks))]
+        anchors = _anchors(sp, views)
+        zs = _projected(sp, _anchors)
+        us = [z - anchor for z, anchor in zip(zs, anchors, strict=True)]
+        splitting = kernels.Splitting(_contiguous(sp, views), zs, us, together.cuts_of(views))
+        masks = _projections(sp, splitting, us)
+        found = splitting.project(together.grids_of(sp.layers, masks))
+        squares = [torch.stack(own).sum(0) for own in _by_layer(sp, found)]
         residuals = torch.stack([each.to(squares[0].device) for each in summed(sp.layers, squares)]).sum(0)
         primal, dual = float(residuals[0].sqrt()), rho * float(residuals[1].sqrt())
         for name, value in (("primal", primal), ("dual", dual), ("rho", rho)):
             sp.record(name, value)
         factor = self._factor(primal, dual, rho, count)
         sp.memory["rho"] *= factor
-        for view in together.views_of(sp.layers) if factor != 1 else ():
-            sp.memory["u." + view.name] /= factor
+        self._keep(sp, masks)
+        for anchor, z, u in zip(anchors, zs, us, strict=True):
+            torch.sub(z, u if factor == 1 else u.div_(factor), out=anchor)
+
+    def _keep(self, sp: Sparsifier, masks: list[Tensor]) -> None:
+        for i, mask in enumerate(masks):
+            sp.memory[f"kept.{i}"] = mask
 
     def _factor(self, primal: float, dual: float, rho: float, count: int) -> float:
         """By which rho changes after an update."""
@@ -119,13 +130,22 @@ class ADMM(Method):
         return 2.0 if primal > UNEQUAL * dual else 0.5 if dual > UNEQUAL * primal else 1.0
 
 
-def _memory(sp: Sparsifier, what: str, views: list[View]) -> list[Tensor]:
-    """z or u of views."""
-    return [sp.memory[f"{what}.{view.name}"] for view in views]
+def _anchors(sp: Sparsifier, views: list[View]) -> list[Tensor]:
+    """z - u of views."""
+    return [sp.memory[f"{ANCHOR}.{view.name}"] for view in views]
 
 
-def _contiguous(views: list[View]) -> list[Tensor]:
+def _contiguous(_: Sparsifier, views: list[View]) -> list[Tensor]:
     return [w.contiguous() for w in together.matrices_of(views)]
+
+
+def _projected(sp: Sparsifier, matrices: Callable[[Sparsifier, list[View]], list[Tensor]]) -> list[Tensor]:
+    """Matrices of all views, copied, with 0 in the units that are not kept."""
+    views = together.views_of(sp.layers)
+    found = [matrix.clone() for matrix in matrices(sp, views)]
+    kept = together.grids_of(sp.layers, [sp.memory[f"kept.{i}"] for i in range(len(sp.layers))])
+    kernels.foreach_mask_blocks_(found, kept, together.cuts_of(views))
+    return found
 
 
 def _by_layer(sp: Sparsifier, found: list[Tensor]) -> list[list[Tensor]]:
@@ -134,14 +154,11 @@ def _by_layer(sp: Sparsifier, found: list[Tensor]) -> list[list[Tensor]]:
     return [[next(parts) for _ in layer.views] for layer in sp.layers]
 
 
-def _projections(sp: Sparsifier, splitting: kernels.Splitting) -> list[Tensor]:
+def _projections(sp: Sparsifier, splitting: kernels.Splitting, us: list[Tensor]) -> list[Tensor]:
     """Masks of P(w + u) for every layer."""
     if sp.counted:
         parts = zip(sp.layers, _by_layer(sp, splitting.norms()), strict=True)
         norms = [layer.root([part.flatten() for part in own]) for layer, own in parts]
         return sp.choose(sp.comparable(rooted(sp.layers, norms)))
-    return masks_of(sp.layers, [[_sum(sp, view) for view in layer.views] for layer in sp.layers])
-
-
-def _sum(sp: Sparsifier, view: View) -> Tensor:
-    return view.matrix() + sp.memory["u." + view.name]
+    sums = [view.matrix() + u for view, u in zip(together.views_of(sp.layers), us, strict=True)]
+    return masks_of(sp.layers, _by_layer(sp, sums))

@@ -24,7 +24,7 @@ Products = list[Tensor | None]
 Found = tuple[list[Tensor], Callable[[Products], Products]]
 """Mask values of every layer, and what takes derivatives by them to those by the logits, None where there is none."""
 Values = Callable[[list[Tensor]], Found]
-"""Both as a function of the logits.  Explicit: autograd takes as long as all passes over the weights of small layers."""
+"""Both as a function of the logits, without autograd: it takes as long as passes over the weights of small layers."""
 
 
 class SoftMasks(Behind):

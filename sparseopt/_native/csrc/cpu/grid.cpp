@@ -227,7 +227,7 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
 template <class T> void so_grid_augment(const so_triple<T>& triple, T* const* g, double rho, const so_grids& grids) {
   for_tasks<T>(list(grids, all), forwards, 0, grids.threads, [&](const task& t, int64_t, scratch<T>&) {
     const int64_t k = t.matrix, at = t.start;
-    leaves<T>().augment(triple.w[k] + at, triple.z[k] + at, triple.u[k] + at, g[k] + at, (T)rho, t.band());
+    leaves<T>().augment(triple.w[k] + at, triple.z[k] + at, triple.u ? triple.u[k] + at : nullptr, g[k] + at, (T)rho, t.band());
   });
 }
 
