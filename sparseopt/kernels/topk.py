@@ -38,8 +38,8 @@ def soft_topk_with_vjp(x: Tensor, k: int, tau: float) -> tuple[Tensor, Callable[
     """f of `soft_topk`, and the function g -> J'g there, once or several times; without the cost of autograd."""
     k, tau = _checked(x, k, tau)
     if device_selection.usable_soft_topk(x):
-        f, *kept = device_selection.soft_topk(x, k, tau)
-        return f, lambda g: device_selection.soft_topk_vjp(g, *kept, k, tau)
+        found = device_selection.soft_topk(x, k, tau)
+        return found[0], lambda g: device_selection.soft_topk_vjp(g, *found[1:], k, tau)
     operator = SoftTopK(k, tau, threads=torch.get_num_threads())
     return _applied(operator, x), partial(_applied, operator.vjp)
 

@@ -1,0 +1,69 @@
+"""Steps of soft phases against what they stand for: derivatives against autograd, ADMM against z and u held apart."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from sparseopt import kernels  # noqa: E402
+from sparseopt.kernels import Cut, reference  # noqa: E402
+from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
+from sparseopt.pruning.methods.sequential_attention import _attention  # noqa: E402
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.mark.parametrize("shape", [(17,), (3, 8)])
+def test_soft_topk_with_its_derivative_is_that_of_autograd(shape):
+    x, g = drawn(*shape).requires_grad_(), drawn(*shape, seed=1)
+    f = kernels.soft_topk(x, 5, 0.7)
+    found, vjp = kernels.soft_topk_with_vjp(x.detach(), 5, 0.7)
+    assert torch.equal(found, f)
+    assert torch.equal(vjp(g), torch.autograd.grad(f, x, g)[0])
+
+
+def test_derivative_of_attention_is_that_of_autograd():
+    logit, g = 3 * drawn(40).requires_grad_(), drawn(40, seed=1)  # 3: some are clipped, above and below
+    mask = drawn(40, seed=2) > -1
+    attention = 40 * torch.softmax(logit, 0)
+    value = attention.clamp(0.25, 4.0) * mask
+    assert 0 < int((attention < 0.25).sum()) < 40
+    assert bool((attention > 4).any())
+    assert not bool(mask.all())
+    found, vjp = _attention(logit.detach(), mask, 0.25)
+    torch.testing.assert_close(found, value, rtol=1e-14, atol=0)
+    torch.testing.assert_close(vjp(g), torch.autograd.grad(value, logit, g)[0], rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("rule", ["growing", "balanced"])
+def test_one_array_is_as_good_as_z_and_u(rule):
+    model = torch.nn.Sequential(torch.nn.Linear(8, 6, bias=False).double(), torch.nn.Linear(6, 4, bias=False).double())
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    method = methods.ADMM(rho=0.5, rule=rule, updates=6, until=0.9)
+    cut, included = Cut(2, 2), {"include": ["."], "smallest": 1}
+    w = model[0].weight.detach().clone()
+    sp = Sparsifier(model, Block(2, 2), method=method, sparsity=0.5, total_steps=20, optimizer=optimiser, **included)
+    z, u, rho = reference.mask_blocks(w, top_half(w, cut), cut), torch.zeros_like(w), 0.5
+    for step in range(1, 18):
+        g = drawn(6, 8, seed=step)
+        for parameter in model.parameters():
+            parameter.grad = drawn(*parameter.shape, seed=step)
+        optimiser.step()
+        w = w - 0.1 * reference.augment(g, w, z, u, rho)
+        if sp.timeline.at(step - 1).due(step, method.updates):
+            z, u, _ = reference.admm_update(w, z, u, top_half(w + u, cut), cut)
+            assert not bool(((z != 0) & (u != 0)).any())
+            assert bool(z.any())
+            assert bool(u.any())
+            factor = float(sp.memory["rho"]) / rho if "rho" in sp.memory else 1.0
+            rho, u = rho * factor, u / factor
+        torch.testing.assert_close(model[0].weight.detach(), w, rtol=1e-12, atol=1e-14)
+    assert len(sp.history["primal"]) > 3
+
+
+def top_half(w, cut):
+    norms = reference.block_norms(w, cut)
+    return norms >= norms.flatten().topk(norms.numel() // 2).values.min()
