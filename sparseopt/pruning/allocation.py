@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from .._array import host, real_number
+from ..kernels.reference import working
 from ..sets.selection import largest
 from .layer import Grouping, Layer
 from .weights import Patterns
@@ -34,7 +35,9 @@ def check_unbalanced(layers: Sequence[Layer], method: str) -> None:
 
 def check_scores(scores: Tensor) -> None:
     """ValueError for NaN."""
-    if bool(torch.isnan(scores).any()):
+    if bool(torch.isnan(scores.sum())) and bool(
+        torch.isnan(scores).any()
+    ):  # the sum is quick, also that of inf and -inf
         raise ValueError("scores have NaN: weights or gradients are not finite; lower the learning rate")
 
 
@@ -92,7 +95,7 @@ class Allocation:
         """
         for score in scores:
             check_scores(score)
-        arrays = [host(score.detach().double()) for score in scores]
+        arrays = [host(working(score.detach())) for score in scores]
         units = [len(array) for array in arrays]
         if self.scope == "layer":
             chosen = zip(arrays, self.counts(units, ramp), self.groupings, strict=True)
