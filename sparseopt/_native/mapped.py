@@ -37,7 +37,7 @@ def column_major(X: np.ndarray) -> np.ndarray:
 
 def product(X: Any, w: np.ndarray) -> np.ndarray:
     """X w for X [n, p] and w [p] or [p, T], float32 arrays block by block in float64."""
-    return transposed_product(X.T, w)
+    return transposed_product(X.T, w) if isinstance(X, np.ndarray) else X @ w  # a sparse X' is an object to make
 
 
 def transposed_product(X: Any, v: np.ndarray) -> np.ndarray:

@@ -41,9 +41,11 @@ def exact_squares(v):
 def best_mask(v, masks):
     """The first of masks (sequences of bools over the entries of v) with the largest exact kept energy."""
     squares = exact_squares(v)
-    best, most = None, Fraction(-1)
+    unit = max(square.denominator for square in squares)  # a power of two, as all denominators
+    wholes = [square.numerator * (unit // square.denominator) for square in squares]
+    best, most = None, -1
     for mask in masks:
-        energy = sum((s for s, kept in zip(squares, np.ravel(mask), strict=True) if kept), Fraction(0))
+        energy = sum(itertools.compress(wholes, np.ravel(mask).tolist()))
         if energy > most:
             best, most = np.reshape(np.asarray(mask, dtype=bool), v.shape), energy
     return best
