@@ -29,7 +29,17 @@ def fingerprint(sp: Sparsifier) -> Tensor:
     text = repr((sp.granularity, sp.method, sp.allocation, sp.total_steps, layers))
     text = re.sub(r" at 0x[0-9a-f]+", "", text)  # of functions and objects, another one in each process
     patterns = np.asarray(getattr(sp.granularity, "patterns", ()), dtype=np.uint8).tobytes()
-    return torch.tensor(list(hashlib.sha256(text.encode() + patterns).digest()[:8]), dtype=torch.uint8)
+    return _digest(text.encode() + patterns)
+
+
+def contents(state: dict[str, Tensor]) -> Tensor:
+    """First 8 bytes of a hash of what there is in a state, but for its history: names, types and shapes, uint8 [8]."""
+    names = sorted(name for name in state if name != "contents" and not name.startswith("history."))
+    return _digest(repr([(name, str(state[name].dtype), tuple(state[name].shape)) for name in names]).encode())
+
+
+def _digest(given: bytes) -> Tensor:
+    return torch.tensor(list(hashlib.sha256(given).digest()[:8]), dtype=torch.uint8)
 
 
 def packed(mask: Tensor) -> Tensor:
@@ -43,13 +53,13 @@ def unpacked(bits: Tensor, n: int) -> Tensor:
 
 
 def state_of(sp: Sparsifier) -> dict[str, Tensor]:
-    """step, settings (a hash), mask.<layer>, memory.<name>, history.<name> [., 2]; tensors of their own memory."""
+    """step, settings and contents (hashes), mask.<layer>, memory.<name>, history.<name> [., 2]: of their own memory."""
     result = {"step": torch.tensor(sp.step), "settings": fingerprint(sp)}
     result |= {f"mask.{name}": packed(mask) for name, mask in sp.masks.items()}
     result |= {f"memory.{name}": tensor.detach().clone().contiguous() for name, tensor in _whole(sp).items()}
     for name, values in sp.history.items():
         result[f"history.{name}"] = torch.tensor(values, dtype=torch.float64).reshape(-1, 2)
-    return result
+    return result | {"contents": contents(result)}
 
 
 def load_state(sp: Sparsifier, state: dict[str, Tensor]) -> None:
@@ -115,7 +125,7 @@ def _under(state: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 def _check(sp: Sparsifier, state: dict[str, Tensor]) -> Phase:
     """The phase of the state; ValueError for one that does not fit."""
-    missing = {"step", "settings"} - set(state)
+    missing = {"step", "settings", "contents"} - set(state)
     if missing:
         raise ValueError(f"the state lacks {sorted(missing)}: give what Sparsifier.state_dict() returned")
     if not torch.equal(state["settings"].cpu(), fingerprint(sp)):
@@ -123,19 +133,26 @@ def _check(sp: Sparsifier, state: dict[str, Tensor]) -> Phase:
             "the state is of other layers or settings: build the Sparsifier with the granularity, method, sparsity, "
             "scope, total_steps and model that it was saved with"
         )
-    units = {layer.name: layer.units for layer in sp.layers}
-    masks, memory = _under(state, "mask."), _under(state, "memory.")
-    unknown = sorted(set(masks) - set(units))
+    unknown = sorted(set(_under(state, "mask.")) - {layer.name for layer in sp.layers})
     if unknown:
         raise ValueError(f"the state has masks of {unknown}, which are not among the pruned layers")
+    cut = ["step"] if state["step"].ndim or int(state["step"]) < 0 else _cut(sp, state)
+    if not cut and not torch.equal(state["contents"].cpu(), contents(state)):
+        cut = ["its entries are others"]
+    if cut:
+        raise ValueError(f"the state was changed or cut short ({', '.join(cut)}): load it as it was saved")
+    return sp.timeline.at(int(state["step"]))
+
+
+def _cut(sp: Sparsifier, state: dict[str, Tensor]) -> list[str]:
+    """Masks, and matrices of weights, that are not there or have other shapes."""
+    units = {layer.name: layer.units for layer in sp.layers}
+    masks, memory = _under(state, "mask."), _under(state, "memory.")
     cut = [f"mask.{name}" for name, bits in masks.items() if bits.numel() != -(-units[name] // 8)]
-    phase = sp.timeline.at(max(int(state["step"]), 0))
+    kinds = sp.method.of_views(sp.timeline.at(int(state["step"])))
     for weight in sp.weights:
         shape = weight.parameter.shape
         behind, matrix = f"{BEHIND}.{weight.name}", torch.Size((shape[0], shape[1:].numel()))
-        wanted = {f"{kind}.{weight.name}": matrix for kind in sp.method.of_views(phase)}
-        wanted |= {behind: shape} if behind in memory else {}
+        wanted = {f"{kind}.{weight.name}": matrix for kind in kinds} | ({behind: shape} if behind in memory else {})
         cut += [f"memory.{name}" for name in wanted if name not in memory or memory[name].shape != wanted[name]]
-    if int(state["step"]) < 0 or cut:
-        raise ValueError(f"the state was changed or cut short ({', '.join(cut) or 'step'}): load it as it was saved")
-    return phase
+    return cut

@@ -101,6 +101,8 @@ def test_what_is_refused():
     model = net()
     with pytest.raises(ValueError, match="RigL does not balance"):
         Sparsifier(model, Block(4, 4, balance="row"), method=methods.RigL(), total_steps=5, optimizer=adamw(model))
+    with pytest.raises(ValueError, match=r"export model\.float"):
+        export(net().bfloat16(), "onnx", batch()[0].bfloat16())
     with pytest.raises(ValueError, match="Wanda does not balance"):
         one_shot.prune_once(net(), Block(4, 4, balance="row"), [batch()[0]])
 

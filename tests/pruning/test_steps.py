@@ -227,6 +227,35 @@ def test_a_state_that_was_cut_changes_nothing():
     train(model, opt, 1)
 
 
+@pytest.mark.parametrize("method", ["Magnitude", "SMART", "GroupLasso"])
+def test_a_state_without_one_of_its_entries_is_refused(method):
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt, method, total_steps=8)
+    for steps in (3, 6):  # in the second phase, and in the last one
+        train(model, opt, steps)
+        state = sp.state_dict()
+        for name in [name for name in state if not name.startswith("history.")]:
+            with pytest.raises(ValueError, match=r"lacks|other layers or settings|cut short|masks of"):
+                sp.load_state_dict({other: value for other, value in state.items() if other != name})
+            for wrong in (state[name].double()[None], state[name].flatten()[:0]):
+                with pytest.raises(ValueError, match=r"other layers or settings|cut short"):
+                    sp.load_state_dict(state | {name: wrong})
+        sp.load_state_dict({name: value for name, value in state.items() if not name.startswith("history.")})
+
+
+def test_weights_that_are_nan_are_nan_beside_those_behind_them():
+    model = net()
+    opt = sgd(model)
+    sp = sparsifier(model, opt, "Powerpropagation")
+    train(model, opt, 2)
+    sp.memory["behind.first.weight"][0, 0] = torch.nan
+    with torch.no_grad():
+        model.first.weight.mul_(1.5)
+    with pytest.raises(ValueError, match="changed between steps"):
+        train(model, opt, 1)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_units_of_half_types_are_ranked_in_single_precision(dtype):
     torch.manual_seed(0)

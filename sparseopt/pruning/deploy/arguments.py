@@ -80,6 +80,8 @@ def _check_weights(model: nn.Module, target: str) -> None:
                 f"{site.weight.name} is spread over processes: load its full state into a plain model first"
             )
         checked_weight(site.weight)
+    if target == "onnx" and any(parameter.dtype == torch.bfloat16 for parameter in model.parameters()):
+        raise ValueError("ONNX Runtime has no products of bfloat16 on a CPU: export model.float()")
     if target == "2:4" and all(site.weight.parameter.device.type != "cuda" for site in sites):
         found = "is on the CPU: use model.cuda()" if torch.cuda.is_available() else "cannot be: torch finds none"
         raise ValueError(

@@ -88,8 +88,8 @@ def _close(a: Tensor, b: Tensor, error: float) -> bool:
     """Equal but for an error relative to any entry, or to the largest one."""
     if torch.equal(a, b):
         return True
-    largest = float(b.abs().max()) if b.numel() else 0.0
-    return torch.allclose(a, b, rtol=error, atol=error * largest)
+    largest = float(b.abs().nan_to_num(0.0, 0.0).max()) if b.numel() else 0.0
+    return torch.allclose(a, b, rtol=error, atol=error * largest, equal_nan=True)
 
 
 def _exchange(sp: Sparsifier) -> None:
