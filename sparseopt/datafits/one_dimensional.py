@@ -11,6 +11,9 @@ MAX_STEPS = 200
 
 GOLDEN = (5**0.5 - 1) / 2
 
+NEAR = 1.01
+"""Multiples up to which a concave function is taken for a parabola."""
+
 
 def increasing_root(function: Callable[[float], tuple[float, float]], lower: float, upper: float) -> float:
     """Root in [lower, upper] of an increasing function, by Newton's method with bisection as a safeguard.
@@ -42,6 +45,8 @@ def best_multiple(value: Callable[[float], float], slope_at_one: float, limit: f
     top = min(limit, 1.0)
     if slope_at_one >= 0 and limit <= 1:
         return top
+    if slope_at_one > 0 and limit <= NEAR and 2 * (value(limit) - value(1.0)) >= slope_at_one * (limit - 1):
+        return limit  # so does the parabola: at most the cube of the distance is missed
     low, high = (0.0, top) if slope_at_one < 0 else (1.0, 2.0)
     while slope_at_one > 0 and high < min(limit, 2.0**60) and value(high) > value((1 + high) / 2):
         high *= 2

@@ -39,6 +39,7 @@ class Pointwise:
         if self.fit_intercept:
             self.rest, centre = centred(self.offset, self.share)
             self.centre = float(centre)
+        self._last: tuple[np.ndarray, tuple[float, np.ndarray, float]] | None = None
         self.vanishes = self.fit_intercept and self.unattained
 
     @property
@@ -70,17 +71,28 @@ class Pointwise:
         """Optimal b at z [n], to rounding; 0 without intercept.  Large but finite where the infimum is not attained."""
         if not self.fit_intercept:
             return 0.0
-        mean, eta = self._around(z)
-        return self._balance(eta) - mean - self.centre
+        mean, _, b = self._fitted(z)
+        return b - mean - self.centre
 
     def predictor(self, z: np.ndarray) -> np.ndarray:
         """eta = z + offset + b [n] at the optimal b; 0 for samples of weight 0, which must not overflow."""
         if self.fit_intercept:
-            _, eta = self._around(z)
-            eta = eta + self._balance(eta)
+            _, eta, b = self._fitted(z)
+            eta = eta + b
         else:
             eta = z + self.offset
         return eta if self._all_used else np.where(self.share > 0, eta, 0.0)
+
+    def _fitted(self, z: np.ndarray) -> tuple[float, np.ndarray, float]:
+        """The weighted mean of z, eta for the rest (`_around`), and the optimal b for it.
+
+        Those of the last z are kept: value, gradient and curvature are often wanted at one point.
+        """
+        last = self._last
+        if last is None or not np.array_equal(last[0], z):
+            mean, eta = self._around(z)
+            self._last = last = z.copy(), (mean, eta, self._balance(eta))
+        return last[1]
 
     def _around(self, z: np.ndarray) -> tuple[float, np.ndarray]:
         """The weighted mean of z, and the rest of z + offset less its mean; 0 for samples of weight 0.

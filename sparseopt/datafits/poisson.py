@@ -9,7 +9,7 @@ import numpy as np
 from .._array import as_float
 from .logistic import UNATTAINED
 from .pointwise import Pointwise
-from .special import logsumexp, xlogy
+from .special import xlogy
 
 
 class Poisson(Pointwise):
@@ -69,5 +69,6 @@ class Poisson(Pointwise):
         if mean == 0:
             b = -UNATTAINED - float(eta[used].max())
         else:
-            b = float(np.log(mean) - logsumexp(eta[used], b=self.share[used]))
+            top = eta[used].max()
+            b = float(np.log(mean) - top - np.log(self.share[used] @ np.exp(eta[used] - top)))
         return b, b

@@ -26,10 +26,3 @@ def xlog1py(x: Any, y: Any) -> Any:
     from scipy.special import xlog1py as function
 
     return function(x, y)
-
-
-def logsumexp(a: np.ndarray, b: Any = None) -> float:
-    """log sum_i b_i exp(a_i) over all entries of a [...], without overflow."""
-    from scipy.special import logsumexp as function
-
-    return float(function(a, b=b))

@@ -71,14 +71,22 @@ class GroupDescent:
         self._survey()
 
     @cached_property
+    def may_move(self) -> np.ndarray:
+        """Groups that are not forced to be 0, increasing."""
+        return np.flatnonzero(self.strength < np.inf).astype(np.int64, copy=False)
+
+    @cached_property
     def violation_scale(self) -> float:
         """Largest norm of a group of the gradient at 0."""
         return float(self.groups.norms(self.problem.gradient_at_zero).max())
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
-        limits = self._room(), self.enter_above
-        self.working, violated = next_working_set(self.working, self.scores, self.norms, *limits)
+        if is_small(self.store):  # the surveys read all groups anyway
+            self.working, violated = self.may_move, False
+        else:
+            limits = self._room(), self.enter_above
+            self.working, violated = next_working_set(self.working, self.scores, self.norms, *limits)
         goal = 0.5 * (self.options.accuracy or 0.0)
         likely = self.enter_above < CANDIDATE_ABOVE  # the strong rule rarely errs
         complete = not violated or likely or is_small(self.store)  # another round costs more than sweeps

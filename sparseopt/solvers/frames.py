@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
+from .._native.newton import LOGISTIC, POISSON, End, Limits, SampleLoss, newton_steps
 from .._native.reading import kept_store, padded
-from ..datafits import Cox, Huber, LeastSquares, Multinomial, MultiResponse, Quadratic
+from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, scalar_part, separable
@@ -107,6 +108,7 @@ class NewtonFrame:
         self.store, cache = kept_columns(problem)
         share = np.full(self.store.n, 1.0 / self.store.n)
         self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
+        self.loss = _compiled_loss(problem)
         self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
         self.started = False
@@ -120,18 +122,51 @@ class NewtonFrame:
 
     def _lower(self, run: GroupDescent, target: float) -> None:
         """Models, each lowered and replaced by the next."""
-        self.epochs, last = EPOCHS_PER_MODEL, np.inf
-        for _ in range(MAX_MODELS):
-            if run.ask() or not self._step(run):
+        self.epochs, left, models = EPOCHS_PER_MODEL, np.inf, 0
+        while models < MAX_MODELS and not run.ask():
+            made, slow, left = self._models(run, target, left, MAX_MODELS - models)
+            models += made
+            if made == 0 or left <= target:
                 return
-            left = run.working_error()
-            if left <= target:
-                return
-            if left > SLOW * last:
+            if slow:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
                 if support_step(run):
                     self.inner.set_coefficients(run.by_position)
-            last = left
+
+    def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
+        """Models lowered, 0 where the objective does not go down, whether the last one was slow, and the error then."""
+        if self.loss is not None and self.inner.compiled and run.by_norms and run.measured_by_gap:
+            made, why, left = self._steps(run, self.loss, target, last, most)
+            if made or why is End.INTERRUPTED:
+                return made, why is End.SLOW, left
+        if not self._step(run):
+            return 0, False, last
+        left = run.working_error()
+        return 1, left > SLOW * last, left
+
+    def _steps(
+        self, run: GroupDescent, loss: SampleLoss, target: float, last: float, most: int
+    ) -> tuple[int, End, float]:
+        """Several models in one call: their number, why it ended, and the error over the working set."""
+        limits = Limits(
+            models=most,
+            epochs=self.epochs,
+            epochs_per_cycle=min(self.epochs, EPOCHS_PER_MODEL),
+            anderson=run.options.anderson,
+            halvings=HALVINGS,
+            target=target,
+            slow=SLOW,
+            last=last,
+            smallest_share=SMALLEST_SHARE,
+            margin=CURVATURE_MARGIN,
+        )
+        fitted = padded(run.z)
+        z, ask = fitted[0], run.ask
+        made, columns, why, left = newton_steps(self.inner, loss, run.working, run.scores, z, limits, ask)
+        run.count(columns)
+        if made:
+            run.move(self.inner.coefficients(), fitted)
+        return made, why, left
 
     def _start(self, run: GroupDescent) -> None:
         """Once, before the first model: a better point, where one is known."""
@@ -226,6 +261,16 @@ def loss_curvature(datafit: Any, z: np.ndarray) -> np.ndarray:
         return datafit.expected(z)
     P = np.exp(datafit.log_probabilities(z))
     return 2 * datafit.share * (P * (1 - P)).max(axis=1)
+
+
+def _compiled_loss(problem: Problem) -> SampleLoss | None:
+    """The loss as the compiled loop knows it, None for others."""
+    datafit: Any = problem.datafit
+    kinds = {Logistic: LOGISTIC, Poisson: POISSON}
+    if type(datafit) not in kinds or datafit.vanishes:
+        return None
+    y = datafit.sign if type(datafit) is Logistic else datafit.y
+    return SampleLoss(kinds[type(datafit)], *(np.ascontiguousarray(a) for a in (y, datafit.share, datafit.rest)))
 
 
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:

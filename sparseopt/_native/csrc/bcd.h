@@ -141,6 +141,33 @@ struct so_gram {
 so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
                             const so_poll& poll);
 
+// A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
+// centred; the classes of sparseopt/datafits say what each one is.  One output.
+//   y [n]: signs (logistic) or counts (Poisson).  share [n] sums to 1.  offset [n]: less its mean where centred
+enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1 };
+struct so_loss {
+  int kind;
+  const double *y, *share, *offset;
+};
+
+// Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go
+// down, or a step left more than `slow` of the gap before it, which is `last` at the start.
+//   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
+struct so_newton_options {
+  int64_t models, epochs, epochs_per_cycle, anderson, halvings;
+  double target, slow, last, smallest_share, margin;
+};
+enum so_newton_end { SO_REACHED = 0, SO_SLOW = 1, SO_STUCK = 2, SO_INTERRUPTED = 3, SO_MANY_MODELS = 4 };
+struct so_newton_report {
+  int64_t models, columns;
+  int why;
+  double error;
+};
+// z [ldr] in and out: X w.  scores [G] in and out.  share and inverse of the problem are written.
+so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, double* scores, double* z,
+                           const so_newton_options& options, double* workspace, const so_poll& poll);
+int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // doubles
+
 // What one pass over X answers, for the groups with need[g] (null: all). frobenius [G] may be null: sum of squares of X_g.
 struct so_bcd_pass {
   const uint8_t* need;

@@ -57,6 +57,15 @@ so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_
   return table().gram(p, q, options, workspace, poll);
 }
 
+so_newton_report so_newton(const so_problem& p, const so_loss& loss, const int64_t* working, int64_t count, double* scores, double* z,
+                           const so_newton_options& options, double* workspace, const so_poll& poll) {
+  return table().newton(p, loss, working, count, scores, z, options, workspace, poll);
+}
+
+int64_t so_newton_workspace(const so_problem& p, int64_t anderson) {
+  return table().newton_memory(p) + so_bcd_workspace(p, p.groups.offsets[p.groups.count], anderson);
+}
+
 int so_bcd_gradient(const so_problem& p, const double* v, const so_bcd_pass& pass, int threads, const so_poll& poll) {
   const int64_t tasks = (p.groups.count + groups_per_task - 1) / groups_per_task;
   int stop = 0;

@@ -25,6 +25,9 @@ struct so_bcd_table {
   void (*packed_pass)(const so_problem&, const so_packed&, const double* v, double* gradient, double* norms);
   int (*packed_score)(const so_problem&, const so_packed&, const int64_t* groups, int64_t count, double* workspace, const so_poll&);
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
+  so_newton_report (*newton)(const so_problem&, const so_loss&, const int64_t* working, int64_t count, double* scores, double* z,
+                             const so_newton_options&, double* workspace, const so_poll&);
+  int64_t (*newton_memory)(const so_problem&);
 };
 
 extern const so_bcd_table so_bcd_baseline;

@@ -1,0 +1,95 @@
+"""Newton steps on logistic and Poisson losses in one compiled call, against the same steps in Python."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt._native.newton import End
+from sparseopt.solvers import GroupBCD
+from sparseopt.solvers.descent import GroupDescent
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
+
+DESIGNS = {
+    "dense": lambda X: X,
+    "float32": lambda X: np.asfortranarray(X, dtype=np.float32),
+    "sparse": lambda X: sparse.csc_matrix(np.where(np.abs(X) > 0.8, X, 0.0)),
+}
+STEPS = 3
+
+
+def of_loss(loss, design, intercept):
+    """40 samples with weights, some of them 0, and offsets; 8 groups of 2, scattered."""
+    rng = np.random.default_rng(3)
+    X = np.asfortranarray(rng.standard_normal((40, 16)))
+    eta = X[:, :4].sum(axis=1) / 2
+    y = rng.poisson(np.exp(eta)) if loss is so.Poisson else np.where(rng.random(40) < 1 / (1 + np.exp(-eta)), 1, -1)
+    weights, offset = np.where(np.arange(40) % 9 == 0, 0.0, rng.uniform(0.5, 2, 40)), rng.uniform(-0.5, 0.5, 40)
+    groups = so.Groups.from_labels(rng.permutation(np.arange(16) % 8))
+    X = DESIGNS[design](X)
+    problem = so.Problem(X, loss(y, weights, offset, intercept), so.GroupLasso(1.0, groups))
+    return problem.with_lam(0.1 * so.lambda_max(problem))
+
+
+def run_of(problem):
+    run = GroupDescent(so.Problem(problem.X, problem.datafit, problem.penalty), np.zeros(16), GroupBCD(anderson=0))
+    run.working = np.arange(8)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("loss", "design", "intercept"), list(itertools.product((so.Logistic, so.Poisson), DESIGNS, (False, True)))
+)
+def test_steps_are_those_of_python(loss, design, intercept):
+    problem = of_loss(loss, design, intercept)
+    ours, other = run_of(problem), run_of(problem)
+    made, why, error = ours.frame._steps(ours, ours.frame.loss, 0.0, np.inf, STEPS)
+    for _ in range(made):
+        assert other.frame._step(other)
+        expected = other.working_error()
+    assert made == STEPS or (made == STEPS - 1 and why is End.SLOW)
+    np.testing.assert_allclose(ours.by_position, other.by_position, atol=1e-10 * np.abs(other.by_position).max())
+    np.testing.assert_allclose(ours.scores, other.scores, rtol=1e-8)
+    assert error == pytest.approx(expected, rel=1e-6)
+    assert ours.columns_read == other.columns_read
+    assert ours.problem.objective(ours.by_column(ours.by_position)) == pytest.approx(ours.value, rel=1e-13)
+
+
+def test_a_step_that_overshoots_is_shortened_or_left_to_steeper_models():
+    """From far away the models of the Poisson loss lie below it: first half the step is taken, then none is good."""
+    problem = of_loss(so.Poisson, "dense", True)
+    run = run_of(problem)
+    far = np.where(np.arange(16) % 2 == 0, 9.0, -9.0).reshape(16, 1)
+    run.inner.set_coefficients(far)
+    run.move(far)
+    why, values = End.SLOW, [run.value]
+    while why is not End.STUCK:
+        _, why, _ = run.frame._steps(run, run.frame.loss, 1e-9, np.inf, 1)
+        values.append(run.value)
+    assert len(values) > 2
+    assert (np.diff(values) <= 0).all()
+    assert run.value < values[0]
+    np.testing.assert_allclose(run.inner.coefficients(), run.by_position, atol=1e-13 * np.abs(far).max())
+    run.frame.descend(run, 1e-9)
+    assert so.solve(problem, tol=1e-8).objective == pytest.approx(run.value, rel=1e-7)
+
+
+def test_interruptions():
+    run = run_of(of_loss(so.Logistic, "dense", True))
+    run.ask = lambda: True
+    made, why, _ = run.frame._steps(run, run.frame.loss, 0.0, np.inf, STEPS)
+    assert (made, why) == (0, End.INTERRUPTED)
+    assert not run.by_position.any()
+
+    def failing():
+        raise KeyError("from the question")
+
+    run.ask = failing
+    with pytest.raises(KeyError, match="from the question"):
+        run.frame._steps(run, run.frame.loss, 0.0, np.inf, STEPS)
