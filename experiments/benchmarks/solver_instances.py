@@ -50,6 +50,8 @@ SHAPES = {
     "P": Shape("ls", 200, 100, size=5, active=4),
     "Q": Shape("ls", 100, 500, size=5, active=5),
     "R": Shape("logistic", 200, 100, size=5, active=4),
+    "I": Shape("logistic", 500, 50, size=5, active=4),
+    "J": Shape("logistic", 200, 100, size=1, active=4),
 }
 """Letter of a shape -> shape.  An instance is a letter and lambda_max / lambda: A10 is A at lambda_max / 10."""
 

@@ -66,7 +66,7 @@ def peers_for(name: str) -> list[str]:
         return ["skglm", "sklearn", "adelie"]
     if "path" in name:
         return ["adelie", "adelie-cov"] if letter in "CDTFGH" else ["adelie"]
-    return ["adelie", "skglm"] if letter in "LKSV" else ["adelie", "skglm", "celer"]
+    return ["adelie", "skglm"] if letter in "IJKLRSV" else ["adelie", "skglm", "celer"]
 
 
 def bar_of(name: str, peer: str) -> float:

@@ -82,7 +82,7 @@ class GroupDescent:
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
-        if is_small(self.store):  # the surveys read all groups anyway
+        if is_small(self.store) and self.by_norms and self.measured_by_gap:  # surveys read all groups anyway
             self.working, violated = self.may_move, False
         else:
             limits = self._room(), self.enter_above
