@@ -94,6 +94,11 @@ class GramDescent:
         )
         return epochs, gap
 
+    def go_to(self, b: np.ndarray, pull: np.ndarray) -> None:
+        """Go on from b [p], where c - H b is known to be pull [p]: more exactly than H tells."""
+        self.descent.set_coefficients(np.ascontiguousarray(b[:, None]))
+        self.pull[:], self.before = pull, None
+
     def _extrapolate(self, strength: np.ndarray) -> None:
         """Move on along the line through the last two solutions; H b follows, since it is linear."""
         g = int(strength.argmax())

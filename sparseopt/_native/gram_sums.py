@@ -1,15 +1,41 @@
-"""Products of the columns of a dense design with each other and with some vectors: work in C++ (csrc/cpu/gram.inc)."""
+"""Products of the columns of a dense design with each other, packed, and with vectors: work in C++ (csrc/cpu/gram.inc)."""
 
 from __future__ import annotations
 
 import numpy as np
 
 from .loader import core
+from .packed import PackedColumns
 
 UNIT = 2.0**-24
 """Relative rounding error of single precision."""
 
+SUMMED = 65
+"""Roundings in single precision of a sum before it is taken over in double precision."""
+
+ROUNDED = 0.51
+"""Largest distance of an entry from its packed value, in units of the column."""
+
+NEGLIGIBLE = 1e-290
+"""Columns whose entries are all smaller are packed as 0."""
+
 ALL_THREADS = 0
+
+
+def packed_products(packed: PackedColumns, threads: int = ALL_THREADS) -> tuple[np.ndarray, np.ndarray]:
+    """H [p, p], products of all pairs of packed columns over n, by position, and error [p].
+
+    With columns x = q + e, q packed, |e| <= error:  |x_i'x_j - H_ij| <= |x_i| error_j + error_i |q_j|, and |q_j| is at most
+    the root of H_jj times 1 + error_j.  Sums are exact over 16 rows.  Columns that are too small to be packed count as 0.
+    """
+    store, n = packed.store, packed.store.n
+    unit = packed.unit / np.sqrt(n)
+    start, step = packed.places()
+    H, rounded = np.empty((store.p, store.p)), np.empty(store.p)
+    pointers = (array.ctypes.data for array in (packed.values, start, step, unit))
+    core.gram_matrix((packed.blocks, store.p, *pointers), H.ctypes.data, rounded.ctypes.data, threads)
+    error = (ROUNDED * np.sqrt(n) + np.sqrt(rounded)) * unit + SUMMED * UNIT * np.sqrt(np.diag(H))
+    return H, np.where(unit > 0, error, NEGLIGIBLE)
 
 
 class GramSums:
@@ -22,18 +48,6 @@ class GramSums:
         self.X, self.mean, self.root = X, mean, root
         self.columns = np.ascontiguousarray(columns, dtype=np.int64)
 
-    def matrix(self, size: np.ndarray, threads: int = ALL_THREADS) -> tuple[np.ndarray, np.ndarray]:
-        """H [k, k] products of all pairs of columns, each over its size, and spread [k].
-
-        Entries are rounded to single precision, and so are sums over blocks of rows.  The error of H[i, j] is at most
-        spread[i] spread[j], from the number of roundings that each product meets.
-        size: [k] about that of the entries of each column, powers of two.
-        """
-        inverse = 1.0 / size
-        H, spread = np.empty((len(self.columns),) * 2), np.empty(len(self.columns))
-        core.gram_matrix(self._fields(inverse), H.ctypes.data, spread.ctypes.data, threads)
-        return H, np.sqrt(UNIT * spread)
-
     def product(self, of: GramSums, v: np.ndarray) -> np.ndarray:
         """[m, k] products of these columns with those of `of` times v [m, columns of `of`], in float64.
 
@@ -41,16 +55,16 @@ class GramSums:
         of the others is.
         """
         v, out = np.ascontiguousarray(v), np.empty((len(v), len(self.columns)))
-        core.gram_product(of._fields(None), self._fields(None), v.ctypes.data, len(v), out.ctypes.data)
+        core.gram_product(of._fields(), self._fields(), v.ctypes.data, len(v), out.ctypes.data)
         return out
 
     def part(self, chosen: np.ndarray) -> GramSums:
         """Some of the columns."""
         return GramSums(self.X, self.columns[chosen], None if self.mean is None else self.mean[chosen], self.root)
 
-    def _fields(self, inverse: np.ndarray | None) -> tuple[int, ...]:
+    def _fields(self) -> tuple[int, ...]:
         X = self.X
         rows = X.strides[1] // X.itemsize
-        pointers = [0 if array is None else array.ctypes.data for array in (self.mean, inverse, self.root)]
+        pointers = [0 if array is None else array.ctypes.data for array in (self.mean, self.root)]
         single = int(X.dtype == np.float32)
         return single, X.shape[0], rows, len(self.columns), X.ctypes.data, self.columns.ctypes.data, *pointers

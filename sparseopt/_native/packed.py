@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from .bcd import ColumnStore, Descent, never, residual_array
+from .bcd import PADDING, ColumnStore, Descent, never, residual_array
 from .loader import core
 
 ROWS = 32
 """Rows of one packed line."""
+
+SHIFTED = 2.0**16
+"""Scales are those of words in the high half of 32 bits."""
 
 CACHE_LINE = 64
 """Bytes; a packed line that lies across two takes twice the time."""
@@ -27,6 +31,27 @@ def on_cache_lines(size: int, dtype: Any) -> np.ndarray:
     return room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
 
 
+_freed: list[np.ndarray] = []
+_KEPT = 2**26
+
+
+def _memory(size: int) -> np.ndarray:
+    """Bytes [size] that start with a cache line: those freed last where they suffice, whose pages the system knows."""
+    try:
+        room = _freed.pop()
+    except IndexError:
+        room = np.empty(0, dtype=np.uint8)
+    if not size <= len(room) - CACHE_LINE <= 4 * size:
+        room = np.empty(size + CACHE_LINE, dtype=np.uint8)
+    return room
+
+
+def _give_back(room: np.ndarray) -> None:
+    """Keep the memory of packed columns that are no longer used, one at a time and at most _KEPT bytes."""
+    if len(room) <= _KEPT and not _freed:
+        _freed.append(room)
+
+
 class PackedColumns:
     """sqrt(n s_i) (x_ij - mean_j) rounded to 16 bits, one scale for each column; packed by `read`, or when needed.
 
@@ -39,7 +64,10 @@ class PackedColumns:
     def __init__(self, store: ColumnStore, share: np.ndarray | None, centred: bool) -> None:
         self.blocks = -(-store.n // ROWS)
         self.store = store
-        self.values = on_cache_lines(store.p * self.blocks * ROWS, np.int16)  # not touched yet
+        room = _memory(2 * store.p * self.blocks * ROWS)
+        weakref.finalize(self, _give_back, room)
+        start = -room.ctypes.data % CACHE_LINE
+        self.values = room[start : start + 2 * store.p * self.blocks * ROWS].view(np.int16)  # not touched yet
         self.scale, self.square, self.mean = np.zeros(store.p), np.zeros(store.p), np.zeros(store.p)
         self.ready = np.zeros(store.groups.n_groups, dtype=np.uint8)
         self.root = None if share is None else np.sqrt(store.n * share)
@@ -61,6 +89,25 @@ class PackedColumns:
         """Pack all groups, and multiply with v [n + padding] on the way: X_g' v into pull [p, 1], by position."""
         design = self.store.fields | {"outputs": 1, "ldr": len(v)}
         core.packed_pass(design, self.fields, v.ctypes.data, pull.ctypes.data, norms.ctypes.data)
+
+
+    def read_all(self) -> None:
+        """Pack all groups that are not packed yet."""
+        if not self.ready.all():
+            v, norms = np.zeros(self.store.n + PADDING), np.empty(self.store.groups.n_groups)
+            self.read(v, np.empty((self.store.p, 1)), norms)
+
+    @property
+    def unit(self) -> np.ndarray:
+        """What a unit of the packed integers of each column [p] stands for; 0 where the column is too small."""
+        return self.scale * SHIFTED
+
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Where the first line of each column [p] starts in `values`, and how far apart its lines are."""
+        groups = self.store.groups
+        first, size = (np.repeat(of, groups.sizes) for of in (self.store.offsets[:-1], groups.sizes))
+        inside = np.arange(self.store.p) - first
+        return ROWS * (first * self.blocks + inside), (ROWS * size).astype(np.int64)
 
 
 class PackedDescent:

@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .._native.gram_sums import SUMMED, UNIT
 from ..groups import Groups
-from .gram_matrix import ROWS, GramMatrix
+from .gram_matrix import LANES, ROWS, GramMatrix
 
 MAX_DIRECTIONS = 40
 """Directions multiplied by X at most; more cost as much as a Gram matrix in double precision."""
 
-SHARE = 0.4
+SHARE = 0.7
 """Share of the tolerance that the error of the Gram matrix may take."""
 
 FEW = 16
@@ -51,41 +52,67 @@ class Certified:
     active: np.ndarray
 
 
-def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float) -> Certified:
-    """The gaps at b [L, p], one solution for each row of strengths [L, G].
-
-    Each b is a combination of directions V, whose products H V are exact, from X, and of a rest d that is small, since
-    solutions change little from one strength to the next.  H d is taken from the Gram matrix, with error at most
-    |spread_g| sum_j spread_j |d_j|  in each group.  The gaps are those of `Problem.gap` at the worst such error.
-    """
-    gram, norms = model.gram, model.norms(b)
-    penalty = np.einsum("lg,lg->l", strengths, norms)
-    spreads = model.norms(gram.spread[None])[0]
-    ever = np.flatnonzero(b.any(axis=0))
-    product = b[:, ever] @ gram.H[ever]
-    rest, size = np.zeros_like(b), np.sqrt(model.square) + np.abs(b) @ gram.lengths
-    if gram.single and len(ever):
-        estimate = _estimated_objectives(model, b, product, penalty)
-        reach = (spreads / strengths).max(axis=1) * penalty / (SHARE * tol * estimate)
-        directions = _directions(b[:, ever] * gram.spread[ever], reach)
-        v = np.zeros((len(directions), b.shape[1]))
-        v[:, ever] = directions / gram.spread[ever]
-        share = (b[:, ever] * gram.spread[ever]) @ directions.T
-        rest = b - share @ v
-        size += (np.abs(share) @ np.abs(v)) @ gram.lengths
-        product += share @ (gram.images(v) - v @ gram.H)
-    return _at_worst(model, b, strengths, _Products(product, norms, penalty, rest, size))
-
-
 @dataclass(frozen=True)
-class _Products:
-    """H b [L, p], norms [L, G] of b, penalties [L], the rests d [L, p], |y| + sum_j |X_j| |b_j| [L] or more."""
+class Products:
+    """What is known of H b and of b' H b for solutions b [L, p], H exact.
+
+    product: [L, p], exact but for H d less what the Gram matrix has for it.  fitted: [L], the same twice.
+    rest: [L, p], at least |d_j|.  image: [L], at least |Q d|, Q the packed columns.  size: [L], at least |y| + sum_j |X_j| |b_j|.
+    """
 
     product: np.ndarray
-    norms: np.ndarray
-    penalty: np.ndarray
+    fitted: np.ndarray
     rest: np.ndarray
+    image: np.ndarray
     size: np.ndarray
+
+    def moved(self, gram: GramMatrix, change: np.ndarray, product: np.ndarray) -> Products:
+        """Those at b + change [L, p], where `product` has become `product` [L, p] by the Gram matrix times the change."""
+        step = np.abs(change)
+        fitted = self.fitted + np.einsum("lp,lp->l", change, self.product + product)
+        return Products(product, fitted, self.rest + step, self.image + step @ gram.sizes, self.size + step @ gram.lengths)
+
+    def errors(self, model: PathModel) -> tuple[np.ndarray, np.ndarray]:
+        """Bounds [L, G] of the error of the product in each group, and [L] of that of `fitted`.
+
+        With X = Q + E:  X_g'X d - Q_g'Q d = X_g'E d + E_g'Q d,  and |E d| <= sum_j |E_j| |d_j|.
+        """
+        gram = model.gram
+        sizes, errors = model.norms(np.stack([gram.sizes, gram.error]))
+        lost = self.rest @ gram.error
+        return lost[:, None] * sizes + self.image[:, None] * errors, 2 * lost * (self.rest @ gram.sizes)
+
+
+def products(model: PathModel, b: np.ndarray, strengths: np.ndarray, tol: float) -> Products:
+    """H b for solutions b [L, p], one for each row of strengths [L, G], so exact that gaps of size tol can be told.
+
+    Each b is a combination of directions V, whose products H V are exact, from X, and of a rest d that is small, since
+    solutions change little from one strength to the next.
+    """
+    gram = model.gram
+    ever = np.flatnonzero(b.any(axis=0) & (np.diag(gram.H) > 0))
+    product, size = b[:, ever] @ gram.H[ever], np.sqrt(model.square) + np.abs(b) @ gram.lengths
+    if not gram.packed or len(ever) == 0:
+        return Products(product, np.einsum("lp,lp->l", b, product), np.zeros_like(b), np.zeros(len(b)), size)
+    error = gram.error[ever]
+    directions = _directions(b[:, ever] * error, _reach(model, b, product, strengths, tol))
+    v = np.zeros((len(directions), b.shape[1]))
+    v[:, ever] = directions / error
+    share, seen = (b[:, ever] * error) @ directions.T, v @ gram.H
+    rest, correction = b - share @ v, share @ (gram.images(v) - seen)
+    square = np.einsum("lp,lp->l", rest, product - share @ seen)  # |Q d|^2, but for rounding
+    rounded = UNIT * SUMMED * (np.abs(rest) @ gram.sizes) ** 2 + b.shape[1] * np.finfo(float).eps * size**2
+    product += correction
+    fitted = np.einsum("lp,lp->l", b, product) + np.einsum("lp,lp->l", rest, correction)
+    size += (np.abs(share) @ np.abs(v)) @ gram.lengths
+    return Products(product, fitted, np.abs(rest), np.sqrt(np.maximum(square, 0.0) + rounded), size)
+
+
+def _reach(model: PathModel, b: np.ndarray, product: np.ndarray, strengths: np.ndarray, tol: float) -> np.ndarray:
+    """What [L] the sum of |E_j| |d_j| is to be multiplied with so that gaps are known well enough where it is 1."""
+    penalty = np.einsum("lg,lg->l", strengths, model.norms(b))
+    sizes = model.norms(model.gram.sizes[None])[0]
+    return (sizes / strengths).max(axis=1) * penalty / (SHARE * tol * _estimated_objectives(model, b, product, penalty))
 
 
 def rounding_of_sums(n: int, p: int) -> float:
@@ -93,33 +120,32 @@ def rounding_of_sums(n: int, p: int) -> float:
 
     A product that meets k additions on its way into a sum is within k u / (1 - k u) of itself there, u = eps / 2, in
     whatever order they are made (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1), and the sum of
-    the absolute values is at most the product of the lengths.  X'X, X'y and images H v are summed over blocks of at
-    most ROWS rows, in any order within (BLAS promises none), and then over the blocks; or in eight lanes, for n up to
-    8 ROWS.  H b are sums of p, twice where H is in single precision.
+    the absolute values is at most the product of the lengths.  X'X and images H v are summed over blocks of at most
+    ROWS rows, in any order within (BLAS promises none), and then over the blocks; X'y so, too, or in LANES lanes.
+    H b are sums of p, twice where H is that of packed columns.
     """
-    terms = (min(n, ROWS) + -(-n // ROWS) + 2 * p + FEW) * np.finfo(float).eps / 2
+    terms = (max(min(n, ROWS), -(-n // LANES)) + -(-n // ROWS) + 2 * p + FEW) * np.finfo(float).eps / 2
     return float(terms / (1 - terms))
 
 
-def _at_worst(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: _Products) -> Certified:
-    """The gaps at the largest possible errors of what is known."""
-    gram = model.gram
+def certified(model: PathModel, b: np.ndarray, strengths: np.ndarray, known: Products) -> Certified:
+    """The gaps at b [L, p], those of `Problem.gap` at the largest errors of what is known of H b."""
+    gram, norms = model.gram, model.norms(b)
+    penalty = np.einsum("lg,lg->l", strengths, norms)
     rounding = rounding_of_sums(model.n, b.shape[1])
-    rest = np.abs(known.rest) @ gram.spread
-    lengths, spreads = model.norms(np.stack([gram.lengths, gram.spread]))
+    error, unsure = known.errors(model)
+    error += (rounding * known.size)[:, None] * model.norms(gram.lengths[None])
+    unsure += 2 * rounding * known.size**2  # of `square`, and of `linear`, which counts alpha <= 1 + alpha^2
     pull = model.c - known.product
-    error = rest[:, None] * spreads + (rounding * known.size)[:, None] * lengths
     worst = model.norms(pull) + error
     limit = np.divide(strengths, worst, out=np.full_like(worst, np.inf), where=worst > 0).min(axis=1)
-    fitted = np.einsum("lp,lp->l", b, known.product)
     linear = model.square - b @ model.c  # <y - X b, y>
-    square = np.maximum(linear - b @ model.c + fitted, 0.0)
-    unsure = rest**2 + 2 * rounding * known.size**2  # of `square`, and of `linear`, which counts alpha <= 1 + alpha^2
+    square = np.maximum(linear - b @ model.c + known.fitted, 0.0)
     alpha = np.clip(np.divide(linear, square, out=np.zeros_like(square), where=square > 0), 0.0, np.minimum(limit, 2.0))
-    objective = 0.5 * square + known.penalty
+    objective = 0.5 * square + penalty
     gap = objective - (alpha * linear - 0.5 * alpha**2 * square) + (0.5 + 0.5 * alpha**2) * unsure
-    violation = _violations(model, b, strengths, known.norms, pull) + error.max(axis=1)
-    active = np.count_nonzero(known.norms, axis=1)
+    violation = _violations(model, b, strengths, norms, pull) + error.max(axis=1)
+    active = np.count_nonzero(norms, axis=1)
     return Certified(objective, gap / _scale(model, objective), violation, active)
 
 

@@ -1,4 +1,4 @@
-"""The Gram matrix of a tall design: in double precision or, faster and with a bound of its error, in single one."""
+"""The Gram matrix of a tall design: in double precision or, faster and with a bound of its error, of packed columns."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import numpy as np
 
 from .. import first_reading
 from .._native import HAS_NATIVE
-from .._native.gram_sums import GramSums
+from .._native.gram_sums import GramSums, packed_products
 from .._native.mapped import transposed_product
+from .._native.reading import kept_store
 from ..problem import Problem
 from .block_penalty import norms_decide
 
@@ -20,8 +21,8 @@ COLUMNS_PER_STRENGTH = 40
 SMALLEST_TOL = 1e-9
 """Gaps below this are left to X itself."""
 
-SINGLE_TOL = 1e-7
-"""Gaps from this one on are reached with a Gram matrix in single precision."""
+PACKED_TOL = 1e-7
+"""Gaps from this one on are reached with the Gram matrix of packed columns."""
 
 ROWS = 4096
 """Rows of X whose products are summed at a time, so that not too many rounding errors add up."""
@@ -29,32 +30,34 @@ ROWS = 4096
 LANES = 8
 """Sums over samples in the compiled loops run in so many lanes."""
 
-SAMPLED = 64
-"""Rows that tell the size of the entries of a column."""
-
-SMALLEST_SQUARE, LARGEST_SQUARE = 1e-8, 1e16
-"""Mean squares of a column in units of that size at which nothing that matters leaves the range of single precision."""
+COARSE = 1e-2
+"""Relative error of products of packed columns from which on those in double precision are better."""
 
 
 @dataclass(frozen=True)
 class GramMatrix:
     """X' S X by position, S the sample weights, less their means with an intercept.
 
-    H: [p, p].  spread: [p], the error of H[i, j] is at most spread[i] spread[j], less that of double precision.
+    H: [p, p], in double precision, or of packed columns Q.  error: [p], at least |x_j - q_j| for each column, 0 for H itself.
     lengths: [p] sqrt(sum_i s_i x_ij^2), not centred, by position.  means: [p] by column, None without intercept.
-    sums: the columns themselves, by position; None where H is in double precision.
+    sums: the columns themselves, by position, where H is that of packed ones; else None.
     """
 
     H: np.ndarray = field(repr=False)
-    spread: np.ndarray = field(repr=False)
+    error: np.ndarray = field(repr=False)
     lengths: np.ndarray = field(repr=False)
     means: np.ndarray | None = field(repr=False)
     sums: GramSums | None = field(repr=False)
 
     @property
-    def single(self) -> bool:
-        """Whether H is in single precision."""
+    def packed(self) -> bool:
+        """Whether H is that of packed columns."""
         return self.sums is not None
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Bounds [p] of |x_j| and |q_j|."""
+        return np.sqrt(np.diag(self.H)) + 2 * self.error
 
     def images(self, v: np.ndarray) -> np.ndarray:
         """H v [m, p] in double precision for v [m, p] by position, from X itself."""
@@ -78,55 +81,43 @@ def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
 def kept_gram(problem: Problem, tol: float) -> GramMatrix:
     """The Gram matrix for gaps of this size, kept with the problem."""
     kept = problem.kept.get("gram")
-    if kept is None and tol >= SINGLE_TOL and problem.X.size >= first_reading.SMALLEST_SIZE:
-        kept = problem.kept["gram"] = single_precision(problem)
-    return exact_gram(problem) if kept is None or (kept.single and tol < SINGLE_TOL) else kept
+    if kept is None and tol >= PACKED_TOL and problem.X.size >= first_reading.SMALLEST_SIZE:
+        kept = problem.kept["gram"] = from_packed(problem)
+    return exact_gram(problem) if kept is None or (kept.packed and tol < PACKED_TOL) else kept
 
 
 def exact_gram(problem: Problem) -> GramMatrix:
     """The Gram matrix in double precision, kept with the problem."""
     kept = problem.kept.get("gram")
-    if kept is None or kept.single:
+    if kept is None or kept.packed:
         kept = problem.kept["gram"] = double_precision(problem)
     return kept
 
 
-def single_precision(problem: Problem) -> GramMatrix | None:
-    """The Gram matrix in single precision; None where X is not stored by columns, or leaves its range."""
+def from_packed(problem: Problem) -> GramMatrix | None:
+    """The Gram matrix of the packed columns; None where X is not stored by columns, or packing is too coarse for it."""
     datafit: Any = problem.datafit
-    X, share, order = problem.X, datafit.share, problem.penalty.groups.index
+    X, order = problem.X, problem.penalty.groups.index
     if X.strides[0] != X.itemsize:
         return None
-    means = share @ X if datafit.fit_intercept else None
-    by_position = None if means is None else means[order]
-    root = None if (share == share[0]).all() else np.sqrt(len(share) * share)
-    sums = GramSums(X, order, by_position, root)
-    with np.errstate(over="ignore", invalid="ignore"):
-        size = _sizes(sums)
-        H, spread = sums.matrix(size)
-        squares = np.diag(H) / len(share)
-        if not ((squares > SMALLEST_SQUARE) & (squares < LARGEST_SQUARE)).all():
-            return None
-    H *= size
-    H *= (size / len(share))[:, None]
-    spread *= size / np.sqrt(len(share))
-    lengths = np.sqrt(np.diag(H) + spread**2 + (0.0 if by_position is None else by_position**2))
-    return GramMatrix(H, spread, lengths, means, sums)
-
-
-def _sizes(sums: GramSums) -> np.ndarray:
-    """Powers of two [k] about the size of the entries of each column, from its first rows."""
-    rows = sums.X[:SAMPLED, sums.columns].astype(np.float64)
-    if sums.mean is not None:
-        rows -= sums.mean
-    most = np.abs(rows).max(axis=0)
-    return 2.0 ** np.round(np.log2(np.where((most > 1e-200) & (most < 1e200), most, 1.0)))
+    packed = first_reading.packed_columns(problem.kept, kept_store(problem.kept, X, problem.penalty.groups), datafit)
+    packed.read_all()
+    H, error = packed_products(packed)
+    squares, means = np.diag(H), None
+    if not (np.isfinite(squares).all() and (error**2 <= COARSE**2 * squares).all()):
+        return None
+    if datafit.fit_intercept:
+        means = np.empty(len(order))
+        means[order] = packed.mean
+    lengths = np.hypot(np.sqrt(squares) + 2 * error, packed.mean)
+    sums = GramSums(X, order, None if means is None else packed.mean, packed.root)
+    return GramMatrix(H, error, lengths, means, sums)
 
 
 def pull_at_zero(problem: Problem) -> np.ndarray:
-    """Minus the gradient at 0 [p] by column, its sums over ROWS terms at a time or LANES times as many in lanes."""
-    n, by_column = problem.X.shape[0], HAS_NATIVE and problem.X.strides[0] == problem.X.itemsize
-    if n <= (LANES if by_column else 1) * ROWS:
+    """Minus the gradient at 0 [p] by column, summed in lanes, or over ROWS terms at a time."""
+    n = problem.X.shape[0]
+    if n <= ROWS or (HAS_NATIVE and problem.X.strides[0] == problem.X.itemsize):
         return -problem.gradient_at_zero
     force, total = problem.datafit.gradient(np.zeros(n)), np.zeros(problem.n_features)
     for start in range(0, n, ROWS):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,14 +13,17 @@ from ..problem import Problem
 from ..solve import History, Result, Status
 from .block_penalty import as_block_penalty
 from .frames import kept_columns
-from .gram_certificate import Certified, PathModel, certified
+from .gram_certificate import Certified, PathModel, Products, certified, products
 from .gram_matrix import GramMatrix, exact_gram, kept_gram, pull_at_zero
 
 MAX_EPOCHS = 2000
 """Sweeps for one strength; what needs more is left to the descent on X, which extrapolates."""
 
 DESCENDED = 0.5
-"""Part of the tolerance down to which the descent goes; errors of the Gram matrix may take the rest."""
+"""Part of the tolerance down to which the descent goes, for the errors of rounding."""
+
+REFINED = 0.05
+"""The same with packed columns, whose errors take most of the rest."""
 
 MANY = 0.1
 """Share of the solutions that fell short at which a Gram matrix in double precision is better than the descent on X."""
@@ -33,8 +36,8 @@ class _Found:
     problems: list[Problem]
     b: np.ndarray = field(repr=False)
     strengths: np.ndarray = field(repr=False)
-    epochs: list[int] = field(repr=False)
-    seconds: list[float] = field(repr=False)
+    epochs: np.ndarray = field(repr=False)
+    seconds: np.ndarray = field(repr=False)
 
 
 class GramPath:
@@ -65,38 +68,54 @@ class GramPath:
 
         seconds: time limit, at which the solutions end.  enough: share of the deviance at which they may end.
         """
+        begun = time.perf_counter()
+
+        def late() -> bool:
+            return seconds is not None and time.perf_counter() - begun > seconds
+
         while problems:
-            start = time.perf_counter()
-            found = self._found(problems, seconds, enough)
+            found = self._found(problems, late, enough)
             if not found.problems:
                 return
-            known = certified(self.model, found.b, found.strengths, self.tol)
-            spent = time.perf_counter() - start
-            seconds = None if seconds is None else max(seconds - spent, 1e-9)
-            if self.model.gram.single and np.mean(known.gap > self.tol) > MANY:
+            known = products(self.model, found.b, found.strengths, self.tol)
+            if self.model.gram.packed:
+                known = self._refined(found, known, late)
+            gaps = certified(self.model, found.b, found.strengths, known)
+            if self.model.gram.packed and np.mean(gaps.gap > self.tol) > MANY:
                 self._take(exact_gram(self.problem))
                 continue
-            yield from self._results(found, known)
+            yield from self._results(found, gaps)
             problems = problems[len(found.problems) :]
 
-    def _found(self, problems: list[Problem], seconds: float | None, enough: float | None) -> _Found:
-        start = time.perf_counter()
-
-        def ask() -> bool:
-            return seconds is not None and time.perf_counter() - start > seconds
-
-        rows, epochs, times = [], [], []
+    def _found(self, problems: list[Problem], late: Callable[[], bool], enough: float | None) -> _Found:
+        rows, epochs, times = [], [], [time.perf_counter()]
         for problem in problems:
-            if ask():
+            if late():
                 break
-            epochs.append(self.descent.lower(problem.penalty.strength, DESCENDED * self.tol, MAX_EPOCHS, ask)[0])
+            epochs.append(self._lowered(problem.penalty.strength, DESCENDED, late))
             rows.append(self.descent.coefficients.copy())
-            times.append(time.perf_counter() - start)
+            times.append(time.perf_counter())
             if enough is not None and self._explained(rows[-1]) >= enough:
                 break
         solved = problems[: len(rows)]
         strengths = [problem.penalty.strength for problem in solved]
-        return _Found(solved, np.array(rows), np.array(strengths), epochs, list(np.diff(times, prepend=0.0)))
+        return _Found(solved, np.array(rows), np.array(strengths), np.array(epochs), np.diff(times))
+
+    def _lowered(self, strength: np.ndarray, part: float, late: Callable[[], bool]) -> int:
+        return self.descent.lower(strength, part * self.tol, MAX_EPOCHS, late)[0]
+
+    def _refined(self, found: _Found, known: Products, late: Callable[[], bool]) -> Products:
+        """Go on from each solution with its product as it is known from X, so that errors of H count for the change only."""
+        before, product = found.b.copy(), known.product.copy()
+        for i, strength in enumerate(found.strengths):
+            if late():
+                break
+            start = time.perf_counter()
+            self.descent.go_to(before[i], self.model.c - known.product[i])
+            found.epochs[i] += self._lowered(strength, REFINED, late)
+            found.b[i], product[i] = self.descent.coefficients, self.model.c - self.descent.pull
+            found.seconds[i] += time.perf_counter() - start
+        return known.moved(self.model.gram, found.b - before, product)
 
     def _explained(self, b: np.ndarray) -> float:
         """Share of the deviance that b [p] explains."""
@@ -110,8 +129,8 @@ class GramPath:
         problem, w = found.problems[i], np.empty(found.b.shape[1])
         w[self.order] = found.b[i]
         objective, gap, violation = (float(of[i]) for of in (known.objective, known.gap, known.violation))
-        epochs, gap = found.epochs[i], max(gap, 0.0)
-        row = (epochs, objective, gap, violation, found.seconds[i], 0.0, int(known.active[i]))
+        epochs, gap = int(found.epochs[i]), max(gap, 0.0)
+        row = (epochs, objective, gap, violation, float(found.seconds[i]), 0.0, int(known.active[i]))
         return Result(
             w=problem.collapse(w),
             intercept=self._intercept(w),

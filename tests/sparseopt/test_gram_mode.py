@@ -38,7 +38,7 @@ def largest_share_of_rounding(problem, w):
 
 def assert_path_proved(problem, path, tol):
     """Proved again from the data; gaps and violations are those of the data, or more by the errors allowed for."""
-    allowed = gram_certificate.SHARE + 1e-3 if problem.kept["gram"].single else 1e-3
+    allowed = gram_certificate.SHARE + 1e-3 if problem.kept["gram"].packed else 1e-3
     assert len(path) == 20
     for result in path:
         at_lam = problem.with_lam(result.lam)
@@ -70,7 +70,7 @@ def test_hardly_more_rows_than_columns(monkeypatch):
     full = instance()
     problem = so.Problem(full.X[:64], so.LeastSquares(full.datafit.y[:64], intercept=True), full.penalty)
     path = so.solve_path(problem, n_lambdas=20, tol=1e-8)
-    assert not problem.kept["gram"].single
+    assert not problem.kept["gram"].packed
     assert_path_proved(problem, path, 1e-8)
 
 

@@ -10,8 +10,10 @@ namespace nb = nanobind;
 
 namespace {
 
-// is_float, n, ld, count, values, columns, mean, scale, root
-using columns = std::tuple<int, int64_t, int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+// is_float, n, ld, count, values, columns, mean, root
+using columns = std::tuple<int, int64_t, int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
+// lines, count, values, start, step, unit
+using words = std::tuple<int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;
 
 so_gram_columns columns_of(const columns& c) {
   return {std::get<0>(c),
@@ -21,14 +23,18 @@ so_gram_columns columns_of(const columns& c) {
           (const void*)std::get<4>(c),
           (const int64_t*)std::get<5>(c),
           (const double*)std::get<6>(c),
-          (const double*)std::get<7>(c),
-          (const double*)std::get<8>(c)};
+          (const double*)std::get<7>(c)};
 }
 
-void matrix(const columns& given, uintptr_t H, uintptr_t spread, int threads) {
-  const so_gram_columns x = columns_of(given);
+void matrix(const words& c, uintptr_t H, uintptr_t rounded, int threads) {
+  const so_gram_words x = {std::get<0>(c),
+                           std::get<1>(c),
+                           (const int16_t*)std::get<2>(c),
+                           (const int64_t*)std::get<3>(c),
+                           (const int64_t*)std::get<4>(c),
+                           (const double*)std::get<5>(c)};
   nb::gil_scoped_release unlocked;
-  so_gram_matrix(x, (double*)H, (double*)spread, threads);
+  so_gram_matrix(x, (double*)H, (double*)rounded, threads);
 }
 
 void product(const columns& from, const columns& to, uintptr_t v, int64_t k, uintptr_t out) {
@@ -40,7 +46,7 @@ void product(const columns& from, const columns& to, uintptr_t v, int64_t k, uin
 }  // namespace
 
 void so_define_gram(nb::module_& m) {
-  m.def("gram_matrix", matrix, nb::arg("columns").noconvert(), nb::arg("H").noconvert(), nb::arg("spread").noconvert(),
+  m.def("gram_matrix", matrix, nb::arg("words").noconvert(), nb::arg("H").noconvert(), nb::arg("rounded").noconvert(),
         nb::arg("threads").noconvert());
   m.def("gram_product", product, nb::arg("from").noconvert(), nb::arg("to").noconvert(), nb::arg("v").noconvert(),
         nb::arg("k").noconvert(), nb::arg("out").noconvert());

@@ -11,7 +11,6 @@
 
 namespace {
 
-const int64_t block_rows = 512;
 const int64_t product_rows = 192;  // of all columns, so that they are still in the second cache when they are read again
 const int64_t parallel_products = 1 << 24;  // below this a second thread costs more than it saves
 
@@ -30,10 +29,10 @@ int team_of(int64_t products, int threads) {
 so_rows rows_of(int64_t block, int64_t size, int64_t n) { return {block * size, std::min(size, n - block * size)}; }
 
 // All products with the columns of one tile.
-void multiply_tile(const float* packed, int64_t apart, int64_t rows, int64_t tile, int64_t count, double* H) {
+void multiply_tile(const int32_t* packed, int64_t apart, const double* unit, int64_t words, int64_t tile, int64_t count, double* H) {
   const so_gram_kernels& kernels = table();
   const int64_t last = std::min((tile + 1) * kernels.width, count), strips = (last + kernels.height - 1) / kernels.height;
-  for (int64_t s = 0; s < strips; ++s) kernels.multiply(packed, apart, rows, s, tile, count, H);
+  for (int64_t s = 0; s < strips; ++s) kernels.multiply(packed, apart, unit, words, s, tile, count, H);
 }
 
 void mirror(double* H, int64_t p) {
@@ -46,22 +45,24 @@ void mirror(double* H, int64_t p) {
 
 }  // namespace
 
-void so_gram_matrix(const so_gram_columns& x, double* H, double* spread, int threads) {
+void so_gram_matrix(const so_gram_words& x, double* H, double* rounded, int threads) {
   const so_gram_kernels& kernels = table();
-  const int64_t tiles = (x.count + kernels.width - 1) / kernels.width, apart = block_rows * kernels.width;
-  std::unique_ptr<float[]> memory(new float[tiles * apart + 16]);
-  float* packed = memory.get() + (64 - (uintptr_t)memory.get() % 64) % 64 / sizeof(float);
+  const int64_t tiles = (x.count + kernels.width - 1) / kernels.width, apart = SO_GRAM_LINES * SO_GRAM_LINE * kernels.width;
+  std::unique_ptr<int32_t[]> memory(new int32_t[tiles * apart + 16]);
+  int32_t* packed = memory.get() + (64 - (uintptr_t)memory.get() % 64) % 64 / sizeof(int32_t);
+  std::vector<double> unit(tiles * kernels.width);
   std::fill(H, H + x.count * x.count, 0.0);
-  std::fill(spread, spread + x.count, 0.0);
-  for (int64_t block = 0; block * block_rows < x.n; ++block) {
-    const so_rows rows = rows_of(block, block_rows, x.n);
-    const int team = team_of(rows.count * x.count * x.count, threads);
+  std::fill(rounded, rounded + x.count, 0.0);
+  for (int64_t block = 0; block * SO_GRAM_LINES < x.lines; ++block) {
+    const so_rows lines = rows_of(block, SO_GRAM_LINES, x.lines);
+    const int team = team_of(2 * SO_GRAM_LINE * lines.count * x.count * x.count, threads);
 #pragma omp parallel num_threads(team) if (team > 1)
     {
 #pragma omp for schedule(dynamic, 1)
-      for (int64_t t = 0; t < tiles; ++t) kernels.pack(x, t * kernels.width, rows, packed + t * apart, spread);
+      for (int64_t t = 0; t < tiles; ++t) kernels.pack(x, t * kernels.width, lines, packed + t * apart, unit.data() + t * kernels.width, rounded);
 #pragma omp for schedule(dynamic, 1)
-      for (int64_t t = tiles - 1; t >= 0; --t) multiply_tile(packed, apart, rows.count, t, x.count, H);
+      for (int64_t t = tiles - 1; t >= 0; --t)
+        multiply_tile(packed, apart, unit.data(), SO_GRAM_LINE * lines.count, t, x.count, H);
     }
   }
   mirror(H, x.count);
