@@ -1,4 +1,4 @@
-"""Products of the columns of a dense design with each other, packed, and with vectors: work in C++ (csrc/cpu/gram.inc)."""
+"""Products of columns of a dense design with each other, packed, and with vectors: work in C++ (csrc/cpu/gram.inc)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ ALL_THREADS = 0
 def packed_products(packed: PackedColumns, threads: int = ALL_THREADS) -> tuple[np.ndarray, np.ndarray]:
     """H [p, p], products of all pairs of packed columns over n, by position, and error [p].
 
-    With columns x = q + e, q packed, |e| <= error:  |x_i'x_j - H_ij| <= |x_i| error_j + error_i |q_j|, and |q_j| is at most
-    the root of H_jj times 1 + error_j.  Sums are exact over 16 rows.  Columns that are too small to be packed count as 0.
+    With columns x = q + e, q packed and |e| <= error:  |x_i'x_j - H_ij| <= |x_i| error_j + error_i |q_j|.  The roots of
+    the diagonal are |q_j|, nearly.  Sums are exact over 16 rows.  Columns that are too small to be packed count as 0.
     """
     store, n = packed.store, packed.store.n
     unit = packed.unit / np.sqrt(n)

@@ -90,7 +90,6 @@ class PackedColumns:
         design = self.store.fields | {"outputs": 1, "ldr": len(v)}
         core.packed_pass(design, self.fields, v.ctypes.data, pull.ctypes.data, norms.ctypes.data)
 
-
     def read_all(self) -> None:
         """Pack all groups that are not packed yet."""
         if not self.ready.all():

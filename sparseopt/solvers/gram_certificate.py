@@ -57,7 +57,8 @@ class Products:
     """What is known of H b and of b' H b for solutions b [L, p], H exact.
 
     product: [L, p], exact but for H d less what the Gram matrix has for it.  fitted: [L], the same twice.
-    rest: [L, p], at least |d_j|.  image: [L], at least |Q d|, Q the packed columns.  size: [L], at least |y| + sum_j |X_j| |b_j|.
+    rest: [L, p], at least |d_j|.  image: [L], at least |Q d|, Q the packed columns.
+    size: [L], at least |y| + sum_j |X_j| |b_j|.
     """
 
     product: np.ndarray
@@ -67,10 +68,12 @@ class Products:
     size: np.ndarray
 
     def moved(self, gram: GramMatrix, change: np.ndarray, product: np.ndarray) -> Products:
-        """Those at b + change [L, p], where `product` has become `product` [L, p] by the Gram matrix times the change."""
+        """Those at b + change [L, p]; product: [L, p], what was known plus the Gram matrix times the change."""
         step = np.abs(change)
         fitted = self.fitted + np.einsum("lp,lp->l", change, self.product + product)
-        return Products(product, fitted, self.rest + step, self.image + step @ gram.sizes, self.size + step @ gram.lengths)
+        return Products(
+            product, fitted, self.rest + step, self.image + step @ gram.sizes, self.size + step @ gram.lengths
+        )
 
     def errors(self, model: PathModel) -> tuple[np.ndarray, np.ndarray]:
         """Bounds [L, G] of the error of the product in each group, and [L] of that of `fitted`.

@@ -38,7 +38,8 @@ COARSE = 1e-2
 class GramMatrix:
     """X' S X by position, S the sample weights, less their means with an intercept.
 
-    H: [p, p], in double precision, or of packed columns Q.  error: [p], at least |x_j - q_j| for each column, 0 for H itself.
+    H: [p, p], in double precision, or of packed columns Q.
+    error: [p], at least |x_j - q_j| for each column; 0 in double precision.
     lengths: [p] sqrt(sum_i s_i x_ij^2), not centred, by position.  means: [p] by column, None without intercept.
     sums: the columns themselves, by position, where H is that of packed ones; else None.
     """

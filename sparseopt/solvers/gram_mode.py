@@ -105,7 +105,7 @@ class GramPath:
         return self.descent.lower(strength, part * self.tol, MAX_EPOCHS, late)[0]
 
     def _refined(self, found: _Found, known: Products, late: Callable[[], bool]) -> Products:
-        """Go on from each solution with its product as it is known from X, so that errors of H count for the change only."""
+        """Go on from each solution with its product as X has it, so that errors of H count for the change only."""
         before, product = found.b.copy(), known.product.copy()
         for i, strength in enumerate(found.strengths):
             if late():

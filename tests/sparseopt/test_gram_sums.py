@@ -35,7 +35,9 @@ def columns(n, p, dtype=np.float64, centred=False, weighted=False):
 KINDS = {
     "normal": lambda rng, n, p: rng.standard_normal((n, p)) + 3 * rng.random(p),
     "binary": lambda rng, n, p: np.sign(rng.standard_normal((n, p))),
-    "one entry": lambda rng, n, p: np.where(np.arange(n)[:, None] == np.arange(p) % n, 1e6, rng.standard_normal((n, p))),
+    "one entry": lambda rng, n, p: np.where(
+        np.arange(n)[:, None] == np.arange(p) % n, 1e6, rng.standard_normal((n, p))
+    ),
     "magnitudes": lambda rng, n, p: rng.standard_normal((n, p)) * 10.0 ** rng.uniform(-100, 100, p),
     "zeros": lambda rng, n, p: rng.standard_normal((n, p)) * (np.arange(p) % 3 > 0),
 }
@@ -82,7 +84,9 @@ def test_large_entries_are_shortened_so_that_sums_fit():
     """Columns whose entries all are the largest ones: sums over 16 rows would need 34 bits."""
     signs = np.sign(np.random.default_rng(0).standard_normal((640, 9)))
     columns, exact = packed(np.asfortranarray(signs), [9])
-    columns.values[:] = np.where(columns.values > 0, 32767, -32767)  # the whole range, and not only what packing uses of it
+    columns.values[:] = np.where(
+        columns.values > 0, 32767, -32767
+    )  # the whole range, and not only what packing uses of it
     unit = columns.unit.copy()
     H, error = packed_products(columns)
     np.testing.assert_allclose(H, 32767**2 * np.outer(unit, unit) * (exact.T @ exact) / 640, rtol=1e-3)
@@ -98,7 +102,9 @@ def digest():
 
 def test_instruction_sets_agree():
     """Sums of integers are exact; those in single precision are taken over blocks in the same order."""
-    code = f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import test_gram_sums as t; print(*t.digest())"
+    code = (
+        f"import sys; sys.path.insert(0, {os.path.dirname(__file__)!r}); import test_gram_sums as t; print(*t.digest())"
+    )
     for level in (0, 3):
         out = subprocess.run(
             [sys.executable, "-c", code],
@@ -206,4 +212,6 @@ def test_sums_at_zero_meet_no_more_additions_than_allowed_for(order, monkeypatch
     error = max(abs(Fraction(float(c)) - exact) for c in gram_matrix.pull_at_zero(problem))
     assert error <= exact * Fraction(gram_certificate.rounding_of_sums(n, 0))
     gram = gram_matrix.double_precision(problem).H
-    assert abs(Fraction(float(gram[0, 1])) - Fraction(x) ** 2) <= Fraction(x) ** 2 * Fraction(104 * np.finfo(float).eps / 2)
+    assert abs(Fraction(float(gram[0, 1])) - Fraction(x) ** 2) <= Fraction(x) ** 2 * Fraction(
+        104 * np.finfo(float).eps / 2
+    )
