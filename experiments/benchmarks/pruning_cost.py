@@ -36,7 +36,6 @@ class Config:
 
     model: str = "resnet"
     rounds: int = 12
-    only: tuple[str, ...] = ()
 
 
 def build(name: str) -> tuple[Any, Any, dict[str, Any], tuple[int, int]]:
@@ -127,7 +126,6 @@ def main() -> None:
     torch.set_num_threads(1)
     loops = compiled()
     print(f"{given.model}, one thread, {build_info()['isa']}, {given.rounds} alternating rounds")
-    timings: dict[str, list[float]] = {}
     plain = stepper(*build(given.model)[:3])
     for name, (method, limit) in phases().items():
         if given.only and name not in given.only:
@@ -146,8 +144,8 @@ def main() -> None:
         for contestant in [x for x in ("with", "floor") if x in found]:
             _, low, high = middle = median_of(ratios(found, contestant))
             print(f"    {contestant:6}{middle[0]:6.3f} [{low:.3f}, {high:.3f}]", flush=True)
-        timings |= {f"{name}: {contestant}": seconds for contestant, seconds in found.items()}
-    record(OUT, Config(given.model, given.rounds, tuple(given.only)), timings)
+        rows = {f"{name}: {contestant}": seconds for contestant, seconds in found.items()}
+        record(OUT, Config(given.model, given.rounds), rows)
 
 
 if __name__ == "__main__":
