@@ -24,39 +24,41 @@ SINGLE = 4e-5
 """Relative error of products of packed columns: 512 roundings in single precision before a sum is taken over."""
 
 
-def on_cache_lines(size: int, dtype: Any) -> np.ndarray:
-    """An empty array [size] that starts with a cache line."""
-    room = np.empty(size * np.dtype(dtype).itemsize + CACHE_LINE, dtype=np.uint8)
+MOST_KEPT = 2**26
+"""Bytes of memory of packed columns that are kept for the next ones, at most."""
+
+_kept: list[np.ndarray] = []
+
+
+def on_cache_lines(size: int, dtype: Any, room: np.ndarray | None = None) -> np.ndarray:
+    """An array [size], not initialised, that starts with a cache line; in these bytes, if given."""
+    wanted = size * np.dtype(dtype).itemsize
+    if room is None:
+        room = np.empty(wanted + CACHE_LINE, dtype=np.uint8)
     start = -room.ctypes.data % CACHE_LINE
-    return room[start : start + size * np.dtype(dtype).itemsize].view(dtype)
+    return room[start : start + wanted].view(dtype)
 
 
-_freed: list[np.ndarray] = []
-_KEPT = 2**26
-
-
-def _memory(size: int) -> np.ndarray:
-    """Bytes [size] that start with a cache line: those freed last where they suffice, whose pages the system knows."""
+def _room(size: int) -> np.ndarray:
+    """Bytes [size] or some more: those kept where they fit, whose pages the system need not clear first."""
     try:
-        room = _freed.pop()
+        room = _kept.pop()
     except IndexError:
-        room = np.empty(0, dtype=np.uint8)
-    if not size <= len(room) - CACHE_LINE <= 4 * size:
-        room = np.empty(size + CACHE_LINE, dtype=np.uint8)
-    return room
+        return np.empty(size, dtype=np.uint8)
+    return room if size <= len(room) <= 4 * size else np.empty(size, dtype=np.uint8)
 
 
-def _give_back(room: np.ndarray) -> None:
-    """Keep the memory of packed columns that are no longer used, one at a time and at most _KEPT bytes."""
-    if len(room) <= _KEPT and not _freed:
-        _freed.append(room)
+def _keep(room: np.ndarray) -> None:
+    if len(room) <= MOST_KEPT and not _kept:
+        _kept.append(room)
 
 
 class PackedColumns:
     """sqrt(n s_i) (x_ij - mean_j) rounded to 16 bits, one scale for each column; packed by `read`, or when needed.
 
     store: dense columns.  share: [n] sample weights s, None for all equal.  centred: whether weighted means are taken
-    off, as for an intercept.  Memory that is touched: 2 n bytes for each column that is packed.
+    off, as for an intercept.  Memory that is touched: 2 n bytes for each column that is packed; it is kept for the next
+    ones, up to MOST_KEPT bytes.
     frobenius, error: [G] norms of the packed columns of each group, and of what rounding changed, at most; lengths: [G]
     those of the columns themselves; all inf where not packed, lengths also with sample weights.
     """
@@ -64,10 +66,10 @@ class PackedColumns:
     def __init__(self, store: ColumnStore, share: np.ndarray | None, centred: bool) -> None:
         self.blocks = -(-store.n // ROWS)
         self.store = store
-        room = _memory(2 * store.p * self.blocks * ROWS)
-        weakref.finalize(self, _give_back, room)
-        start = -room.ctypes.data % CACHE_LINE
-        self.values = room[start : start + 2 * store.p * self.blocks * ROWS].view(np.int16)  # not touched yet
+        size = store.p * self.blocks * ROWS
+        room = _room(2 * size + CACHE_LINE)
+        weakref.finalize(self, _keep, room).atexit = False
+        self.values = on_cache_lines(size, np.int16, room)
         self.scale, self.square, self.mean = np.zeros(store.p), np.zeros(store.p), np.zeros(store.p)
         self.ready = np.zeros(store.groups.n_groups, dtype=np.uint8)
         self.root = None if share is None else np.sqrt(store.n * share)
