@@ -15,7 +15,7 @@ from .recentred import recentred
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import NotConverged, Result, Status, solve
 from .standardise import GroupStandardisation
-from .unpenalised import column_norms, movable, refit, unpenalised_columns
+from .unpenalised import beyond_rounding, movable, refit, unpenalised_columns
 
 if TYPE_CHECKING:
     from .solvers.gram_mode import GramPath
@@ -86,13 +86,7 @@ def _gradient_of_null_model(problem: Problem, end: float) -> np.ndarray:
     force = problem.datafit.gradient(z)
     gradient = problem.X.T @ force
     gradient[chosen] = 0.0
-    return _beyond_rounding(gradient, problem.X, force)
-
-
-def _beyond_rounding(gradient: np.ndarray, X: Any, force: np.ndarray) -> np.ndarray:
-    """X' force with zeros for columns that are orthogonal to it up to rounding, as those that unpenalised ones span."""
-    lengths = (column_norms(X) * len(force) * 16 * np.finfo(float).eps).reshape(-1, *[1] * (gradient.ndim - 1))
-    return np.where(np.abs(gradient) <= lengths * np.linalg.norm(force, axis=0), 0.0, gradient)
+    return beyond_rounding(gradient, problem.X, force)
 
 
 def _fitted_in_time(null: Problem, end: float) -> np.ndarray:

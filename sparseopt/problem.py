@@ -17,7 +17,7 @@ from .first_reading import first_reading
 from .groups import Groups
 from .penalties import InverseSum, SmartDecay
 from .sets.indicator import Indicator, is_set
-from .unpenalised import movable, refit, unpenalised_columns
+from .unpenalised import beyond_rounding, movable, refit, unpenalised_columns
 
 DENSE_LIMIT = 1500
 """Up to this size of the smaller side of X the largest curvature comes from a full eigenvalue decomposition."""
@@ -152,14 +152,27 @@ class Problem:
         return self.penalty.prox(w) if isinstance(self.penalty, Indicator) else w
 
     def objective(self, w: Any) -> float:
-        """datafit(X w) + penalty(w) at w [p] or [p, T], an intercept minimised out.  Rounding error of order n eps."""
+        """datafit(X w) + penalty(w) at w [p] or [p, T], an intercept minimised out.  Rounding error of order n eps.
+
+        As in `solve`, columns far from 0 count less a constant wherever that changes nothing (`recentred`).
+        """
         w = self.check_coefficients(w)
-        return self.datafit.value(self.product(w)) + float(self.penalty.value(w))
+        return self.datafit.value(self._near_zero().product(w)) + float(self.penalty.value(w))
 
     def gradient(self, w: Any) -> np.ndarray:
-        """Gradient of the datafit at w [p] or [p, T], of the same shape."""
-        w = self.check_coefficients(w)
-        return self.transposed_product(self.datafit.gradient(self.product(w)))
+        """Gradient of the datafit at w [p] or [p, T], of the same shape; columns far from 0 as in `objective`."""
+        return self._at(self.check_coefficients(w))[1]
+
+    def _at(self, w: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """X w [n], up to constants that change nothing, and the gradient [p]."""
+        near = self._near_zero()
+        z = near.product(w)
+        return z, near.transposed_product(self.datafit.gradient(z))
+
+    def _near_zero(self) -> Problem:
+        from .recentred import recentred
+
+        return recentred(self)[0]
 
     def violation(self, w: Any) -> float:
         """Largest distance over the groups of -gradient to the subdifferential of the penalty at w [p].
@@ -168,7 +181,7 @@ class Problem:
         every gradient is a subgradient.  Units of the gradient; 0 exactly at stationary points.
         """
         w = self.check_coefficients(w)
-        return self.violation_from(w, self.transposed_product(self.datafit.gradient(self.product(w))))
+        return self.violation_from(w, self._at(w)[1])
 
     def violation_from(self, w: np.ndarray, gradient: np.ndarray) -> float:
         """`violation` at w [p] where the gradient [p] is known already."""
@@ -201,12 +214,12 @@ class Problem:
     def gap(self, w: Any) -> float:
         """Duality gap objective(w) - dual >= 0 at w [p], an upper bound on objective(w) - min, to rounding.
 
-        The dual point is the residual, scaled to be feasible as well as possible.  Convex penalties with a finite
-        slope at zero only, else ValueError.  `certify.duality_gap` encloses it rigorously.
+        Of the coefficients alone: the intercept is the best one for w, whatever was fitted elsewhere, as in
+        `objective`.  The dual point is the residual, scaled to be feasible as well as possible.  Convex penalties with
+        a finite slope at zero only, else ValueError.  `certify.duality_gap` encloses it rigorously.
         """
         w = self.check_coefficients(w)
-        z = self.product(w)
-        return self.gap_from(w, z, self.transposed_product(self.datafit.gradient(z)))
+        return self._near_zero().gap_from(w, *self._at(w))
 
     def gap_from(
         self, w: np.ndarray, z: np.ndarray, gradient: np.ndarray, late: Callable[[], bool] = lambda: False
@@ -234,8 +247,9 @@ class Problem:
         z, fitted = refit(self.datafit, columns, z, late, moved)
         if not fitted:
             return np.inf
-        c = -self.transposed_product(self.datafit.gradient(z))
-        c[chosen] = np.where(moved, 0.0, c[chosen])
+        force = self.datafit.gradient(z)
+        c = -self.transposed_product(force)
+        c[chosen] = np.where(moved, 0.0, beyond_rounding(c[chosen], columns, force))
         # near a solution good multiples are near 1; larger ones would magnify what rounding leaves along the columns
         return primal - self.datafit.dual(z, min(self.penalty.dual_limit(c), 2.0))
 

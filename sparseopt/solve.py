@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 
 from ._array import checked_tolerance, described, real_number
+from .advice import advice_on
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
 from .range import confirmed_gap, loss_at_zero, rounding_may_decide
@@ -275,14 +276,13 @@ class _Monitor:
             return Status.NONFINITE
         self.rows.append(row)
         self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
-        _, objective, gap, violation, *_ = row
-        merit = gap if self.problem.convex else violation / (self.violation_scale or 1.0)
+        objective, merit = row[1], row[2] if self.problem.convex else row[3] / (self.violation_scale or 1.0)
         if merit <= self.tol and self.doubtful:
-            merit = confirmed_gap(self.problem, state.w, gap, self.tol)
+            merit = confirmed_gap(self.problem, state.w, merit, self.tol)
             self.rows[-1] = row = (*row[:2], merit, *row[3:])
         best = np.inf if self.best is None else self.best[0]
-        unknown = not merit < np.inf and not best < np.inf  # no dual point is feasible: the objective tells
-        better = merit < best or (unknown and objective < self.lowest)
+        tied = merit == best or not min(merit, best) < np.inf  # no dual point is better than 0, or is known
+        better = merit < best or (tied and objective < self.lowest)
         self.since_progress = 0 if better or objective < self.lowest else self.since_progress + 1
         self.lowest = min(self.lowest, objective)
         if better:
@@ -335,9 +335,10 @@ class _Monitor:
         _, state, row = self.best
         latent, datafit = np.array(state.w), self.problem.datafit
         seen = [row + extra for row, extra in zip(self.rows, self.extras, strict=True)]
-        columns = [np.array(column) for column in zip(*seen, strict=True)]
         if self.caution is not None and status is not Status.NONFINITE:
             status = Status.UNSTABLE
+        stuck = status in (Status.STALLED, Status.MAX_ITER, Status.TIME_LIMIT)
+        said = advice_on(self.problem, latent, state.z, self.tol) if stuck else None
         return Result(
             w=self.problem.collapse(latent),
             intercept=datafit.intercept(state.z) - (shift @ latent if datafit.fit_intercept else 0.0),
@@ -348,9 +349,9 @@ class _Monitor:
             n_iter=int(self.rows[-1][0]),
             passes=float(self.rows[-1][5]),
             lam=self.problem.penalty.lam,
-            history=type(state).history(*columns),
+            history=type(state).history(*map(np.array, zip(*seen, strict=True))),
             latent=latent,
-            advice=status.advice if self.caution is None else f"{status.advice}; {self.caution}",
+            advice="; ".join(sentence for sentence in (status.advice, self.caution, said) if sentence),
         )
 
 

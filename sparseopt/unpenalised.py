@@ -109,6 +109,27 @@ def column_norms(X: Any) -> np.ndarray:
     return np.sqrt(np.asarray(squares, dtype=np.float64).ravel())
 
 
+def beyond_rounding(gradient: np.ndarray, X: Any, force: np.ndarray) -> np.ndarray:
+    """X' force with zeros for columns that are orthogonal to it up to rounding, as those that unpenalised ones span."""
+    lengths = (column_norms(X) * len(force) * 16 * np.finfo(float).eps).reshape(-1, *[1] * (gradient.ndim - 1))
+    return np.where(np.abs(gradient) <= lengths * np.linalg.norm(force, axis=0), 0.0, gradient)
+
+
+def held_at_zero(X: Any, datafit: Datafit, penalty: Any, w: np.ndarray) -> np.ndarray:
+    """Where a dual point is to be orthogonal to columns of unpenalised groups, bool as w [p] or [p, T].
+
+    What is `movable`, and where w >= 0 is asked for what is at 0 with a gradient of 0 to rounding, whose sign no
+    arithmetic shows: columns that the others span.
+    """
+    held, (chosen, columns) = np.zeros(w.shape, dtype=bool), unpenalised_columns(X, penalty)
+    moved = movable(datafit, penalty, w[chosen])
+    if not moved.all():
+        force = datafit.gradient(refit(datafit, columns, X @ w, moved=moved)[0])
+        moved = moved | (beyond_rounding(columns.T @ force, columns, force) == 0)
+    held[chosen] = moved
+    return held
+
+
 def coefficients_of(columns: np.ndarray, z: np.ndarray, moved: np.ndarray | None = None) -> np.ndarray:
     """The shortest c [k] or [k, T], each entry in the unit of its column, with A c nearest to z [n] or [n, T].
 

@@ -65,7 +65,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     if type(problem.penalty) is KSupport:
         terms: Terms = KSupportTerms(problem.penalty, arithmetic, w)
     else:
-        terms = PenaltyTerms(problem.penalty, arithmetic, w, problem.datafit)
+        terms = PenaltyTerms(recentred(problem)[0], arithmetic, w)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):

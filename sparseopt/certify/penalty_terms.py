@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..penalties import GroupElasticNet, GroupLasso, GroupPenalty, Linear, SparseGroupLasso
-from ..unpenalised import movable
+from ..problem import Problem
+from ..unpenalised import held_at_zero
 from .arithmetic import Numbers
 from .ball import UNIT
 from .losses.base import LARGEST_MULTIPLE
@@ -24,11 +25,12 @@ class PenaltyTerms:
     """pen(w) = sum_g strength_g |w_g| + l1 |w|_1 + l2 / 2 |w|^2, with w >= 0 if positive; the parts that are there.
 
     held: bool as w [p] or [p, T], where the penalty is 0; a dual point must be 0 there.  Where w >= 0 is asked for,
-    what is `movable` at w; on the others of these groups it is to be on one side of 0.  free: indices [k] of the
+    what is `held_at_zero`; on the others of these groups it is to be on one side of 0.  free: indices [k] of the
     coefficients held in some output.
     """
 
-    def __init__(self, penalty: Any, arithmetic: Any, w: np.ndarray, datafit: Any) -> None:
+    def __init__(self, problem: Problem, arithmetic: Any, w: np.ndarray) -> None:
+        penalty: Any = problem.penalty
         self.arithmetic, self.groups, self.penalty = arithmetic, penalty.groups, penalty
         self.positive = bool(getattr(penalty, "positive", False))
         self.forced = np.isinf(penalty.strength)
@@ -42,11 +44,11 @@ class PenaltyTerms:
             self.strength = self.strength * (1.0 - ratio)
         elif isinstance(penalty, GroupElasticNet):
             self.l2 = a.number(penalty.l2)
-        unpenalised = np.zeros(0, dtype=int) if self.l2 is not None else penalty.unpenalised
-        inside = np.isin(self.groups.labels, unpenalised)
-        bounded = ~np.isin(np.arange(self.groups.n_groups), unpenalised)
-        self.held = movable(datafit, penalty, w) & inside.reshape(-1, *[1] * (w.ndim - 1))
-        bounded = bounded | self.positive
+        bounded = np.ones(self.groups.n_groups, dtype=bool)
+        self.held = np.zeros(w.shape, dtype=bool)
+        if self.l2 is None:
+            self.held = held_at_zero(problem.X, problem.datafit, penalty, w)
+            bounded[penalty.unpenalised] = self.positive
         self.free = np.flatnonzero(self.held.reshape(len(w), -1).any(axis=1))
         self.bound = np.flatnonzero(~self.forced & bounded)
 

@@ -46,6 +46,16 @@ def test_few_samples_are_solved_and_proved(loss, design, intercept):
         assert certificate.proved, (name, certificate.reason, certificate.upper)
 
 
+@pytest.mark.parametrize("made", [so.LeastSquares, so.Huber, so.MultiResponse], ids=lambda made: made.__name__)
+def test_one_sample_and_an_intercept_leave_no_loss(made):
+    """Exactly 0 whatever the coefficients, offsets and weights are; rounding errors of it are no objective."""
+    y = np.array([[0.1, 0.7]]) if made is so.MultiResponse else np.array([0.1])
+    fit = made(y, intercept=True, sample_weight=[0.3], offset=y / 3)
+    problem = so.Problem(np.full((1, 6), 0.3), fit, so.GroupElasticNet(0.1, GROUPS, l2=0.1))
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(problem, np.zeros(problem.w_shape), level=level).proved
+
+
 def test_no_strength_is_critical_where_unpenalised_columns_span_all():
     problem = so.Problem(np.full((8, 6), 3.0), so.LeastSquares(np.arange(8.0)), penalty("unpenalised group", GROUPS))
     with pytest.raises(ValueError, match="combinations of unpenalised ones"):

@@ -80,3 +80,23 @@ def test_the_model_of_cox_has_no_constant_either(solver):
     np.testing.assert_allclose(found.w, expected.w, atol=1e-4)
     assert found.intercept == 0
     assert so.certify.duality_gap(moved, found.w, tol=1e-8).proved
+
+
+def test_objective_gradient_gap_and_violation_are_those_of_the_solution():
+    X = 1e10 + np.random.default_rng(0).standard_normal((30, 4))
+    made = problem(X)
+    result = so.solve(made, tol=1e-8)
+    scale = max(result.objective, made.objective(0 * result.w) - result.objective)
+    assert made.objective(result.w) == pytest.approx(result.objective, rel=1e-14)
+    assert made.gap(result.w) == pytest.approx(result.gap * scale, abs=1e-14)
+    assert made.violation(result.w) == pytest.approx(result.violation, abs=1e-13)
+    assert made.gap(result.w) <= so.certify.duality_gap(made, result.w).upper + 1e-14
+    moved = recentred(made)[0]
+    np.testing.assert_array_equal(made.gradient(result.w), moved.gradient(result.w))
+
+
+def test_columns_too_far_from_zero_are_named_where_no_intercept_takes_the_constant():
+    X = np.random.default_rng(0).standard_normal((30, 6)) + 1e7 * np.eye(6)[[0, 5]].sum(axis=0)
+    loss = so.Huber(np.random.default_rng(1).standard_normal(30), 0.5)
+    with pytest.raises(so.NotConverged, match="rounding errors of the gradient.*fit an intercept"):
+        so.solve(so.Problem(X, loss, so.GroupLasso(1e-3, so.Groups.uniform(6, 1))), max_iter=3)

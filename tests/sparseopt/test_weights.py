@@ -280,3 +280,33 @@ def test_paths_of_tall_data_with_groups_that_are_forced_out():
     for result in so.solve_path(problem, n_lambdas=4, ratio=1e-2, tol=1e-8):
         assert not result.w[10:20].any()
         assert so.certify.duality_gap(problem.with_lam(result.lam), result.w, tol=1e-7).proved
+
+
+@pytest.mark.parametrize("name", ["LeastSquares", "Poisson"])
+def test_nonnegative_unpenalised_columns_that_others_span(name):
+    """Zero and repeated columns: their gradient is 0, of a sign that rounding errors decide."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 6))
+    X[:, 1], X[:, 2] = X[:, 0], 0.0
+    y = rng.poisson(np.exp(0.5 * X[:, 0])) if name == "Poisson" else X[:, 0] + rng.standard_normal(20)
+    penalty = so.GroupLasso(0.05, so.Groups.uniform(2, 3), weights=[0, 1], positive=True)
+    problem = so.Problem(X, getattr(so, name)(y, intercept=True), penalty)
+    w = so.solve(problem, tol=1e-9).w
+    assert w[:2].any()
+    w[:3] = [w[:2].sum(), 0.0, 0.0]
+    assert problem.gap(w) <= 1e-8 * problem.objective(w)
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(problem, w, level=level).proved
+
+
+def test_what_separates_samples_is_named():
+    X, y = data()
+    groups = so.Groups.uniform(4, 3)
+    penalty = so.GroupLasso(0.1, groups, weights=[0, 1, 1, 1])
+    separable = so.Problem(X, so.Logistic((X[:, 0] + X[:, 1] > 0).astype(float)), penalty)
+    assert so.solve(separable).status is so.Status.CONVERGED  # the infimum, to the tolerance
+    with pytest.raises(so.NotConverged, match="separate samples.*weight > 0"):
+        so.solve(separable, so.solvers.FISTA(), max_iter=20)
+    overlapping = so.Problem(X, so.Logistic((y > 0).astype(float)), penalty)
+    short = so.solve(overlapping, so.solvers.FISTA(), tol=1e-12, max_iter=2, throw=False)
+    assert short.advice == short.status.advice

@@ -1,4 +1,4 @@
-"""A loss of 0 for every z: over the intercept with one class alone or no count at all, or of one sample at risk."""
+"""A loss of 0 for every z: over the intercept of one class, no count or one sample alone, or of one sample at risk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...datafits import Cox, Logistic, Multinomial, Poisson
+from ...datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson
 from ..arithmetic import Numbers
 
 
@@ -30,7 +30,11 @@ class VanishingLoss:
             weight, dies = datafit.sample_weight, datafit.event & (datafit.sample_weight > 0)
             at_risk = (weight > 0) & (datafit.time >= datafit.time[dies].min())
             return bool(at_risk.sum() == 1 and weight[at_risk][0] == 1)
-        if not datafit.fit_intercept or not isinstance(datafit, Logistic | Multinomial | Poisson):
+        if not datafit.fit_intercept:
+            return False
+        if isinstance(datafit, LeastSquares | MultiResponse | Huber):
+            return int((datafit.sample_weight > 0).sum()) == 1
+        if not isinstance(datafit, Logistic | Multinomial | Poisson):
             return False
         y = datafit.y[datafit.sample_weight > 0]
         return bool((y == 0).all() if isinstance(datafit, Poisson) else (y == y[0]).all())
