@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,22 +17,27 @@ FAR_AWAY = 10.0
 """Change of logarithms of odds or of rates by a fit of unpenalised groups from which on there may be no fit."""
 
 
-def advice_on(problem: Problem, w: np.ndarray, z: np.ndarray, tol: float) -> str | None:
-    """One sentence on what hinders a convex problem at w [p] or [p, T], z = X w; None where nothing special is seen."""
+def advice_on(
+    problem: Problem, w: np.ndarray, z: np.ndarray, tol: float, late: Callable[[], bool] = lambda: False
+) -> str | None:
+    """One sentence on what hinders a convex problem at w [p] or [p, T], z = X w; None where nothing special is seen.
+
+    late: whether time is up, asked between the steps of a fit.
+    """
     if not problem.convex or problem.X.size > MOST_ENTRIES:
         return None
     with np.errstate(all="ignore"):
-        return _on_separation(problem, w, z) or _on_rounding(problem, w, z, tol)
+        return _on_separation(problem, w, z, late) or _on_rounding(problem, w, z, tol)
 
 
-def _on_separation(problem: Problem, w: np.ndarray, z: np.ndarray) -> str | None:
+def _on_separation(problem: Problem, w: np.ndarray, z: np.ndarray, late: Callable[[], bool]) -> str | None:
     """Where unpenalised columns separate samples, their fit moves away for ever."""
     datafit: Any = problem.datafit
     chosen, columns = unpenalised_columns(problem.X, problem.penalty)
     if len(chosen) == 0 or hasattr(problem.penalty, "conjugate") or _has_minima(datafit):
         return None
-    fitted, ended = refit(datafit, columns, z, moved=movable(datafit, problem.penalty, w[chosen]))
-    if ended and np.abs(fitted - z).max() < FAR_AWAY:
+    fitted, ended = refit(datafit, columns, z, late, movable(datafit, problem.penalty, w[chosen]))
+    if (ended or late()) and np.abs(fitted - z).max() < FAR_AWAY:
         return None
     return (
         "the unpenalised groups seem to separate samples (some probabilities or rates tend to 0 or 1), so that there "

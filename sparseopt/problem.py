@@ -245,8 +245,8 @@ class Problem:
         chosen, columns = self._unpenalised
         moved = movable(self.datafit, self.penalty, w[chosen])
         z, fitted = refit(self.datafit, columns, z, late, moved)
-        if not fitted:
-            return np.inf
+        if not fitted:  # 0 is a dual point for all: the loss may be next to its infimum, which is not attained
+            return np.inf if late() else primal - self.datafit.dual(z, 0.0)
         force = self.datafit.gradient(z)
         c = -self.transposed_product(force)
         c[chosen] = np.where(moved, 0.0, beyond_rounding(c[chosen], columns, force))

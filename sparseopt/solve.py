@@ -338,7 +338,7 @@ class _Monitor:
         if self.caution is not None and status is not Status.NONFINITE:
             status = Status.UNSTABLE
         stuck = status in (Status.STALLED, Status.MAX_ITER, Status.TIME_LIMIT)
-        said = advice_on(self.problem, latent, state.z, self.tol) if stuck else None
+        said = advice_on(self.problem, latent, state.z, self.tol, self._late) if stuck else None
         return Result(
             w=self.problem.collapse(latent),
             intercept=datafit.intercept(state.z) - (shift @ latent if datafit.fit_intercept else 0.0),

@@ -266,8 +266,12 @@ class _Fit:
         balanced = not (self.arithmetic.lower(force).any() or self.arithmetic.upper(force).any())
         if balanced or not self.problem.datafit.fit_intercept:
             return 0.0
-        d = self._projection(eta, self.ones)
-        return float(self.arithmetic.upper(_backed_off(lambda multiple: self.loss.slack(eta, d, multiple), 1.0)))
+        try:
+            d = self._projection(eta, self.ones)
+            slack = _backed_off(lambda multiple: self.loss.slack(eta, d, multiple), 1.0)
+        except (Undecided, ZeroDivisionError):  # all curvature is gone: L(eta) - inf L bounds it, too
+            slack = self.loss.slack(eta, None, 0.0)
+        return float(self.arithmetic.upper(slack))
 
     def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> tuple[float, float]:
         a = self.arithmetic

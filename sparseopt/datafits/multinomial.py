@@ -178,7 +178,8 @@ class Multinomial:
         def value(alpha: float) -> float:
             return -self.conjugate(alpha * gradient)
 
-        return value(best_multiple(value, -float((gradient * z).sum()), limit))
+        found = value(best_multiple(value, -float((gradient * z).sum()), limit))
+        return found if found > -np.inf else value(0.0)  # tiny gradients may be all rounding errors
 
 
 def _labels(y: Any, n_classes: int | None) -> np.ndarray:

@@ -166,4 +166,5 @@ class Pointwise:
         def value(alpha: float) -> float:
             return -self.conjugate(alpha * gradient)
 
-        return value(best_multiple(value, -float(gradient @ z), limit))
+        found = value(best_multiple(value, -float(gradient @ z), limit))
+        return found if found > -np.inf else value(0.0)  # tiny gradients may be all rounding errors

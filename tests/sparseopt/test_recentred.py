@@ -98,5 +98,5 @@ def test_objective_gradient_gap_and_violation_are_those_of_the_solution():
 def test_columns_too_far_from_zero_are_named_where_no_intercept_takes_the_constant():
     X = np.random.default_rng(0).standard_normal((30, 6)) + 1e7 * np.eye(6)[[0, 5]].sum(axis=0)
     loss = so.Huber(np.random.default_rng(1).standard_normal(30), 0.5)
-    with pytest.raises(so.NotConverged, match="rounding errors of the gradient.*fit an intercept"):
+    with pytest.raises(so.NotConverged, match=r"rounding errors of the gradient.*fit an intercept"):
         so.solve(so.Problem(X, loss, so.GroupLasso(1e-3, so.Groups.uniform(6, 1))), max_iter=3)

@@ -69,3 +69,18 @@ def test_classes_that_a_column_separates_are_fitted():
     z, fitted = refit(made.datafit, made.X[:, :1], np.zeros((14, 3)))
     assert fitted
     assert np.abs(made.X[:, 0] @ made.datafit.gradient(z)).max() <= 1e-14
+
+
+def test_classes_that_unpenalised_columns_separate_altogether():
+    """The loss is next to its infimum 0: solved to it, and proved, where no gradient is more than rounding errors."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((9, 4))
+    labels = np.argmax(X[:, :2] @ rng.standard_normal((2, 3)), axis=1)
+    assert len(np.unique(labels)) == 3
+    penalty = so.GroupLasso(0.1, so.Groups.uniform(2, 2), weights=[0, 1], positive=True)
+    problem = so.Problem(X, so.Multinomial(labels, intercept=True), penalty)
+    found = so.solve(problem, time_limit=20)
+    assert found.objective <= 1e-6
+    assert not found.w[2:].any()
+    for level in ("float", "ball"):
+        assert so.certify.duality_gap(problem, found.w, tol=2e-6, level=level).proved

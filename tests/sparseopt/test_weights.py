@@ -305,7 +305,7 @@ def test_what_separates_samples_is_named():
     penalty = so.GroupLasso(0.1, groups, weights=[0, 1, 1, 1])
     separable = so.Problem(X, so.Logistic((X[:, 0] + X[:, 1] > 0).astype(float)), penalty)
     assert so.solve(separable).status is so.Status.CONVERGED  # the infimum, to the tolerance
-    with pytest.raises(so.NotConverged, match="separate samples.*weight > 0"):
+    with pytest.raises(so.NotConverged, match=r"separate samples.*weight > 0"):
         so.solve(separable, so.solvers.FISTA(), max_iter=20)
     overlapping = so.Problem(X, so.Logistic((y > 0).astype(float)), penalty)
     short = so.solve(overlapping, so.solvers.FISTA(), tol=1e-12, max_iter=2, throw=False)
