@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
 PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
-SOLVERS = {"solve", "range", "solvers", "path", "solution_path", "standardise", "certify"}
+SOLVERS = {"solve", "advice", "range", "solvers", "path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
 ALLOWED = {
     "_array": set(),
@@ -27,7 +27,7 @@ ALLOWED = {
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
     "unpenalised": BASE | FORMULAS,
     "first_reading": BASE | FORMULAS,
-    "problem": BASE | FORMULAS | {"first_reading", "unpenalised"},
+    "problem": BASE | FORMULAS | {"first_reading", "recentred", "unpenalised"},  # which makes a problem of a problem
     "recentred": BASE | {"datafits", "problem"},
     **{part: PROBLEM | SOLVERS for part in SOLVERS},
     **{part: PROBLEM | SOLVERS for part in PATHS},
