@@ -199,6 +199,14 @@ class Linear(penalties.Linear):
         return v
 
 
+@pytest.mark.parametrize("size", [1e-160, 1e100, 1e160, 1e300])
+def test_log_of_entries_whose_squares_leave_the_range(size):
+    w = np.full((1, 1), size)
+    for eps in (0.5, 2.0):
+        rho = penalties.Log(eps)
+        np.testing.assert_allclose(block_prox(w, (1, 1), rho, 1.0), rho.prox(w, 1.0), rtol=1e-12)
+
+
 def test_penalties_of_ones_own_are_called_in_python():
     w = matrix((4, 3), np.float64)
     assert radial_twin(Huber()) is None

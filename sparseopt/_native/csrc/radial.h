@@ -37,9 +37,10 @@ SO_HD double so_prox_power(double v, double s, double q) {
 
 // rho(t) = log(1 + t / eps).  Larger root of (r - v)(r + eps) + s = 0 against 0.
 SO_HD double so_prox_log(double v, double s, double eps) {
-  const double m = 2.0 * sqrt(s), d = (v + eps - m) * (v + eps + m);
-  if (d < 0.0) return 0.0;
-  const double root = sqrt(d);  // the second form has no cancellation where v < eps
+  const double m = 2.0 * sqrt(s), near = v + eps - m, far = v + eps + m;
+  if (near < 0.0) return 0.0;
+  const double root = near * far < 1e308 ? sqrt(near * far) : sqrt(near) * sqrt(far);
+  // the second form has no cancellation where v < eps
   const double r = v >= eps ? 0.5 * (v - eps + root) : 2.0 * (v * eps - s) / (root + eps - v);
   if (!(r > 0.0)) return 0.0;
   if (s <= eps * eps) return r;  // convex prox problem: the only stationary point
