@@ -288,6 +288,12 @@ def refused(model, message, target="auto", x=None, **others):
         export(model, target, sample(2, 96) if x is None else x, **others)
 
 
+class Placed(nn.Parameter):
+    """As a parameter that processes share, a DTensor."""
+
+    placements = ()
+
+
 def test_what_is_refused(monkeypatch):
     layer = linear()
     refused(layer, "target is 'fast': allowed are 'auto'", "fast")
@@ -309,7 +315,7 @@ def test_what_is_refused(monkeypatch):
         refused(layer, r"target 'onnx' needs onnx: pip install 'sparseopt\[onnx\]'", "onnx")
         refused(layer, r"needs torch_pruning: pip install 'sparseopt\[channels\]'", "channels")
     sharded = linear()
-    sharded.weight.placements = ()  # as of a DTensor
+    sharded.weight = Placed(sharded.weight.detach())
     refused(sharded, "spread over processes")
     tied = nn.Sequential(nn.utils.parametrizations.weight_norm(linear()))
     refused(tied, "0 has parametrised weights")
