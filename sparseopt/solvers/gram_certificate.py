@@ -10,8 +10,11 @@ from .._native.gram_sums import SUMMED, UNIT
 from ..groups import Groups
 from .gram_matrix import LANES, ROWS, GramMatrix
 
-MAX_DIRECTIONS = 40
-"""Directions multiplied by X at most; more cost as much as a Gram matrix in double precision."""
+COLUMNS_PER_DIRECTION = 5
+"""Columns for each direction multiplied by X, at least: more directions cost as much as products of all columns."""
+
+FEW_DIRECTIONS = 40
+"""So many are multiplied by X in any case."""
 
 SHARE = 0.7
 """Share of the tolerance that the error of the Gram matrix may take."""
@@ -176,10 +179,10 @@ def _estimated_objectives(model: PathModel, b: np.ndarray, product: np.ndarray, 
 def _directions(rows: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Orthonormal directions [m, p] that leave of each row u [p] a rest with reach |rest|_1 <= 1.
 
-    At most MAX_DIRECTIONS: as many as are needed of the leading right singular vectors of the rows times their reach.
+    As many as are needed, and pay, of the leading right singular vectors of the rows times their reach.
     """
-    weighted = rows * reach[:, None]
-    left = np.linalg.eigh(weighted @ weighted.T)[1][:, : -MAX_DIRECTIONS - 1 : -1]
+    weighted, most = rows * reach[:, None], max(FEW_DIRECTIONS, rows.shape[1] // COLUMNS_PER_DIRECTION)
+    left = np.linalg.eigh(weighted @ weighted.T)[1][:, : -most - 1 : -1]
     found, rest = np.linalg.qr(weighted.T @ left)[0].T, rows.copy()
     for m, direction in enumerate(found):
         if (reach * np.abs(rest).sum(axis=1)).max() <= 1:
