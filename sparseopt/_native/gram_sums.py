@@ -11,10 +11,10 @@ UNIT = 2.0**-24
 """Relative rounding error of single precision."""
 
 SUMMED = 65
-"""Roundings in single precision of a sum before it is taken over in double precision."""
+"""Roundings in single precision of a sum before it is taken over in double precision (csrc/gram.h)."""
 
 ROUNDED = 0.51
-"""Largest distance of an entry from its packed value, in units of the column."""
+"""Largest distance of an entry from its packed value, in units of the column (csrc/cpu/bcd_packing.inc)."""
 
 NEGLIGIBLE = 1e-290
 """Columns whose entries are all smaller are packed as 0."""

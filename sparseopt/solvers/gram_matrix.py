@@ -33,6 +33,9 @@ LANES = 8
 COARSE = 1e-2
 """Relative error of products of packed columns from which on those in double precision are better."""
 
+SMALLEST_SQUARE = 1e-280
+"""Mean squares of columns below this one underflow."""
+
 
 @dataclass(frozen=True)
 class GramMatrix:
@@ -105,7 +108,8 @@ def from_packed(problem: Problem) -> GramMatrix | None:
     packed.read_all()
     H, error = packed_products(packed)
     squares, means = np.diag(H), None
-    if not (np.isfinite(squares).all() and (error**2 <= COARSE**2 * squares).all()):
+    in_range = np.isfinite(squares) & ((squares >= SMALLEST_SQUARE) | (packed.unit == 0))
+    if not (in_range.all() and (error**2 <= COARSE**2 * squares).all()):
         return None
     if datafit.fit_intercept:
         means = np.empty(len(order))

@@ -116,7 +116,10 @@ class GramPath:
         return gaps
 
     def _refined(self, found: _Found, known: Products, late: Callable[[], bool]) -> Products:
-        """Go on from each solution with its product as X has it, so that errors of H count for the change only."""
+        """Go on from each solution with its product as X has it, so that errors of H count for the change only.
+
+        found: changed in place.
+        """
         before, product = found.b.copy(), known.product.copy()
         for i, strength in enumerate(found.strengths):
             if late():

@@ -94,11 +94,12 @@ def ugly():
     yield "duplicate columns and groups", np.hstack([X[:, :20], X[:, :20], X[:, [0] * 20]]), False
     yield "large means", X + 1e3, True
     yield "large means, not centred", X + 1e3, False
+    yield "a column whose squares underflow", np.where(np.arange(60) == 7, 1e-200 * X, X), False
     yield "zero columns", np.where(np.arange(60) % 3 == 0, 0.0, X), False
 
 
 @pytest.mark.sample(every=5)
-@pytest.mark.parametrize("case", range(6))
+@pytest.mark.parametrize("case", range(7))
 def test_ugly_data(case):
     name, X, intercept = list(ugly())[case]
     problem = instance(X=X, intercept=intercept)
@@ -106,6 +107,15 @@ def test_ugly_data(case):
     assert not path.short, name
     for result in path:
         assert so.certify.duality_gap(problem.with_lam(result.lam), result.w, tol=2e-7, level="ball").proved, name
+
+
+def test_columns_whose_squares_underflow_are_left_to_double_precision():
+    """Their diagonal would be 0, and the bounds that are made from it."""
+    for size, packed in ((1e-100, True), (1e-200, False)):
+        X = np.where(np.arange(60) == 7, size, 1.0) * instance().X
+        problem = instance(X=X)
+        so.solve_path(problem, n_lambdas=20)
+        assert problem.kept["gram"].packed == packed
 
 
 @pytest.mark.parametrize("tol", [1e-5, 1e-6])
