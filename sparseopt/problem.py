@@ -92,7 +92,7 @@ class Problem:
         """The same data under another penalty, or on a set; what is known of X is kept."""
         penalty = _checked_penalty(penalty, self.w_shape)
         other = Problem.__new__(Problem)
-        other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "_unpenalised"} | {"penalty": penalty}
+        other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "unpenalised"} | {"penalty": penalty}
         if penalty.groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
         return other
@@ -233,7 +233,7 @@ class Problem:
         penalty = float(self.penalty.value(w))
         if hasattr(self.penalty, "conjugate"):  # the residual itself is feasible: f + f* leaves the penalty's terms
             return penalty + float(np.vdot(gradient, w)) + self.penalty.conjugate(-gradient)
-        if len(self._unpenalised[0]):
+        if len(self.unpenalised[0]):
             return self._gap_of_refit(self.datafit.value(z) + penalty, w, z, late)
         return self.datafit.value(z) + penalty - self.datafit.dual(z, self.penalty.dual_limit(-gradient))
 
@@ -242,7 +242,7 @@ class Problem:
 
         Where w >= 0 is asked for, those that are `movable`; on the others the gradient may not be negative.
         """
-        chosen, columns = self._unpenalised
+        chosen, columns = self.unpenalised
         moved = movable(self.datafit, self.penalty, w[chosen])
         z, fitted = refit(self.datafit, columns, z, late, moved)
         if not fitted:  # 0 is a dual point for all: the loss may be next to its infimum, which is not attained
@@ -254,7 +254,8 @@ class Problem:
         return primal - self.datafit.dual(z, min(self.penalty.dual_limit(c), 2.0))
 
     @cached_property
-    def _unpenalised(self) -> tuple[np.ndarray, np.ndarray]:
+    def unpenalised(self) -> tuple[np.ndarray, np.ndarray]:
+        """Positions [k] of the unpenalised coefficients, and their columns of X [n, k], dense."""
         return unpenalised_columns(self.X, self.penalty)
 
     @cached_property

@@ -20,7 +20,7 @@ def free_step(run: GroupDescent) -> bool:
     problem = run.problem
     if not problem.convex or hasattr(problem.penalty, "conjugate"):
         return False
-    chosen, columns = problem._unpenalised
+    chosen, columns = problem.unpenalised
     if len(chosen) == 0:
         return False
     w = run.by_column(run.by_position)
