@@ -18,13 +18,8 @@ def loss_at_zero(problem: Problem) -> float:
 
     Looked at are the loss at 0, and the squared gradient over the curvature, its natural unit if it is measured from 0.
     """
-    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
-    with np.errstate(all="ignore"):
-        slopes = datafit.gradient(zero)
-        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
-        value = datafit.value(zero)
-        size = max(abs(value), float(np.vdot(slopes, slopes)) / bend)
-    if slopes.any() and size < SMALLEST_OBJECTIVE:
+    value, slope, size = _at_zero(problem)
+    if slope > 0 and size < SMALLEST_OBJECTIVE:
         raise ValueError(
             f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
             "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
@@ -32,13 +27,25 @@ def loss_at_zero(problem: Problem) -> float:
     return value
 
 
+def _at_zero(problem: Problem) -> tuple[float, float, float]:
+    """The loss at 0, the largest entry of its gradient in z, and the natural size of the objective there."""
+    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
+    with np.errstate(all="ignore"):
+        slopes = datafit.gradient(zero)
+        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
+        value = datafit.value(zero)
+        size = max(abs(value), float(np.vdot(slopes, slopes)) / bend)
+    return value, float(np.abs(slopes).max()), size
+
+
 def rounding_may_decide(problem: Problem) -> bool:
     """Whether rounding errors of gradients, relative to those at 0, come near the strength of the penalty.
 
-    Unpenalised groups do not tell: their gradient is fitted to 0 before the gap is taken.
+    Unpenalised groups do not tell: their gradient is fitted to 0 before the gap is taken.  Where no strength is
+    critical, as for the squared k-support norm, the conjugate tells, which such an error enters in the gap.
     """
     if not hasattr(problem.penalty, "critical_lams"):
-        return False
+        return hasattr(problem.penalty, "conjugate") and _conjugate_of_rounding(problem) > _at_zero(problem)[2]
     slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
     try:
         with np.errstate(all="ignore"):
@@ -50,6 +57,13 @@ def rounding_may_decide(problem: Problem) -> bool:
             return bool(critical.max() > WIDEST * problem.penalty.lam)
     except ValueError:  # no strength is critical
         return False
+
+
+def _conjugate_of_rounding(problem: Problem) -> float:
+    """The conjugate of WIDEST times the rounding errors of the gradient at 0."""
+    with np.errstate(all="ignore"):
+        found = problem.penalty.conjugate(WIDEST * float(np.finfo(float).eps) * problem.gradient_at_zero)
+    return np.inf if np.isnan(found) else float(found)
 
 
 def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float) -> float:

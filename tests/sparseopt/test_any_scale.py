@@ -9,6 +9,7 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt.certify.ball import Ball, of_columns
+from sparseopt.range import rounding_may_decide
 
 CELLS = [(loss, name, False) for loss in LOSSES for name in PENALTIES]
 CELLS += [(loss, name, True) for loss in WITH_INTERCEPT for name in PENALTIES]
@@ -95,3 +96,21 @@ def test_unpenalised_columns_with_large_means_need_no_confirmation(penalise):
     problem = problem.with_lam(0.1 * so.lambda_max(problem))
     result = so.solve(problem, max_iter=20)
     assert so.certify.duality_gap(problem, result.w, level="ball").proved
+
+
+@pytest.mark.parametrize("size", [1e25, 7e25, 1.1e24])
+def test_the_conjugate_of_rounding_errors_counts_where_no_strength_is_critical(size):
+    """The computed residual is 0, the true one 1e-17 of y, and so the gradient 1e8 where the penalty allows 1e-28."""
+    problem = so.Problem(np.array([[size]]), so.LeastSquares([1.0]), so.KSupport(1e-3, so.Groups.uniform(1, 1), 1))
+    found = so.solve(problem, max_iter=20, throw=False)
+    assert problem.gradient(found.w)[0] == 0
+    assert so.certify.duality_gap(problem, found.w, level="ball").verdict == "refuted"
+    assert found.status is not so.Status.CONVERGED
+    assert found.gap > TOL
+
+
+def test_the_squared_k_support_norm_at_usual_scales_needs_no_certificate():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 6)) * 10.0 ** np.arange(-3, 3)
+    problem = so.Problem(X, so.LeastSquares(rng.standard_normal(20)), so.KSupport(1e-2, so.Groups.uniform(3, 2), 2))
+    assert not rounding_may_decide(problem)
