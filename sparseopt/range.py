@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from .finer_fit import finer_gap
 from .problem import Problem
 
 SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
@@ -66,13 +67,23 @@ def _conjugate_of_rounding(problem: Problem) -> float:
     return np.inf if np.isnan(found) else float(found)
 
 
-def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float) -> float:
+def objective_scale(objective: float, at_zero: float) -> float:
+    """What gaps are relative to: the larger of the objective and its distance to that at 0, 1 where both vanish."""
+    return max(abs(objective), abs(objective - at_zero)) or 1.0
+
+
+def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float, scale: float) -> float:
     """The relative gap of w [p] or [p, T] where a certificate proves tol, else that of the certificate, if larger.
 
-    The gap as it is where the penalty has no certificate.
+    A gap above tol is first taken again with more digits, where terms of X w cancel, and comes without certificate if
+    that does not help.  The gap as it is, too, where the penalty has no certificate.  scale: what it is relative to.
     """
     from .certify import duality_gap
 
+    if gap > tol:
+        gap = min(gap, max(finer_gap(problem, w) / scale, 0.0))
+    if not gap <= tol:
+        return gap
     try:
         found = duality_gap(problem, w, tol=tol)
     except ValueError:

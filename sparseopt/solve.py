@@ -12,9 +12,10 @@ import numpy as np
 
 from ._array import checked_tolerance, described, real_number
 from .advice import advice_on
+from .finer_fit import cancels
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
-from .range import confirmed_gap, loss_at_zero, rounding_may_decide
+from .range import confirmed_gap, loss_at_zero, objective_scale, rounding_may_decide
 from .recentred import recentred
 
 CHECK_EVERY = 10
@@ -277,8 +278,8 @@ class _Monitor:
         self.rows.append(row)
         self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
         objective, merit = row[1], row[2] if self.problem.convex else row[3] / (self.violation_scale or 1.0)
-        if merit <= self.tol and self.doubtful:
-            merit = confirmed_gap(self.problem, state.w, merit, self.tol)
+        if self.problem.convex and (self.doubtful or cancels(self.problem, state.w)):
+            merit = confirmed_gap(self.problem, state.w, merit, self.tol, objective_scale(objective, self.at_zero))
             self.rows[-1] = row = (*row[:2], merit, *row[3:])
         best = np.inf if self.best is None else self.best[0]
         tied = merit == best or not min(merit, best) < np.inf  # no dual point is better than 0, or is known
@@ -305,11 +306,10 @@ class _Monitor:
         objective = known.objective
         if not np.isfinite(objective):
             return None
-        scale = max(abs(objective), abs(objective - self.at_zero)) or 1.0
         gap = np.nan
         if problem.convex:
             gap = problem.gap_from(state.w, state.z, gradient, self._late) if state.gap is None else state.gap
-            gap = self._trusted(gap / scale)
+            gap = self._trusted(gap / objective_scale(objective, self.at_zero))
         passes, seconds = state.passes + self.own_passes, time.perf_counter() - self.start
         return n_iter, objective, gap, known.violation, seconds, passes, known.n_active
 

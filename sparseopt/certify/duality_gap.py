@@ -9,6 +9,7 @@ import numpy as np
 
 from .._array import checked_tolerance
 from ..datafits import LeastSquares, Quadratic
+from ..finer_fit import cancels
 from ..penalties import GroupLasso, GroupPenalty, KSupport, Linear
 from ..problem import Problem, checked_problem
 from .arithmetic import BallArithmetic, FloatArithmetic, RationalArithmetic, Undecided
@@ -53,7 +54,7 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
     squares = type(problem.datafit) in (LeastSquares, Quadratic)
     bounds: GapBounds | Enclosure
-    if level == "float" and squares and is_group_lasso(problem.penalty):
+    if level == "float" and squares and is_group_lasso(problem.penalty) and not cancels(problem, w):
         bounds = GapBounds.at(problem, w)
     else:
         arithmetic = LEVELS[level]()

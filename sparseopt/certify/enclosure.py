@@ -8,6 +8,7 @@ the solution of A'HA c = A' gradient, which is enclosed: the exact projection, n
 
 Where unpenalised columns separate samples, u is 0 there: the smallest forces are left out one after the other.
 The refitted coefficients, the intercepts and alpha are floats chosen well, but any would give a valid dual point.
+So would any eta1, at the cost of <u, eta1 - eta>: where the terms of X w cancel, one with more digits (`finer_fit`).
 """
 
 from __future__ import annotations
@@ -23,17 +24,18 @@ import numpy as np
 
 from ..datafits import GramLeastSquares, Quadratic
 from ..datafits.one_dimensional import best_multiple
+from ..finer_fit import finer_fit
 from ..penalties import KSupport
 from ..problem import Problem
 from ..recentred import recentred
 from ..unpenalised import coefficients_of, of_unit_size, refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
-from .evaluation import positive_semidefinite
 from .independence import spanning_columns
 from .k_support_terms import KSupportTerms
 from .losses import Loss, VanishingLoss, loss_of, muted
 from .penalty_terms import PenaltyTerms
+from .quadratic_gap import gap_of_quadratic
 
 BACK = 1 - 2.0**-46
 """A multiple that is just not shown to be in the domain is taken this much smaller, for 2^-46 of the objective."""
@@ -69,8 +71,24 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
     if type(problem.datafit) in (Quadratic, GramLeastSquares):
-        return _of_quadratic(problem, w, terms)
+        return Enclosure(*gap_of_quadratic(problem, w, terms))
     return _Fit(recentred(problem)[0], terms, loss_of(problem.datafit, arithmetic)).enclose(w)
+
+
+@dataclass(frozen=True)
+class _DualPoint:
+    """force = gradient L(eta1) - H d, whose multiples u are the dual points; base: coefficients that lead near eta1.
+
+    beyond = L(eta) - L(eta1) and along = <force, eta - eta1>, what the two brackets leave out; along is 0 where eta1 is
+    that of base, since u is orthogonal to the free columns.
+    """
+
+    base: np.ndarray
+    eta1: Numbers
+    d: Numbers | None
+    force: Numbers
+    beyond: Numbers
+    along: Numbers
 
 
 class _Fit:
@@ -92,6 +110,7 @@ class _Fit:
         reason = ""
         try:
             lower, upper = self._gap(w, eta)
+            lower, upper = np.minimum((lower, upper), self._finer(w, eta)).tolist()
         except Undecided as why:
             # with u = 0 only an upper bound: where the infimum of the loss is not attained it can be all that is needed
             lower, upper, reason = 0.0, min(self._gap_at_zero(w, eta), self._gap_of_muted(w, eta)), str(why)
@@ -125,26 +144,43 @@ class _Fit:
         base = self._refitted(w) if len(self.terms.free) else w
         return base, eta if base is w else self._at(base)[0]
 
+    def _finer(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
+        """`_gap` to the gradient at a z next to X w, floats that are known exactly, where the terms of X w cancel."""
+        a, z = self.arithmetic, finer_fit(self.problem, w)
+        if z is None:
+            return np.inf, np.inf
+        z = (z + self.datafit.offset)[self.loss.rows]
+        eta1 = a.number(z if self.loss.outputs is None else z[:, self.loss.outputs])
+        force = self.loss.force(eta1)
+        beyond = self.loss.value(eta) - self.loss.value(eta1)
+        return self._least(w, _DualPoint(w, eta1, None, force, beyond, a.sum(force * (eta - eta1))))
+
     def _gap(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
         """Bounds of the gap to a multiple of the projected gradient."""
         a, loss = self.arithmetic, self.loss
         base, eta1 = self._refit(w, eta)
         d = self._projected(eta1, np.concatenate([self.ones, self.free], axis=1))
         force = loss.force(eta1) if d is None else loss.force(eta1) - loss.hessian(eta1, d)
-        c = self._outputs(a.adjoint(self.X, force), w)
-        limit = self.terms.multiple(c)
-        alpha = self._multiple(base, force, limit)
         beyond = loss.value(eta) - loss.value(eta1) if base is not w else a.number(0.0)
+        return self._least(w, _DualPoint(base, eta1, d, force, beyond, a.number(0.0)))
+
+    def _least(self, w: np.ndarray, point: _DualPoint) -> tuple[float, float]:
+        """Bounds of the gap to the multiples of a dual point."""
+        a = self.arithmetic
+        c = self._outputs(a.adjoint(self.X, point.force), w)
+        limit = self.terms.multiple(c)
+        alpha = self._multiple(point.base, point.force, limit)
 
         def gap(multiple: float) -> Numbers:
-            return loss.slack(eta1, d, multiple) + self.terms.slack(w, c * a.number(multiple)) + beyond
+            number, slack = a.number(multiple), self.loss.slack(point.eta1, point.d, multiple)
+            return slack + self.terms.slack(w, c * number) + (point.beyond - point.along * number)
 
         if self.terms.everywhere:  # the multiples are the same at every level
             tried = [_backed_off(gap, multiple) for multiple in self.terms.multiples]
             return min(float(a.lower(g)) for g in tried), min(known_bound(float(a.upper(g))) for g in tried)
         chosen = _backed_off(gap, alpha)
         upper = known_bound(float(a.upper(chosen)))
-        return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), loss.largest_multiple)), upper
+        return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), self.loss.largest_multiple)), upper
 
     def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
         """eta and L(eta) at the optimal intercept, a float."""
@@ -303,67 +339,6 @@ def _backed_off(gap: Callable[[float], Numbers], alpha: float) -> Numbers:
         return gap(alpha)
     except Undecided:
         return gap(BACK * alpha)
-
-
-def _of_quadratic(problem: Problem, w: np.ndarray, terms: Terms) -> Enclosure:
-    """w'Hw / 2 - b'w plus a constant: for u = H m - b, f(w) + f*(u) - <u, w> = (w - m)'H(w - m) / 2."""
-    datafit: Any = problem.datafit
-    a, H, b = terms.arithmetic, datafit.H, datafit.b
-    if not positive_semidefinite(H):
-        raise Undecided("the quadratic is not shown to be convex")
-    numbers = a.number(w)
-    fitted = a.apply(H, w)
-    loss = a.sum(numbers * fitted) * 0.5 - a.sum(a.number(b) * numbers)
-    constant = float(getattr(datafit, "constant", 0.0))
-    descent = loss + terms.value(w)
-    primal = descent + constant
-    base = w.copy()
-    base[terms.free] -= np.linalg.lstsq(H[np.ix_(terms.free, terms.free)], (H @ w - b)[terms.free], rcond=None)[0]
-    start = _quadratic_multiple(problem, base, terms)
-
-    def dual(multiple: float) -> tuple[Numbers, Numbers]:
-        m = a.number(multiple) * a.number(base) + (1.0 - a.number(multiple)) * a.number(datafit.minimiser)
-        m = m - _free_part(a, H, a.adjoint(H, m) - a.number(b), terms.free, len(w))
-        return numbers - m, a.adjoint(H, m) - a.number(b)
-
-    def gap(multiple: float) -> Numbers:
-        rest, u = dual(multiple)
-        return a.sum(rest * a.adjoint(H, rest)) * 0.5 + terms.slack(w, u)
-
-    tried = [start if start == 1 and k == 0 else start * (1 - 2.0 ** (k - 52)) for k in range(24)]
-    alpha = next((x for x in tried if terms.feasible(dual(x)[1])), None)
-    if alpha is None:
-        raise Undecided("no dual point with a finite value is known: the quadratic is singular, or squares overflow")
-    found = gap(alpha)
-    lower = float(a.lower(found)) if terms.everywhere else least_over_multiples(a, gap, alpha, start)
-    low = [max(float(a.lower(x)), -float(a.upper(x)), 0.0) for x in (primal, descent)]
-    high = [max(float(a.upper(x)), -float(a.lower(x))) for x in (primal, descent)]
-    scales = (max(low), known_bound(max(high))) if w.any() or constant else (1.0, 1.0)
-    return Enclosure(max(lower, 0.0), known_bound(float(a.upper(found))), *scales)
-
-
-def _quadratic_multiple(problem: Problem, w: np.ndarray, terms: Terms) -> float:
-    """The best multiple within the feasible ones, in float."""
-    if terms.everywhere:
-        return 1.0
-    datafit: Any = problem.datafit
-    H, c = datafit.H, datafit.minimiser
-    gradient = H @ w - datafit.b
-    gradient[terms.free] = 0.0
-    d = w - c
-    curvature = float(d @ (H @ d))
-    best = -float(d @ (H @ c)) / curvature if curvature > 0 else 0.0
-    return min(max(best, 0.0), problem.penalty.dual_limit(-gradient))
-
-
-def _free_part(a: Any, H: np.ndarray, u: Numbers, free: np.ndarray, p: int) -> Numbers:
-    """The correction x on the free coefficients with H_free,free x = u_free, as a vector [p]."""
-    if len(free) == 0:
-        return a.number(np.zeros(p))
-    x = a.solve(a.number(H[np.ix_(free, free)]), u[free][:, None])[:, 0]
-    position = np.zeros(p, dtype=int)
-    position[free] = np.arange(len(free))
-    return a.where(np.isin(np.arange(p), free), x[position], 0.0)
 
 
 def _stacked(a: Any, scalars: list[Numbers]) -> Numbers:

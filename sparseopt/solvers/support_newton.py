@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import sparse
 
+from .._native.bcd import never
 from ..datafits import LeastSquares, Multinomial, MultiResponse
 from ..datafits.pointwise import Pointwise
 from ..penalties import strength as at_strength
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MOST_ENTRIES = 400
 """Coefficients up to which their Newton system is formed."""
 
-RIDGES = (1e-10, 1e-6, 1e-4, 1e-2)
+RIDGES = (1e-14, 1e-10, 1e-6, 1e-4, 1e-2)
 """Curvatures are taken at least this large, relative to the largest one; tried in turn."""
 
 DIFFERENCE = 1e-6
@@ -94,7 +95,7 @@ def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nd
 
 def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Hessian of the objective [rows * outputs, rows * outputs]."""
-    total = _hessian_of_loss(run.problem.datafit, columns, run.z, run.ask)
+    total = hessian_of_loss(run.problem.datafit, columns, run.z, run.ask)
     penalty, outputs = run.problem.penalty, run.by_position.shape[1]
     groups, position = np.unique(_groups(run, rows), return_inverse=True)
     rho, norms, strength = scalar_part(penalty), run.norms[groups], penalty.strength[groups]
@@ -109,7 +110,7 @@ def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nda
     return total
 
 
-def _hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray, ask: Callable[[], bool]) -> np.ndarray:
+def hessian_of_loss(datafit: Any, columns: np.ndarray, z: np.ndarray, ask: Callable[[], bool] = never) -> np.ndarray:
     """Hessian of the datafit in the coefficients of these columns [n, k], all outputs of a column together.
 
     ask: whether to stop early, with rows that are 0 for what was not reached.
