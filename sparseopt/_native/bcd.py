@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .loader import HAS_NATIVE, core
+from .loader import HAS_NATIVE, address, core
 from .mapped import column_major
 
 PADDING = 16
@@ -52,9 +52,9 @@ class ColumnStore:
         self.fields |= {
             "groups": groups.n_groups,
             "largest": int(groups.sizes.max()),
-            "offsets": self.offsets.ctypes.data,
-            "columns": self.columns.ctypes.data,
-            "squares": self.squares.ctypes.data,
+            "offsets": address(self.offsets),
+            "columns": address(self.columns),
+            "squares": address(self.squares),
         }
 
     def _sparse(self, X: Any) -> None:
@@ -70,9 +70,9 @@ class ColumnStore:
         self.fields |= {
             "storage": 2,
             "ld": 0,
-            "values": self.values.ctypes.data,
-            "starts": self.starts.ctypes.data,
-            "rows": self.rows.ctypes.data,
+            "values": address(self.values),
+            "starts": address(self.starts),
+            "rows": address(self.rows),
         }
 
     def _dense(self, X: np.ndarray) -> None:
@@ -84,7 +84,7 @@ class ColumnStore:
         self.fields |= {
             "storage": storage,
             "ld": self.X.strides[1] // itemsize,
-            "values": self.X.ctypes.data,
+            "values": address(self.X),
             "starts": 0,
             "rows": 0,
         }
@@ -137,10 +137,10 @@ class BlockCache:
     def fields(self) -> dict[str, Any]:
         """Pointers for the compiled loops."""
         return {
-            "basis": self.basis.ctypes.data,
-            "curvature": self.curvature.ctypes.data,
-            "means": self.means.ctypes.data,
-            "ready": self.ready.ctypes.data,
+            "basis": address(self.basis),
+            "curvature": address(self.curvature),
+            "means": address(self.means),
+            "ready": address(self.ready),
         }
 
 
@@ -198,18 +198,18 @@ class Descent:
             "l2": float(penalty.l2),
             "positive": int(penalty.positive),
             "asked": penalty.asked,
-            "strength": self.strength.ctypes.data,
+            "strength": address(self.strength),
             "outputs": outputs,
             "ldr": self.r.shape[1],
-            "r": self.r.ctypes.data,
-            "target": _pointer(target),
-            "share": _pointer(share),
-            "inverse": _pointer(self.inverse),
+            "r": address(self.r),
+            "target": address(target),
+            "share": address(share),
+            "inverse": address(self.inverse),
             "total": float(total),
             "centred": int(centred),
             "unweighted_blocks": int(unweighted_blocks),
-            "b": self.b.ctypes.data,
-            "factor": _pointer(self.factor),
+            "b": address(self.b),
+            "factor": address(self.factor),
             "factor_limit": float(factor_limit),
         }
 
@@ -242,9 +242,9 @@ class Descent:
             self.workspace = np.empty(int(needed * 1.3))
         return core.bcd_inner(
             self.fields,
-            working.ctypes.data,
+            address(working),
             len(working),
-            scores.ctypes.data,
+            address(scores),
             bool(scored),
             max_epochs,
             epochs_per_cycle,
@@ -252,7 +252,7 @@ class Descent:
             float(gap_target),
             float(violation_target),
             float(settled),
-            self.workspace.ctypes.data,
+            address(self.workspace),
             ask,
         )
 
@@ -299,7 +299,7 @@ class Descent:
         if not self.compiled:
             return _reference().gradient(self.store, v, need, (out, norms, None), ask)
         return core.bcd_gradient(
-            self.fields, v.ctypes.data, _pointer(need), out.ctypes.data, norms.ctypes.data, 0, threads, ask
+            self.fields, address(v), address(need), address(out), address(norms), 0, threads, ask
         )
 
     def coefficients(self) -> np.ndarray:
@@ -314,7 +314,7 @@ class Descent:
 
     def _rotate(self, w: np.ndarray, out: np.ndarray, forward: bool) -> None:
         if self.compiled:
-            core.bcd_rotate(self.fields, w.ctypes.data, out.ctypes.data, forward)
+            core.bcd_rotate(self.fields, address(w), address(out), forward)
         else:
             _reference().rotate(self, w, out, forward)
 
@@ -322,7 +322,7 @@ class Descent:
         """X w [outputs, n + padding] for w [p, outputs] by position, C order."""
         z = residual_array(self.store.n, self.outputs)
         if self.compiled:
-            core.bcd_fit(self.fields, w.ctypes.data, z.ctypes.data)
+            core.bcd_fit(self.fields, address(w), address(z))
         else:
             _reference().fit(self.store, w, z)
         return z
@@ -342,7 +342,3 @@ def _reference() -> Any:
     from . import bcd_reference
 
     return bcd_reference
-
-
-def _pointer(array: np.ndarray | None) -> int:
-    return 0 if array is None else array.ctypes.data

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import reference
-from .loader import core
+from .loader import address, core
 
 TWINS = {
     "Linear": ("LINEAR", None),
@@ -91,7 +91,7 @@ def block_norms(w: np.ndarray, block: tuple[int, int], out: np.ndarray | None = 
         return out
     rows = _with_rows(w)
     layout = _layout(rows, rows, block)
-    getattr(core, "block_norms_" + layout.function_suffix)(rows.ctypes.data, out.ctypes.data, layout.shape, 0)
+    getattr(core, "block_norms_" + layout.function_suffix)(address(rows), address(out), layout.shape, 0)
     return out
 
 
@@ -129,13 +129,13 @@ def block_prox(
             norms[...] = v
         return out
     source, target = _source_and_target(w, out)
-    prox = RadialProx(*twin, steps.ctypes.data, steps.ndim == 2)
+    prox = RadialProx(*twin, address(steps), steps.ndim == 2)
     block_prox_ptr(
-        source.ctypes.data,
-        target.ctypes.data,
+        address(source),
+        address(target),
         _layout(source, target, block),
         prox,
-        norms=0 if norms is None else norms.ctypes.data,
+        norms=address(norms),
         threads=threads,
     )
     if target is not out:
@@ -234,7 +234,7 @@ def _with_rows(a: np.ndarray) -> np.ndarray:
 
 def _source_and_target(w: np.ndarray, out: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Arrays the compiled core can take: w and out themselves, or copies where strides or overlap demand it."""
-    same = w.ctypes.data == out.ctypes.data and w.strides == out.strides
+    same = address(w) == address(out) and w.strides == out.strides
     source = _with_rows(w)
     if same:
         return source, source if source is not w else out

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .bcd import BlockCache, BlockPenalty, Descent, never
-from .loader import core
+from .loader import address, core
 
 LONGEST = 2.0
 """Extrapolations go at most this much farther than the last two solutions are apart."""
@@ -32,9 +32,9 @@ class GramColumns:
             "rows": 0,
             "groups": groups.n_groups,
             "largest": int(groups.sizes.max()),
-            "offsets": self.offsets.ctypes.data,
-            "columns": self.columns.ctypes.data,
-            "squares": self.squares.ctypes.data,
+            "offsets": address(self.offsets),
+            "columns": address(self.columns),
+            "squares": address(self.squares),
         }
 
 
@@ -59,9 +59,9 @@ class GramDescent:
         self.workspace = np.empty(8 * largest + 64 + max(largest, 64) ** 2 + groups.n_groups)
         self.fields: dict[str, Any] = {
             "p": columns.p,
-            "matrix": H.ctypes.data,
-            "at_zero": c.ctypes.data,
-            "pull": self.pull.ctypes.data,
+            "matrix": address(H),
+            "at_zero": address(c),
+            "pull": address(self.pull),
             "square": float(square),
         }
 
@@ -89,7 +89,7 @@ class GramDescent:
             max_epochs,
             10,
             float(gap_target),
-            self.workspace.ctypes.data,
+            address(self.workspace),
             ask,
         )
         return epochs, gap

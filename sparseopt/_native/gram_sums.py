@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .loader import core
+from .loader import address, core
 from .packed import PackedColumns
 
 UNIT = 2.0**-24
@@ -32,8 +32,8 @@ def packed_products(packed: PackedColumns, threads: int = ALL_THREADS) -> tuple[
     unit = packed.unit / np.sqrt(n)
     start, step = packed.places()
     H, rounded = np.empty((store.p, store.p)), np.empty(store.p)
-    pointers = (array.ctypes.data for array in (packed.values, start, step, unit))
-    core.gram_matrix((packed.blocks, store.p, *pointers), H.ctypes.data, rounded.ctypes.data, threads)
+    pointers = (address(array) for array in (packed.values, start, step, unit))
+    core.gram_matrix((packed.blocks, store.p, *pointers), address(H), address(rounded), threads)
     error = (ROUNDED * np.sqrt(n) + np.sqrt(rounded)) * unit + SUMMED * UNIT * np.sqrt(np.diag(H))
     return H, np.where(unit > 0, error, NEGLIGIBLE)
 
@@ -55,7 +55,7 @@ class GramSums:
         of the others is.
         """
         v, out = np.ascontiguousarray(v), np.empty((len(v), len(self.columns)))
-        core.gram_product(of._fields(), self._fields(), v.ctypes.data, len(v), out.ctypes.data)
+        core.gram_product(of._fields(), self._fields(), address(v), len(v), address(out))
         return out
 
     def part(self, chosen: np.ndarray) -> GramSums:
@@ -65,6 +65,6 @@ class GramSums:
     def _fields(self) -> tuple[int, ...]:
         X = self.X
         rows = X.strides[1] // X.itemsize
-        pointers = [0 if array is None else array.ctypes.data for array in (self.mean, self.root)]
+        pointers = [address(array) for array in (self.mean, self.root)]
         single = int(X.dtype == np.float32)
-        return single, X.shape[0], rows, len(self.columns), X.ctypes.data, self.columns.ctypes.data, *pointers
+        return single, X.shape[0], rows, len(self.columns), address(X), address(self.columns), *pointers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from collections.abc import Callable
 from typing import Any
 
 
@@ -20,6 +21,14 @@ core, reason = _load()
 """The extension `_core` (None without it), and why it is missing ("" with it)."""
 
 HAS_NATIVE: bool = core is not None
+
+
+def _address(array: Any) -> int:
+    return 0 if array is None else array.ctypes.data
+
+
+address: Callable[[Any], int] = _address if core is None else core.address
+"""Address of the first entry of a NumPy array [...], which the caller keeps alive; 0 for None."""
 
 
 def build_info() -> dict[str, Any]:

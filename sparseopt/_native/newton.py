@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 import numpy as np
 
 from .bcd import Descent
-from .loader import core
+from .loader import address, core
 
 LOGISTIC, POISSON = 0, 1
 """Kinds of losses (SO_LOGISTIC, SO_POISSON)."""
@@ -38,7 +39,7 @@ class SampleLoss:
     @property
     def fields(self) -> tuple[int, int, int, int]:
         """Pointers for the compiled loop."""
-        return self.kind, self.y.ctypes.data, self.share.ctypes.data, self.offset.ctypes.data
+        return self.kind, address(self.y), address(self.share), address(self.offset)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +64,38 @@ class Limits:
     margin: float
 
 
+class Point(NamedTuple):
+    """Where steps ended, and what a stopping test wants there; all by position, and of nothing else.
+
+    z, force: [1, n + PADDING], X w and minus the gradient of the loss in z.  w: [p, 1].  sizes: [G] norms of its groups.
+    pull: [p, 1], norms: [G], X' times the gradient in z and its norms, of the working set.  value, gap, violation:
+    objective, duality gap and largest distance to stationarity, over the working set.  active: groups that are not 0.
+    read: groups in the working set.
+    """
+
+    z: np.ndarray
+    force: np.ndarray
+    w: np.ndarray
+    sizes: np.ndarray
+    pull: np.ndarray
+    norms: np.ndarray
+    value: float
+    gap: float
+    violation: float
+    active: int
+    read: int
+
+
+class Steps(NamedTuple):
+    """Models made, columns of X read, why they ended, the relative gap over the working set then, and the point."""
+
+    models: int
+    columns: int
+    why: End
+    error: float
+    point: Point
+
+
 def newton_steps(
     descent: Descent,
     loss: SampleLoss,
@@ -71,11 +104,11 @@ def newton_steps(
     z: np.ndarray,
     limits: Limits,
     ask: Callable[[], bool],
-) -> tuple[int, int, End, float]:
-    """Models made, columns of X read, why it ended, and the relative gap over the groups `working`, sorted.
+) -> Steps:
+    """Steps over the groups `working`, sorted, from the coefficients of the descent; without models a look at them.
 
-    descent: compiled, with one output and room for weights; its coefficients go down.  scores: [G], and z: X w
-    [n + PADDING], in and out.
+    descent: compiled, with one output and room for weights; its coefficients go down.  scores: [G], in and out.  z: X w
+    [1, n + PADDING], taken over.
     """
     assert core is not None
     descent.prepare_large(working)
@@ -84,16 +117,17 @@ def newton_steps(
     needed = core.newton_workspace(descent.fields, limits.anderson)
     if len(descent.workspace) < needed:
         descent.workspace = np.empty(needed)
-    models, columns, why, error = core.newton(
+    force, w, pull = np.empty_like(z), np.empty_like(descent.b), np.empty_like(descent.b)
+    sizes, norms = np.empty(len(scores)), np.empty(len(scores))
+    models, columns, why, error, *found = core.newton(
         descent.fields,
         loss.fields,
-        working.ctypes.data,
+        address(working),
         len(working),
-        scores.ctypes.data,
-        z.ctypes.data,
+        tuple(map(address, (z, scores, force, w, sizes, pull, norms))),
         counts,
         rest,
-        descent.workspace.ctypes.data,
+        address(descent.workspace),
         ask,
     )
-    return models, columns, End(why), error
+    return Steps(models, columns, End(why), error, Point(z, force, w, sizes, pull, norms, *found, len(working)))

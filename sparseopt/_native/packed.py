@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .bcd import PADDING, ColumnStore, Descent, never, residual_array
-from .loader import core
+from .loader import address, core
 
 ROWS = 32
 """Rows of one packed line."""
@@ -35,7 +35,7 @@ def on_cache_lines(size: int, dtype: Any, room: np.ndarray | None = None) -> np.
     wanted = size * np.dtype(dtype).itemsize
     if room is None:
         room = np.empty(wanted + CACHE_LINE, dtype=np.uint8)
-    start = -room.ctypes.data % CACHE_LINE
+    start = -address(room) % CACHE_LINE
     return room[start : start + wanted].view(dtype)
 
 
@@ -75,22 +75,22 @@ class PackedColumns:
         self.root = None if share is None else np.sqrt(store.n * share)
         self.fields: dict[str, Any] = {
             "blocks": self.blocks,
-            "values": self.values.ctypes.data,
-            "scale": self.scale.ctypes.data,
-            "square": self.square.ctypes.data,
-            "mean": self.mean.ctypes.data,
-            "ready": self.ready.ctypes.data,
-            "root": 0 if self.root is None else self.root.ctypes.data,
+            "values": address(self.values),
+            "scale": address(self.scale),
+            "square": address(self.square),
+            "mean": address(self.mean),
+            "ready": address(self.ready),
+            "root": address(self.root),
             "centred": int(centred),
         }
         self.frobenius, self.error, self.lengths = (np.full(store.groups.n_groups, np.inf) for _ in range(3))
         for name in ("frobenius", "error", "lengths"):
-            self.fields[name] = getattr(self, name).ctypes.data
+            self.fields[name] = address(getattr(self, name))
 
     def read(self, v: np.ndarray, pull: np.ndarray, norms: np.ndarray) -> None:
         """Pack all groups, and multiply with v [n + padding] on the way: X_g' v into pull [p, 1], by position."""
         design = self.store.fields | {"outputs": 1, "ldr": len(v)}
-        core.packed_pass(design, self.fields, v.ctypes.data, pull.ctypes.data, norms.ctypes.data)
+        core.packed_pass(design, self.fields, address(v), address(pull), address(norms))
 
     def read_all(self) -> None:
         """Pack all groups that are not packed yet."""
@@ -134,10 +134,10 @@ class PackedDescent:
         self.fields = descent.fields | own
         self.packed_fields = packed.fields | {
             "unit": float(unit),
-            "s": self.s.ctypes.data,
-            "pull": self.pull.ctypes.data,
-            "renewed": self.renewed.ctypes.data,
-            "scored": self.scored.ctypes.data,
+            "s": address(self.s),
+            "pull": address(self.pull),
+            "renewed": address(self.renewed),
+            "scored": address(self.scored),
         }
 
     def lower(
@@ -164,7 +164,7 @@ class PackedDescent:
         n = self.descent.store.n
         self.s[:n], self.s[n:] = start * (n / self.unit), 0
         self.scored[:] = 0
-        fields = self.packed_fields | {"residual": residual.ctypes.data, "careful": int(careful), "kappa": self.kappa}
+        fields = self.packed_fields | {"residual": address(residual), "careful": int(careful), "kappa": self.kappa}
         coefficients = int(self.descent.store.groups.sizes[working].sum())
         self._room(fields, len(working), coefficients, anderson)
         self.last_fields = fields
@@ -172,14 +172,14 @@ class PackedDescent:
         *_, gap, self.kappa, self.interrupted, _ = core.packed_inner(
             self.fields,
             fields,
-            working.ctypes.data,
+            address(working),
             len(working),
-            scores.ctypes.data,
+            address(scores),
             max_epochs,
             epochs_per_cycle,
             anderson,
             float(gap_target),
-            self.workspace.ctypes.data,
+            address(self.workspace),
             ask,
         )
         return gap
@@ -188,7 +188,7 @@ class PackedDescent:
         """Renew the gradients of these groups where the last descent ended, too."""
         self._room(self.last_fields, len(groups), 0, 0)
         chosen, fields = np.ascontiguousarray(groups, dtype=np.int64), self.last_fields
-        arguments = chosen.ctypes.data, len(chosen), self.workspace.ctypes.data
+        arguments = address(chosen), len(chosen), address(self.workspace)
         self.interrupted = core.packed_score(self.fields, fields, *arguments, ask)
 
     def fit_and_products(self, w: np.ndarray, v: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -197,7 +197,7 @@ class PackedDescent:
         w: [p] by position.  v: [n].  Of the columns themselves, in float64.
         """
         z, products = residual_array(self.descent.store.n, 1), np.zeros_like(self.pull)
-        pointers = (array.ctypes.data for array in (w, v, z, products, self.room))
+        pointers = (address(array) for array in (w, v, z, products, self.room))
         core.bcd_fit_and_gradient(self.descent.fields, *pointers)
         return z, products
 

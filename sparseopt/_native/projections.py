@@ -11,7 +11,7 @@ import numpy as np
 
 from .blocks import BlockLayout
 from .cuda import check_launch
-from .loader import core
+from .loader import address, core
 
 LARGEST_TILE = 64
 """Entries of a window or a tile that the compiled projections take: one bit each."""
@@ -59,7 +59,7 @@ class TileLibrary:
     @property
     def given(self) -> tuple[int, int, int, int, bool]:
         """What the compiled functions take."""
-        return self.r, self.c, len(self.masks), self.masks.ctypes.data, self.transposable24
+        return self.r, self.c, len(self.masks), address(self.masks), self.transposable24
 
 
 def project_nm_ptr(w: int, out: int, plane: Plane, n: int, m: int, *, threads: int = 0) -> bool:
@@ -83,7 +83,7 @@ def project_library_ptr(w: int, out: int, plane: Plane, library: TileLibrary, *,
 def keep_blocks_ptr(w: int, out: int, layout: BlockLayout, kept: np.ndarray, *, threads: int = 0) -> None:
     """Set the blocks with kept [rows / br, cols / bc] False to 0, copy the others; otherwise as `project_nm_ptr`."""
     kept = np.ascontiguousarray(kept, dtype=np.bool_)
-    getattr(core, "keep_blocks_" + layout.function_suffix)(w, out, layout.shape, kept.ctypes.data, threads)
+    getattr(core, "keep_blocks_" + layout.function_suffix)(w, out, layout.shape, address(kept), threads)
 
 
 def project_nm_cuda_ptr(w: int, out: int, plane: Plane, n: int, m: int, *, device: int = 0, stream: int = 0) -> None:

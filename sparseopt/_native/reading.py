@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .bcd import PADDING, ColumnStore, never, residual_array
-from .loader import core
+from .loader import address, core
 
 if TYPE_CHECKING:
     from .packed import PackedColumns
@@ -94,6 +94,11 @@ class Reading:
             _multiply(store, anchor, None, (pull, norms, squares if store.p > store.n else None), threads, never)
             frobenius = np.sqrt(squares)
         return cls(store, (anchor,), np.zeros(G, dtype=np.int64), pull, norms, frobenius, np.zeros(G), store.p)
+
+    def of_all(self, v: np.ndarray, pull: np.ndarray, norms: np.ndarray) -> Reading:
+        """X' v for all groups, pull [p, 1] and its norms [G], which was read elsewhere; v: [1, n + PADDING]."""
+        G = len(norms)
+        return Reading(self.store, (v,), np.zeros(G, dtype=np.int64), pull, norms, self.frobenius, np.zeros(G), 0)
 
     def by_column(self, by_position: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
         """[p, outputs] by position -> [p] or [p, T] in the order of the columns of X."""
@@ -222,10 +227,10 @@ def _multiply(
         from .bcd_reference import gradient
 
         return gradient(store, v, need, out, ask)
-    pull, norms, squares = (0 if a is None else a.ctypes.data for a in out)
+    pull, norms, squares = (address(a) for a in out)
     fields = store.fields | {"outputs": len(v), "ldr": v.shape[1]}
-    wanted = 0 if need is None else need.ctypes.data
+    wanted = address(need)
     if threads > 1:
         columns = store.p if need is None else int(store.groups.sizes[need > 0].sum())
         threads = max(1, min(threads, store.entries * columns // store.p // ENTRIES_PER_THREAD))
-    return core.bcd_gradient(fields, v.ctypes.data, wanted, pull, norms, squares, threads, ask)
+    return core.bcd_gradient(fields, address(v), wanted, pull, norms, squares, threads, ask)

@@ -13,7 +13,7 @@ import numpy as np
 from . import topk_reference
 from .blocks import SUFFIX
 from .cuda import check_launch
-from .loader import core
+from .loader import address, core
 
 DONE, NAN, MANY_INFINITE, FEW_FINITE, CHANGED, REFUSED = 0, 1, 2, 3, 4, -1
 
@@ -79,7 +79,7 @@ def thresholds(state: Any, rows: int) -> tuple[np.ndarray, np.ndarray, np.ndarra
     The shift is inf or -inf where all finite entries have f = 1 or f = 0.
     """
     result = np.empty((3, rows))
-    state.thresholds(result[0].ctypes.data, result[1].ctypes.data, result[2].ctypes.data)
+    state.thresholds(address(result[0]), address(result[1]), address(result[2]))
     return result[0], result[1], result[2]
 
 

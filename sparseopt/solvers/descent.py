@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._native.bcd import never
+from .._native.newton import Point
 from .._native.reading import Reading, is_small, padded
 from ..problem import Problem
 from ..solve import GRACE, Measures
@@ -66,7 +67,9 @@ class GroupDescent:
         self.reading, self.enter_above = self._known(w0)
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
-        self.move(start)
+        self.point: Point | None = None
+        if not self.frame.look(self, start):
+            self.move(start)
         self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)
         self._survey()
 
@@ -119,6 +122,19 @@ class GroupDescent:
         self.by_position, self.z, self.norms, self.value = by_position, z, norms, value
         self.force = -self.problem.datafit.gradient(z)
         return True
+
+    def take(self, point: Point, scores: np.ndarray) -> None:
+        """`move` to a point of which all this is known, with scores [G] of the working set."""
+        self.point, self.scores = point, scores
+        self.by_position, self.norms, self.value = point.w, point.sizes, point.value
+        self.z, self.force = point.z[0, : self.store.n], point.force[0, : self.store.n]
+
+    def _read_by_point(self) -> Reading | None:
+        """What was read of X at the point where the run is, if that was all of it; a survey has nothing left to do."""
+        point = self.point
+        if point is None or point.w is not self.by_position or point.read < self.groups.n_groups:
+            return None
+        return self.reading.of_all(-point.force, point.pull, point.norms)
 
     def _penalty_value(self, by_position: np.ndarray, norms: np.ndarray) -> float:
         if self.radial:
@@ -182,6 +198,10 @@ class GroupDescent:
 
     def _survey(self) -> None:
         """Gradient, scores and gap from all columns of X that matter; out of time, those of the last survey stay."""
+        known = self._read_by_point()
+        if known is not None:
+            self._surveyed(known)
+            return
         needed = (self.strength == 0) | (self.norms > 0)
         nearly = self.frame.nearly(self) if isinstance(self.frame, PackedFrame) else None
         late = self._late if self.surveyed else never
@@ -189,8 +209,11 @@ class GroupDescent:
         reading = self.reading.at(-self.force, self.slope0, needed, self.options.threads, late, largest, nearly)
         if reading is None:
             return
-        self.surveyed, self.reading = True, reading
         self.count(reading.columns)
+        self._surveyed(reading)
+
+    def _surveyed(self, reading: Reading) -> None:
+        self.surveyed, self.reading = True, reading
         self.w, self.seen_z = self.by_column(self.by_position), self.z
         self.gradient = reading.by_column(reading.pull, self.problem.w_shape)
         self._judge(reading)
@@ -207,7 +230,10 @@ class GroupDescent:
 
     def _judge(self, reading: Reading) -> None:
         """Scores, gap and what the stopping test wants, from what was read of X here."""
-        problem = self.problem
+        problem, point = self.problem, self.point
+        if point is not None and reading.pull is point.pull:
+            self.gap, self.measures = point.gap, Measures(point.value, point.violation, point.active)
+            return
         if not self.by_norms:
             self.scores = self._score(self.gradient)
             self.gap = self._gap()

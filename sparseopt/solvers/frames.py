@@ -8,7 +8,7 @@ import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.newton import LOGISTIC, POISSON, End, Limits, SampleLoss, newton_steps
-from .._native.reading import kept_store, padded
+from .._native.reading import is_small, kept_store, padded
 from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
@@ -67,6 +67,10 @@ class LeastSquaresFrame:
     def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
         """Where the eigenbases of the blocks are kept."""
         return cache
+
+    def look(self, run: GroupDescent, w: np.ndarray) -> bool:
+        """Never: what a point is takes several steps."""
+        return False
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target.
@@ -135,8 +139,8 @@ class NewtonFrame:
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
         """Models lowered, 0 where the objective does not go down, whether the last one was slow, and the error then."""
-        if self.loss is not None and self.inner.compiled and run.by_norms and run.measured_by_gap:
-            made, why, left = self._steps(run, self.loss, target, last, most)
+        if self._in_one_call(run):
+            made, why, left = self._steps(run, target, last, most)
             if made or why is End.INTERRUPTED:
                 return made, why is End.SLOW, left
         if not self._step(run):
@@ -144,10 +148,25 @@ class NewtonFrame:
         left = run.working_error()
         return 1, left > SLOW * last, left
 
-    def _steps(
-        self, run: GroupDescent, loss: SampleLoss, target: float, last: float, most: int
-    ) -> tuple[int, End, float]:
+    def _in_one_call(self, run: GroupDescent) -> bool:
+        """Whether the compiled loop knows the loss, and the norms of the groups decide."""
+        return self.loss is not None and self.inner.compiled and run.by_norms and run.measured_by_gap
+
+    def look(self, run: GroupDescent, w: np.ndarray) -> bool:
+        """`GroupDescent.take` the point w [p, 1], by position, where one call tells all of it; whether it did."""
+        if not (self._in_one_call(run) and is_small(self.store)):
+            return False
+        run.working = run.may_move
+        self._call(run, self.inner.fit(w), np.empty(len(run.strength)), 0.0, np.inf, 0)
+        return True
+
+    def _steps(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, End, float]:
         """Several models in one call: their number, why it ended, and the error over the working set."""
+        return self._call(run, padded(run.z), run.scores, target, last, most)
+
+    def _call(
+        self, run: GroupDescent, z: np.ndarray, scores: np.ndarray, target: float, last: float, most: int
+    ) -> tuple[int, End, float]:
         limits = Limits(
             models=most,
             epochs=self.epochs,
@@ -160,13 +179,12 @@ class NewtonFrame:
             smallest_share=SMALLEST_SHARE,
             margin=CURVATURE_MARGIN,
         )
-        fitted = padded(run.z)
-        z, ask = fitted[0], run.ask
-        made, columns, why, left = newton_steps(self.inner, loss, run.working, run.scores, z, limits, ask)
-        run.count(columns)
-        if made:
-            run.move(self.inner.coefficients(), fitted)
-        return made, why, left
+        assert self.loss is not None
+        done = newton_steps(self.inner, self.loss, run.working, scores, z, limits, run.ask)
+        run.count(done.columns)
+        if done.models or not most:
+            run.take(done.point, scores)
+        return done.models, done.why, done.error
 
     def _start(self, run: GroupDescent) -> None:
         """Once, before the first model: a better point, where one is known."""

@@ -10,9 +10,11 @@ from scipy import sparse
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt._native.loader import address
 from sparseopt._native.newton import End
 from sparseopt.solvers import GroupBCD
 from sparseopt.solvers.descent import GroupDescent
+from sparseopt.solvers.frames import NewtonFrame
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -49,7 +51,7 @@ def run_of(problem):
 def test_steps_are_those_of_python(loss, design, intercept):
     problem = of_loss(loss, design, intercept)
     ours, other = run_of(problem), run_of(problem)
-    made, why, error = ours.frame._steps(ours, ours.frame.loss, 0.0, np.inf, STEPS)
+    made, why, error = ours.frame._steps(ours, 0.0, np.inf, STEPS)
     for _ in range(made):
         assert other.frame._step(other)
         expected = other.working_error()
@@ -61,6 +63,40 @@ def test_steps_are_those_of_python(loss, design, intercept):
     assert ours.problem.objective(ours.by_column(ours.by_position)) == pytest.approx(ours.value, rel=1e-13)
 
 
+@pytest.mark.parametrize(
+    ("loss", "design", "intercept"), list(itertools.product((so.Logistic, so.Poisson), DESIGNS, (False, True)))
+)
+@pytest.mark.parametrize("scale", [0.0, 0.3, 3.0])
+def test_a_point_is_what_python_says(loss, design, intercept, scale, monkeypatch):
+    """Objective, slopes, products with X, scores, violation and gap; the latter may be larger, by multiples above 1."""
+    problem = of_loss(loss, design, intercept)
+    w = scale * np.where(problem.penalty.groups.labels % 2 == 0, np.random.default_rng(5).standard_normal(16), 0.0)
+    one = GroupDescent(problem, w, GroupBCD())
+    monkeypatch.setattr(NewtonFrame, "look", lambda self, run, start: False)
+    other = GroupDescent(problem, w, GroupBCD())
+    assert one.point is not None
+    assert other.point is None
+    assert one.value == pytest.approx(other.value, rel=1e-14)
+    for name in ("z", "force", "by_position", "norms", "gradient", "scores"):
+        expected = getattr(other, name)
+        np.testing.assert_allclose(getattr(one, name), expected, atol=1e-13 * np.abs(expected).max(), err_msg=name)
+    assert one.measures.n_active == other.measures.n_active == np.count_nonzero(other.norms)
+    assert one.measures.violation == pytest.approx(other.measures.violation, rel=1e-12)
+    limit = 1 / other.scores.max()
+    at_most_one = other.value + problem.datafit.conjugate(-min(limit, 1.0) * other.force)
+    assert one.gap == pytest.approx(at_most_one, rel=1e-9, abs=1e-14 * other.value)
+    assert one.gap >= other.gap - 1e-14 * abs(other.value)
+
+
+def test_addresses_are_those_of_the_arrays():
+    array = np.arange(6.0)
+    frozen = np.zeros(3, dtype=np.float32)
+    frozen.setflags(write=False)
+    for each in (array, array[::2], array[::-1], frozen, np.zeros((2, 0)), np.zeros((3, 4), order="F")[:, 1]):
+        assert address(each) == each.ctypes.data
+    assert address(None) == 0
+
+
 def test_a_step_that_overshoots_is_shortened_or_left_to_steeper_models():
     """From far away the models of the Poisson loss lie below it: first half the step is taken, then none is good."""
     problem = of_loss(so.Poisson, "dense", True)
@@ -70,7 +106,7 @@ def test_a_step_that_overshoots_is_shortened_or_left_to_steeper_models():
     run.move(far)
     why, values = End.SLOW, [run.value]
     while why is not End.STUCK:
-        _, why, _ = run.frame._steps(run, run.frame.loss, 1e-9, np.inf, 1)
+        _, why, _ = run.frame._steps(run, 1e-9, np.inf, 1)
         values.append(run.value)
     assert len(values) > 2
     assert (np.diff(values) <= 0).all()
@@ -83,7 +119,7 @@ def test_a_step_that_overshoots_is_shortened_or_left_to_steeper_models():
 def test_interruptions():
     run = run_of(of_loss(so.Logistic, "dense", True))
     run.ask = lambda: True
-    made, why, _ = run.frame._steps(run, run.frame.loss, 0.0, np.inf, STEPS)
+    made, why, _ = run.frame._steps(run, 0.0, np.inf, STEPS)
     assert (made, why) == (0, End.INTERRUPTED)
     assert not run.by_position.any()
 
@@ -92,4 +128,4 @@ def test_interruptions():
 
     run.ask = failing
     with pytest.raises(KeyError, match="from the question"):
-        run.frame._steps(run, run.frame.loss, 0.0, np.inf, STEPS)
+        run.frame._steps(run, 0.0, np.inf, STEPS)

@@ -157,15 +157,26 @@ struct so_newton_options {
   int64_t models, epochs, epochs_per_cycle, anderson, halvings;
   double target, slow, last, smallest_share, margin;
 };
+// In and out: z [ldr], X w.  scores [G] of the working set.
+// Out: force [ldr], minus the gradient of the loss in z.  w [p] by position, sizes [G] its norms.  pull [p], norms [G]: X' times the
+// gradient in z, and its norms, of the working set.
+struct so_newton_point {
+  double *z, *scores, *force, *w, *sizes, *pull, *norms;
+};
+// Relative size of the sum of the slopes up to which they count as orthogonal to the intercept (BALANCE of datafits/pointwise.py)
+#define SO_BALANCE 1e-9
 enum so_newton_end { SO_REACHED = 0, SO_SLOW = 1, SO_STUCK = 2, SO_INTERRUPTED = 3, SO_MANY_MODELS = 4 };
+// error: relative gap over the working set after the last model.  value, gap, violation: objective, duality gap and distance to
+// stationarity at the point, over the working set; active: groups that are not zero.
 struct so_newton_report {
   int64_t models, columns;
   int why;
-  double error;
+  double error, value, gap, violation;
+  int64_t active;
 };
-// z [ldr] in and out: X w.  scores [G] in and out.  share and inverse of the problem are written.
-so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, double* scores, double* z,
-                           const so_newton_options& options, double* workspace, const so_poll& poll);
+// share and inverse of the problem are written.  No model: the point is looked at, and error that of the point.
+so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
+                           const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
 int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // doubles
 
 // What one pass over X answers, for the groups with need[g] (null: all). frobenius [G] may be null: sum of squares of X_g.

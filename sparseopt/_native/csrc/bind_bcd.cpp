@@ -161,15 +161,18 @@ answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int6
   return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
 }
 
-using newton_answer = std::tuple<int64_t, int64_t, int, double>;
+using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, double, int64_t>;
 
-// what: kind, y, share and offset of the loss.  limits: those of so_newton_options, in order
+// what: kind, y, share and offset of the loss.  point: those of so_newton_point, in order; limits those of so_newton_options
 newton_answer newton(const nb::dict& d, std::tuple<int, uintptr_t, uintptr_t, uintptr_t> what, uintptr_t working, int64_t count,
-                     uintptr_t scores, uintptr_t z, std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t> counts,
+                     std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t> point,
+                     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t> counts,
                      std::tuple<double, double, double, double, double> limits, uintptr_t workspace, nb::object ask) {
   so_problem p = problem_of(d);
   const auto [kind, y, share, offset] = what;
   const so_loss loss = {kind, (const double*)y, (const double*)share, (const double*)offset};
+  const auto [z, scores, force, w, sizes, pull, norms] = point;
+  const so_newton_point found = {(double*)z, (double*)scores, (double*)force, (double*)w, (double*)sizes, (double*)pull, (double*)norms};
   const auto [models, epochs, epochs_per_cycle, anderson, halvings] = counts;
   const auto [target, slow, last, smallest_share, margin] = limits;
   const so_newton_options options = {models, epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin};
@@ -178,10 +181,20 @@ newton_answer newton(const nb::dict& d, std::tuple<int, uintptr_t, uintptr_t, ui
   so_newton_report r;
   {
     nb::gil_scoped_release unlocked;
-    r = so_newton(p, loss, (const int64_t*)working, count, (double*)scores, (double*)z, options, (double*)workspace, {question::ask, &q});
+    r = so_newton(p, loss, (const int64_t*)working, count, found, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.models, r.columns, r.why, r.error};
+  return {r.models, r.columns, r.why, r.error, r.value, r.gap, r.violation, r.active};
+}
+
+// Address of the first entry of an array, 0 of None: that of ndarray.ctypes takes ten times as long.
+uintptr_t address(nb::object array) {
+  if (array.is_none()) return 0;
+  Py_buffer view;
+  if (PyObject_GetBuffer(array.ptr(), &view, PyBUF_STRIDES) != 0) throw nb::python_error();
+  const uintptr_t at = (uintptr_t)view.buf;
+  PyBuffer_Release(&view);
+  return at;
 }
 
 bool gradient(const nb::dict& d, uintptr_t v, uintptr_t need, uintptr_t out, uintptr_t norms, uintptr_t frobenius, int threads,
@@ -211,8 +224,8 @@ void so_define_bcd(nb::module_& m) {
     return so_bcd_workspace(problem_of(d), coefficients, anderson);
   });
   m.def("newton", newton, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(), nb::arg("count").noconvert(),
-        nb::arg("scores").noconvert(), nb::arg("z").noconvert(), nb::arg("counts"), nb::arg("limits"), nb::arg("workspace").noconvert(),
-        nb::arg("ask"));
+        nb::arg("point"), nb::arg("counts"), nb::arg("limits"), nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("address", address, nb::arg("array").none());
   m.def("newton_workspace", [](const nb::dict& d, int64_t anderson) { return so_newton_workspace(problem_of(d), anderson); });
   m.def("packed_inner", packed_inner, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("working").noconvert(),
         nb::arg("count").noconvert(), nb::arg("scores").noconvert(), nb::arg("max_epochs").noconvert(),

@@ -57,9 +57,9 @@ so_bcd_report so_gram_inner(const so_problem& p, const so_gram& q, const so_bcd_
   return table().gram(p, q, options, workspace, poll);
 }
 
-so_newton_report so_newton(const so_problem& p, const so_loss& loss, const int64_t* working, int64_t count, double* scores, double* z,
+so_newton_report so_newton(const so_problem& p, const so_loss& loss, const int64_t* working, int64_t count, const so_newton_point& point,
                            const so_newton_options& options, double* workspace, const so_poll& poll) {
-  return table().newton(p, loss, working, count, scores, z, options, workspace, poll);
+  return table().newton(p, loss, working, count, point, options, workspace, poll);
 }
 
 int64_t so_newton_workspace(const so_problem& p, int64_t anderson) {

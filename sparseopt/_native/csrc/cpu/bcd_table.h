@@ -25,7 +25,7 @@ struct so_bcd_table {
   void (*packed_pass)(const so_problem&, const so_packed&, const double* v, double* gradient, double* norms);
   int (*packed_score)(const so_problem&, const so_packed&, const int64_t* groups, int64_t count, double* workspace, const so_poll&);
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
-  so_newton_report (*newton)(const so_problem&, const so_loss&, const int64_t* working, int64_t count, double* scores, double* z,
+  so_newton_report (*newton)(const so_problem&, const so_loss&, const int64_t* working, int64_t count, const so_newton_point&,
                              const so_newton_options&, double* workspace, const so_poll&);
   int64_t (*newton_memory)(const so_problem&);
 };
