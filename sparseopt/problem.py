@@ -259,12 +259,16 @@ class Problem:
         return unpenalised_columns(self.X, self.penalty)
 
     @cached_property
+    def slopes_at_zero(self) -> np.ndarray:
+        """Gradient of the datafit in X w at w = 0, [n] or [n, T]."""
+        return self.datafit.gradient(np.zeros((self.X.shape[0], *self.w_shape[1:])))
+
+    @cached_property
     def gradient_at_zero(self) -> np.ndarray:
         """Gradient of the datafit at w = 0, [p] or [p, T]; kept, also for what `with_penalty` makes."""
-        at_zero = self.datafit.gradient(np.zeros((self.X.shape[0], *self.w_shape[1:])))
         if not (HAS_NATIVE and _by_columns(self.X)):
-            return transposed_product(self.X, at_zero)
-        reading = first_reading(self.kept, self.X, self.datafit, self.penalty, at_zero)
+            return transposed_product(self.X, self.slopes_at_zero)
+        reading = first_reading(self.kept, self.X, self.datafit, self.penalty, self.slopes_at_zero)
         return reading.by_column(reading.pull, self.w_shape)
 
     @cached_property

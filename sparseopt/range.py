@@ -32,7 +32,7 @@ def _at_zero(problem: Problem) -> tuple[float, float, float]:
     """The loss at 0, the largest entry of its gradient in z, and the natural size of the objective there."""
     datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
     with np.errstate(all="ignore"):
-        slopes = datafit.gradient(zero)
+        slopes = problem.slopes_at_zero
         bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
         value = datafit.value(zero)
         size = max(abs(value), float(np.vdot(slopes, slopes)) / bend)

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, fields, replace
 from enum import Enum
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -250,16 +251,15 @@ class _Monitor:
             norms = None if problem.convex else problem.penalty.groups.norms(problem.gradient_at_zero)
             self.violation_scale = 0.0 if norms is None else float(norms.max())  # of runs that do not end by the gap
         self.rows: list[tuple[float, ...]] = []
+        self.extras: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
         self.lowest, self.since_progress, self.own_passes = np.inf, 0, 1
-        self.caution: str | None = None
-        self.extras: list[tuple[float, ...]] = []
 
     def follow(self, solver: Any) -> None:
         """Take over how the solver measures stationarity and what it says of its parameters, where it does."""
         self.measured_by = getattr(solver, "violation", None)
-        caution = getattr(solver, "caution", None)
-        self.caution = caution(self.problem) if caution is not None else None
+        caution = getattr(solver, "caution", lambda problem: None)
+        self.caution: str | None = caution(self.problem)
 
     def out_of_time(self) -> bool:
         """Whether the time limit has passed."""
@@ -276,7 +276,7 @@ class _Monitor:
         if row is None:
             return Status.NONFINITE
         self.rows.append(row)
-        self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state)))
+        self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state.history)))
         objective, merit = row[1], row[2] if self.problem.convex else row[3] / (self.violation_scale or 1.0)
         if self.problem.convex and (self.doubtful or cancels(self.problem, state.w)):
             merit = confirmed_gap(self.problem, state.w, merit, self.tol, objective_scale(objective, self.at_zero))
@@ -355,9 +355,10 @@ class _Monitor:
         )
 
 
-def _extra_names(state: Any) -> list[str]:
-    """The attributes of a state that its history has besides the common ones."""
-    return [f.name for f in fields(type(state).history)][len(fields(History)) :]
+@cache
+def _extra_names(history: Any) -> list[str]:
+    """The attributes of a state that a class of histories has besides the common ones."""
+    return [f.name for f in fields(history)][len(fields(History)) :]
 
 
 def _default_solver(problem: Problem) -> Solver:
@@ -393,8 +394,7 @@ def _with_progress(states: Iterator[Any], verbose: bool) -> Iterator[Any]:
 
 
 def _positive_integer(value: Any, name: str, default: int) -> int:
-    if value is None:
-        return default
+    value = default if value is None else value
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1:
         return int(value)
     raise ValueError(f"{name} is {value!r}: give a positive integer")

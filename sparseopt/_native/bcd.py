@@ -298,9 +298,7 @@ class Descent:
         """X' v by position into out [p, outputs] and group norms into norms [G]; True when interrupted."""
         if not self.compiled:
             return _reference().gradient(self.store, v, need, (out, norms, None), ask)
-        return core.bcd_gradient(
-            self.fields, address(v), address(need), address(out), address(norms), 0, threads, ask
-        )
+        return core.bcd_gradient(self.fields, address(v), address(need), address(out), address(norms), 0, threads, ask)
 
     def coefficients(self) -> np.ndarray:
         """w [p, outputs] by position."""

@@ -65,12 +65,12 @@ class Limits:
 
 
 class Point(NamedTuple):
-    """Where steps ended, and what a stopping test wants there; all by position, and of nothing else.
+    """Where steps ended, and what a stopping test wants there, by position.
 
-    z, force: [1, n + PADDING], X w and minus the gradient of the loss in z.  w: [p, 1].  sizes: [G] norms of its groups.
-    pull: [p, 1], norms: [G], X' times the gradient in z and its norms, of the working set.  value, gap, violation:
-    objective, duality gap and largest distance to stationarity, over the working set.  active: groups that are not 0.
-    read: groups in the working set.
+    z, force: [1, n + PADDING], X w and minus the gradient of the loss in z.  w: [p, 1].  sizes: [G], its norms.
+    pull: [p, 1], norms: [G], X' times the gradient in z and its norms, of the working set, which has `read` groups.
+    value, gap, violation: objective, and over the working set duality gap and largest distance to stationarity.
+    active: groups that are not 0.
     """
 
     z: np.ndarray
@@ -119,7 +119,7 @@ def newton_steps(
         descent.workspace = np.empty(needed)
     force, w, pull = np.empty_like(z), np.empty_like(descent.b), np.empty_like(descent.b)
     sizes, norms = np.empty(len(scores)), np.empty(len(scores))
-    models, columns, why, error, *found = core.newton(
+    models, columns, why, error, value, gap, violation, active = core.newton(
         descent.fields,
         loss.fields,
         address(working),
@@ -130,4 +130,5 @@ def newton_steps(
         address(descent.workspace),
         ask,
     )
-    return Steps(models, columns, End(why), error, Point(z, force, w, sizes, pull, norms, *found, len(working)))
+    point = Point(z, force, w, sizes, pull, norms, value, gap, violation, active, len(working))
+    return Steps(models, columns, End(why), error, point)

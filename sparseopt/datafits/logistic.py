@@ -72,11 +72,13 @@ class Logistic(Pointwise):
 
 
 def _signs(y: np.ndarray) -> np.ndarray:
-    values = np.unique(y)
-    if not (np.isin(values, (-1, 1)).all() or np.isin(values, (0, 1)).all()):
+    positive = y > 0
+    signs = np.where(positive, 1.0, -1.0)
+    if not ((y == signs).all() or (y == positive).all()):
+        values = np.unique(y)
         shown = ", ".join(f"{v:g}" for v in values[:5]) + (", ..." if len(values) > 5 else "")
         raise ValueError(
             f"y has the values {shown}: allowed are -1 and 1, or 0 and 1; give (y == the positive class), "
             "or use Multinomial for more classes"
         )
-    return np.where(y > 0, 1.0, -1.0)
+    return signs

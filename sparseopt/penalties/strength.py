@@ -19,7 +19,7 @@ def value(rho: ScalarPenalty, t: Array, s: Array) -> Array:
     xp = namespace(t)
     regular, unit = _regular(xp, s)
     inside = unit * (unit * rho.value(t / unit)) if scales_argument(rho) else unit * rho.value(t)
-    if is_numpy(xp) and regular.all():  # the usual case
+    if regular is None:
         return inside
     outside = xp.where((s > 0) & (t > 0), xp.full_like(inside, math.inf), xp.zeros_like(inside))
     return xp.where(regular, inside, outside)
@@ -30,9 +30,7 @@ def slope(rho: ScalarPenalty, t: Array, s: Array) -> Array:
     xp = namespace(t)
     regular, unit = _regular(xp, s)
     inside = unit * rho.slope(t / unit if scales_argument(rho) else t)
-    if is_numpy(xp) and regular.all():
-        return inside
-    return xp.where(regular, inside, s)
+    return inside if regular is None else xp.where(regular, inside, s)
 
 
 def prox(rho: ScalarPenalty, v: Array, s: Array, step: float | Array) -> Array:
@@ -48,12 +46,12 @@ def prox(rho: ScalarPenalty, v: Array, s: Array, step: float | Array) -> Array:
         inside = xp.where(r == relative, v, unit * r)  # exactly v where the penalty is flat
     else:
         inside = rho.prox(v, as_steps(xp, v, step) * unit)
-    return xp.where(regular, inside, xp.where(s > 0, xp.zeros_like(v), v))
+    return inside if regular is None else xp.where(regular, inside, xp.where(s > 0, xp.zeros_like(v), v))
 
 
-def _regular(xp: Any, s: Array) -> tuple[Array, Array]:
-    """Where the strength is positive and finite, and the strength there, 1 elsewhere."""
+def _regular(xp: Any, s: Array) -> tuple[Array | None, Array]:
+    """Where the strength is positive and finite, None for everywhere in NumPy; and the strength there, 1 elsewhere."""
     regular = (s > 0) & (s < math.inf)
     if is_numpy(xp) and regular.all():  # the usual case
-        return regular, s
+        return None, s
     return regular, xp.where(regular, s, xp.ones_like(s))

@@ -187,8 +187,7 @@ class GroupDescent:
         """What is known of X' v for the data, and the rule for the first round: at 0, or along a path at w0 [p]."""
         kept = self.problem.kept
         if "reading" not in kept:  # X is not stored by columns, so the pass that looked for NaN was not one of ours
-            at_zero = self.problem.datafit.gradient(np.zeros((self.store.n, *self.problem.w_shape[1:])))
-            kept["reading"] = Reading.of(self.store, at_zero, self.options.threads)
+            kept["reading"] = Reading.of(self.store, self.problem.slopes_at_zero, self.options.threads)
             self.count(self.store.p)
         last: Solved | None = kept.get("solved")
         if last is None or not w0.any():

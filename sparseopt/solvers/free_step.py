@@ -18,7 +18,7 @@ def free_step(run: GroupDescent) -> bool:
     Only where the gap is measured, which asks for the same fit: it then finds nothing left to do.
     """
     problem = run.problem
-    if not problem.convex or hasattr(problem.penalty, "conjugate"):
+    if run.by_norms or not problem.convex or hasattr(problem.penalty, "conjugate"):
         return False
     chosen, columns = problem.unpenalised
     if len(chosen) == 0:
