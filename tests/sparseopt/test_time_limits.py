@@ -110,9 +110,9 @@ def test_cross_validation_keeps_what_all_folds_reached(clock):
 
 def test_stability_selection_counts_what_all_halves_reached(clock):
     made = logistic(so.GroupLasso(1.0, so.Groups.uniform(4, 2)))
-    found = so.selection.stability_selection(made, n_pairs=2, n_lambdas=12, tol=1e-8, time_limit=LIMIT, throw=False)
+    found = so.selection.stability_selection(made, n_pairs=2, n_lambdas=30, tol=1e-8, time_limit=LIMIT, throw=False)
     assert clock[0] <= LIMIT + 8 * LATEST
-    assert 1 <= len(found.lams) < 12
+    assert 1 <= len(found.lams) < 30
     assert found.frequencies.shape == (len(found.lams), 4)
 
 
