@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import ClassVar
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from .._array import checked_flag, positive_scalar
 from ..problem import Problem
 from ..solve import History, State
+from .deadline import deadline, past
 from .iht import fixed_point_residual
 from .loss_prox import LossProx
 
@@ -40,6 +41,7 @@ class ADMMState(State):
     x: as w, the copy that carries the loss.  multiplier: as w, the scaled dual u = y / rho.  rho: > 0.
     primal: |x - w|.  dual: rho |w - previous w|.  augmented_lagrangian: loss(x) + penalty(w) + rho / 2 |x - w + u|^2 -
     rho / 2 |u|^2.  descent_guaranteed: whether the next step does not raise it (ledger C2).  changes: of rho so far.
+    end: time, of time.perf_counter, at which the minimisation over x ends with what it has.
     """
 
     history: ClassVar[type[History]] = ADMMHistory
@@ -52,6 +54,7 @@ class ADMMState(State):
     augmented_lagrangian: float
     descent_guaranteed: bool
     changes: int = 0
+    end: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,14 @@ class ADMM:
     balancing: whether rho is doubled or halved, and u rescaled with it (u = y / rho), where one residual is ten times
     the other; 50 times at most, and not below the certified rho where the penalty is not convex.  The primal residual
     is multiplied by L (if finite), so that both have the units of a gradient and X may have any scale.
+    time_limit: seconds of a run, in which its minimisations end too (`solve` sets it).
     Sources: Boyd, Parikh, Chu, Peleato and Eckstein (2011), section 3.4.1; descent: ledger C2.
     """
 
     rho: float | None = None
     z_first: bool = True
     balancing: bool = False
+    time_limit: float | None = None
 
     check_every: ClassVar[int] = 1
     starts_outside: ClassVar[bool] = True
@@ -94,12 +99,13 @@ class ADMM:
         rho = self.certified_rho(problem) if self.rho is None else float(self.rho)
         u = -problem.gradient(w0) / rho
         w = problem.penalty.prox(w0 + u, 1 / rho)
-        return self._state(problem, w0, w, u, rho, dual=0.0, passes=2.0, changes=0)
+        state = self._state(problem, w0, w, u, rho, dual=0.0, passes=2.0, changes=0)
+        return replace(state, end=deadline(self.time_limit))
 
     def step(self, problem: Problem, state: ADMMState) -> ADMMState:
         """One sweep over z, x and u in the chosen order, then a change of rho where residuals are balanced."""
         rho, u, x, w = state.rho, state.multiplier, state.x, state.w
-        prox = LossProx(problem)
+        prox = LossProx(problem, past(state.end))
         if self.z_first:
             w = problem.penalty.prox(x + u, 1 / rho)
             x = prox(w - u, rho, x)
@@ -111,7 +117,7 @@ class ADMM:
         changes, factor = state.changes, self._factor(problem, float(np.linalg.norm(x - w)), dual, rho)
         if factor != 1 and changes < CHANGES:
             rho, u, changes = rho * factor, u / factor, changes + 1
-        return self._state(problem, x, w, u, rho, dual, state.passes + 4.0, changes)
+        return replace(self._state(problem, x, w, u, rho, dual, state.passes + 4.0, changes), end=state.end)
 
     def violation(self, problem: Problem, state: ADMMState, gradient: np.ndarray) -> float:
         """max_g rho |w - prox(w - gradient / rho)|_g, with the gradient [p] of the loss at w."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from ..problem import Problem
 from ..solve import solve
 from ..unpenalised import coefficients_of, column_norms, refit
 from .block_penalty import scalar_part
+from .deadline import deadline, past, seconds_until
 from .descent import GroupDescent
 from .group_bcd import GroupBCD
 
@@ -35,18 +36,18 @@ def first_groups(problem: Problem, options: Any) -> np.ndarray:
     The groups of largest gradient are fitted alone, to rounding (with those of weight 0), and compared by the objective
     there; then blocks are lowered one by one, candidates by value, over the groups that come next.
     """
-    start, zero = time.perf_counter(), np.zeros(problem.w_shape)
+    end, zero = deadline(options.time_limit), np.zeros(problem.w_shape)
     ranked = _ranked(problem)
     free = np.flatnonzero(problem.penalty.strength == 0)
     best, lowest = zero, problem.objective(zero)
     for g in [None, *ranked[:MOST_FITTED]]:
-        if options.time_limit is not None and time.perf_counter() - start > options.time_limit:
+        if past(end)():
             return best
-        w = _alone(problem, np.union1d(free, [] if g is None else [g]).astype(np.int64))
+        w = _alone(problem, np.union1d(free, [] if g is None else [g]).astype(np.int64), end)
         value = problem.objective(w)
         if value < lowest:
             best, lowest = w, value
-    run = GroupDescent(problem, best, options)
+    run = GroupDescent(problem, best, replace(options, time_limit=seconds_until(end)))
     run.working = np.union1d(run.working, ranked[: options.working_set]).astype(np.int64)
     run.round()
     return run.w if problem.objective(run.w) < lowest else best
@@ -63,14 +64,15 @@ def _ranked(problem: Problem) -> np.ndarray:
     return order[: np.count_nonzero(share)]
 
 
-def _alone(problem: Problem, groups: np.ndarray) -> np.ndarray:
-    """A fit of these groups [k], the others 0: descent from the fit without a penalty."""
+def _alone(problem: Problem, groups: np.ndarray, end: float) -> np.ndarray:
+    """A fit of these groups [k], the others 0, until `end`: descent from the fit without a penalty."""
     full = np.zeros(problem.w_shape)
     chosen = np.flatnonzero(np.isin(problem.penalty.groups.labels, groups))
     if len(chosen) > 0:
         part = Problem(problem.X[:, chosen], problem.datafit, problem.penalty.restrict(groups))
         dense = np.asarray(part.X.todense() if sparse.issparse(part.X) else part.X, dtype=np.float64)
-        z = refit(problem.datafit, dense, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:])))[0]
-        start = coefficients_of(dense, z)
-        full[chosen] = solve(part, GroupBCD(), w0=start, max_iter=MOST_ROUNDS, throw=False).latent
+        zero = np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
+        start = coefficients_of(dense, refit(problem.datafit, dense, zero, past(end))[0])
+        limit = seconds_until(end)
+        full[chosen] = solve(part, GroupBCD(), w0=start, max_iter=MOST_ROUNDS, time_limit=limit, throw=False).latent
     return full

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar
 
 import numpy as np
@@ -11,6 +11,7 @@ from ..datafits import LeastSquares, MultiResponse, Quadratic
 from ..problem import Problem
 from ..sets import TopGroups
 from ..solve import State
+from .deadline import deadline
 from .iht import checked_set, on_mask
 
 INDEPENDENT = 1e-10
@@ -23,10 +24,12 @@ class OMPState(State):
 
     chosen: indices of the groups, in the order in which they were chosen.  basis: the factorisation for quadratic
     losses, carried from step to step; only the newest state can be stepped.
+    end: time, of time.perf_counter, at which a fit of other losses ends with what it has.
     """
 
     chosen: tuple[int, ...]
     basis: Any = field(default=None, repr=False)
+    end: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -39,8 +42,11 @@ class GroupOMP:
     loss(w_{r+1}) - loss* <= (loss(w_r) - loss*) (1 - mu_{k+r} / (k L_1)) for the best w* with k groups, mu_s and L_s
     the extreme curvatures over s groups (ledger A13); the k true groups are found where blocks are orthonormal and
     their coherence is small (ledger D9).  Ties go to the lowest index.
+    time_limit: seconds of a run, in which its fits end too (`solve` sets it).
     Source: Lozano, Swirszcz and Abe, Group orthogonal matching pursuit (2009).
     """
+
+    time_limit: float | None = None
 
     check_every: ClassVar[int] = 1
 
@@ -50,14 +56,14 @@ class GroupOMP:
         chosen = tuple(int(g) for g in groups.active(w0))
         quadratic = type(problem.datafit) in (LeastSquares, MultiResponse, Quadratic)
         basis = Basis(problem) if quadratic else None
-        w, z = w0, problem.X @ w0
+        w, z, end = w0, problem.X @ w0, deadline(self.time_limit)
         if chosen and basis is not None:
             for g in chosen:
                 basis.add(g, problem)
             w, z = basis.solution()
         elif chosen:
-            w, z = on_mask(problem, w, z, _mask(problem, chosen))
-        return self._state(problem, w, z, 1.0, chosen, basis)
+            w, z = on_mask(problem, w, z, _mask(problem, chosen), end)
+        return replace(self._state(problem, w, z, 1.0, chosen, basis), end=end)
 
     def step(self, problem: Problem, state: OMPState) -> OMPState:
         """One more group, unless there are k, or the gradient is 0 outside the chosen ones."""
@@ -70,11 +76,11 @@ class GroupOMP:
             return state
         chosen = (*state.chosen, best)
         if state.basis is None:
-            w, z = on_mask(problem, state.w, state.z, _mask(problem, chosen))
+            w, z = on_mask(problem, state.w, state.z, _mask(problem, chosen), state.end)
         else:
             state.basis.add(best, problem)
             w, z = state.basis.solution()
-        return self._state(problem, w, z, state.passes + 1.0, chosen, state.basis)
+        return replace(self._state(problem, w, z, state.passes + 1.0, chosen, state.basis), end=state.end)
 
     def _state(
         self, problem: Problem, w: np.ndarray, z: np.ndarray, passes: float, chosen: tuple[int, ...], basis: Any

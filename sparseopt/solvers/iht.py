@@ -10,6 +10,7 @@ from .._array import checked_flag, positive_scalar
 from ..problem import Problem
 from ..sets import Indicator
 from ..unpenalised import refit
+from .deadline import deadline, past
 from .proximal_gradient import SteppedState, caution_on_step, resolve_step
 
 SHORTER = 0.5
@@ -19,6 +20,16 @@ MAX_TRIALS = 60
 
 FRACTION = 0.99
 """A normalised step that changes the support is at most this part of |d|^2 / curvature(d), d the move."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IHTState(SteppedState):
+    """State of IHT.
+
+    end: time, of time.perf_counter, at which a fit on a mask ends with what it has.
+    """
+
+    end: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -31,6 +42,7 @@ class IHT:
     the mask kept; where the mask changes it is halved until the loss must fall (Blumensath and Davies, 2010).  Needs no
     L.  debias: after every projection the loss is minimised over the mask that was kept (hard thresholding pursuit;
     Foucart, 2011): the limit is least squares on the mask.  normalised and debias: mask sets only.
+    time_limit: seconds of a run, in which such fits end too (`solve` sets it).
     Restricted isometry delta_3s < 0.618 makes steps of 1 contract to the true w (ledger D8; needs X'X/n near I).
     Source: Blumensath and Davies, Normalized iterative hard thresholding (2010).
     """
@@ -38,6 +50,7 @@ class IHT:
     step_size: float | None = None
     normalised: bool = False
     debias: bool = False
+    time_limit: float | None = None
 
     def __post_init__(self) -> None:
         checked_flag(self.normalised, "normalised")
@@ -47,14 +60,14 @@ class IHT:
         if self.step_size is not None:
             positive_scalar(self.step_size, "step_size")
 
-    def init(self, problem: Problem, w0: np.ndarray) -> SteppedState:
+    def init(self, problem: Problem, w0: np.ndarray) -> IHTState:
         """State at w0 [p] or [p, T]; ValueError for problems whose penalty is no (mask) set."""
         checked_set(problem, "IHT", mask=self.normalised or self.debias)
         z = problem.X @ w0
         step = 1.0 if self.normalised else resolve_step(self.step_size, problem, z)
-        return SteppedState(w=w0, z=z, passes=1.0, step_size=step)
+        return IHTState(w=w0, z=z, passes=1.0, step_size=step, end=deadline(self.time_limit))
 
-    def step(self, problem: Problem, state: SteppedState) -> SteppedState:
+    def step(self, problem: Problem, state: IHTState) -> IHTState:
         """One projected gradient step; two passes over X, normalised one more for every step tried."""
         gradient = problem.X.T @ problem.datafit.gradient(state.z)
         if self.normalised:
@@ -64,8 +77,8 @@ class IHT:
             w = problem.penalty.prox(state.w - step * gradient)
         z = problem.X @ w
         if self.debias:
-            w, z = on_mask(problem, w, z, kept_mask(problem, state.w - step * gradient))
-        return SteppedState(w=w, z=z, passes=state.passes + passes, step_size=step)
+            w, z = on_mask(problem, w, z, kept_mask(problem, state.w - step * gradient), state.end)
+        return IHTState(w=w, z=z, passes=state.passes + passes, step_size=step, end=state.end)
 
     def violation(self, problem: Problem, state: SteppedState, gradient: np.ndarray) -> float:
         """max_g |w - project(w - step gradient)|_g / step: 0 at the fixed points of the map."""
@@ -105,14 +118,19 @@ def kept_mask(problem: Problem, v: np.ndarray) -> np.ndarray:
     return np.asarray(problem.penalty.set.support(v))
 
 
-def on_mask(problem: Problem, w: np.ndarray, z: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The minimiser of the loss among the points with this mask, as w [p] or [p, T] and z = X w, from w and its z."""
+def on_mask(
+    problem: Problem, w: np.ndarray, z: np.ndarray, mask: np.ndarray, end: float = np.inf
+) -> tuple[np.ndarray, np.ndarray]:
+    """The minimiser of the loss among the points with this mask, as w [p] or [p, T] and z = X w, from w and its z.
+
+    end: time, of time.perf_counter, from which on it is what Newton's method has reached.
+    """
     if w.ndim == 2 and not (mask == mask[:, :1]).all():
         raise ValueError("debiasing needs whole rows in a mask for several outputs: use debias=False")
     rows = np.flatnonzero(mask if mask.ndim == 1 else mask[:, 0])
     columns = problem.X[:, rows]
     dense = np.asarray(columns.todense() if hasattr(columns, "todense") else columns, dtype=np.float64)
-    fitted, _ = refit(problem.datafit, dense, z)
+    fitted, _ = refit(problem.datafit, dense, z, past(end))
     moved = w.copy()
     moved[rows] += np.linalg.lstsq(dense, fitted - z, rcond=None)[0]
     return moved, problem.X @ moved

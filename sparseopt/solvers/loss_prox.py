@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
@@ -20,10 +22,11 @@ class LossProx:
     products with the eigenvectors for any rho; else Newton's method with conjugate gradients, started at the last x.
 
     Both are accurate to rounding: the gradient of the subproblem is of the size of eps times its terms.
+    late: whether time is up, asked within Newton's method, which then ends where it is.
     """
 
-    def __init__(self, problem: Problem) -> None:
-        self.problem = problem
+    def __init__(self, problem: Problem, late: Callable[[], bool] = lambda: False) -> None:
+        self.problem, self.late = problem, late
         if self.exact and "loss_prox" not in problem.kept:
             problem.kept["loss_prox"] = _decomposition(problem)
 
@@ -36,7 +39,7 @@ class LossProx:
     def __call__(self, v: np.ndarray, rho: float, start: np.ndarray) -> np.ndarray:
         """The minimiser, of the shape of v [p] or [p, T].  rho: > 0.  start: a guess, used by Newton's method."""
         if not self.exact:
-            return _newton(self.problem, v, rho, start)
+            return _newton(self.problem, v, rho, start, self.late)
         values, vectors = self.problem.kept["loss_prox"]
         x = v
         for _ in range(2):  # the second solve removes the rounding errors of the first
@@ -69,7 +72,7 @@ def _decomposition(problem: Problem) -> tuple[np.ndarray, np.ndarray]:
     return singular**2, right.T
 
 
-def _newton(problem: Problem, v: np.ndarray, rho: float, x: np.ndarray) -> np.ndarray:
+def _newton(problem: Problem, v: np.ndarray, rho: float, x: np.ndarray, late: Callable[[], bool]) -> np.ndarray:
     """Newton's method with step halving; the subproblem is strongly convex with modulus rho."""
     datafit, X = problem.datafit, problem.X
     z, eps = X @ x, np.finfo(float).eps
@@ -77,9 +80,9 @@ def _newton(problem: Problem, v: np.ndarray, rho: float, x: np.ndarray) -> np.nd
         force = X.T @ datafit.gradient(z)
         gradient = force + rho * (x - v)
         size = float(np.linalg.norm(force) + rho * np.linalg.norm(v))
-        if np.linalg.norm(gradient) <= 4 * eps * size:
+        if np.linalg.norm(gradient) <= 4 * eps * size or late():
             break
-        move = _conjugate_gradients(problem, z, rho, gradient, eps * size)
+        move = _conjugate_gradients(problem, z, rho, gradient, eps * size, late)
         z_move, fraction = X @ move, 1.0
         slope = float(np.vdot(gradient, move))
         here = datafit.value(z) + rho / 2 * float(((x - v) ** 2).sum())
@@ -92,14 +95,16 @@ def _newton(problem: Problem, v: np.ndarray, rho: float, x: np.ndarray) -> np.nd
     return x
 
 
-def _conjugate_gradients(problem: Problem, z: np.ndarray, rho: float, b: np.ndarray, small: float) -> np.ndarray:
+def _conjugate_gradients(
+    problem: Problem, z: np.ndarray, rho: float, b: np.ndarray, small: float, late: Callable[[], bool]
+) -> np.ndarray:
     """Solution d of (X' H(z) X + rho I) d = b, the residual below 0.01 |b| min(1, |b|) or below `small`."""
     datafit, X = problem.datafit, problem.X
     d, r = np.zeros_like(b), b.copy()
     direction, square = r, float(np.vdot(r, r))
     target = max(0.01 * square**0.5 * min(1.0, square**0.5), small)
     for _ in range(CONJUGATE_STEPS):
-        if square**0.5 <= target:
+        if square**0.5 <= target or late():
             break
         bent = X.T @ datafit.hessian(z, X @ direction) + rho * direction
         length = square / float(np.vdot(direction, bent))

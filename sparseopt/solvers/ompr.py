@@ -13,6 +13,7 @@ from ..penalties import GroupLasso, InverseSum
 from ..penalties.scalar import ScalarPenalty, checked_rho
 from ..problem import Problem
 from ..solve import State, solve
+from .deadline import deadline, past, seconds_until
 from .fista import FISTA
 from .group_omp import checked_top_groups
 from .iht import on_mask
@@ -34,7 +35,7 @@ class OMPRState(State):
     settled: the last swap did not lower the loss and was refused; nothing moves any more.  entering, leaving: the swap
     that led here, -1 at the start.  lam, window: strength of the regulariser at the last swap and the strengths for
     which exactly one group outside is active; NaN and None for ideal steps.  certified: whether its regularised problem
-    was proved to be solved globally.
+    was proved to be solved globally.  end: time, of time.perf_counter, at which what is solved within a step ends.
     """
 
     chosen: np.ndarray
@@ -44,6 +45,7 @@ class OMPRState(State):
     lam: float = float("nan")
     window: LambdaWindow | None = None
     certified: bool = False
+    end: float = np.inf
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,8 @@ class OMPR:
 
     position: where in the window lam is taken, between 0 and 1.  lam_ratio: instead, lam = lam_ratio * the largest
     gradient norm outside, which may leave the window: from 1 on no group is active and the choice is arbitrary.
-    A swap that does not lower the loss is refused, and the run ends.
+    A swap that does not lower the loss is refused, and the run ends.  time_limit: seconds of a run, in which what is
+    solved for a swap ends too, the swap then being given up (`solve` sets it).
     For the best w* of s groups and k >= max(s kappa^2, s + kappa), kappa = L_2 / mu_{s+k}: loss(w_{r+1}) - loss(w*) <=
     max(loss(w_r) - loss(w*), 0) (1 - 1 / (s kappa)) (ledger A12).  With rho: least squares and quadratics only.
     Source: SequentialAttention++ (arXiv 2402.17902), Algorithm 2 and Theorem B.3, as corrected in ledger A12.
@@ -67,6 +70,7 @@ class OMPR:
     rho: ScalarPenalty | None = None
     position: float = 0.5
     lam_ratio: float | None = None
+    time_limit: float | None = None
 
     check_every: ClassVar[int] = 1
 
@@ -89,8 +93,9 @@ class OMPR:
         order = np.lexsort((-gradient, -norms))
         chosen = np.zeros(top.groups.n_groups, dtype=bool)
         chosen[order[: top.k]] = True
-        w, z = self._refit(problem, w0, problem.X @ w0, chosen)
-        return OMPRState(w=w, z=z, passes=2.0, gradient=self._gradient(problem, z), chosen=chosen)
+        end = deadline(self.time_limit)
+        w, z = self._refit(problem, w0, chosen, end)
+        return OMPRState(w=w, z=z, passes=2.0, gradient=self._gradient(problem, z), chosen=chosen, end=end)
 
     def step(self, problem: Problem, state: OMPRState) -> OMPRState:
         """One swap, or the same state, settled, where it does not lower the loss."""
@@ -105,7 +110,9 @@ class OMPR:
         leaving = int(np.argmin(np.where(state.chosen, groups.norms(state.w), np.inf)))
         chosen = state.chosen.copy()
         chosen[entering], chosen[leaving] = True, False
-        w, z = self._refit(problem, state.w, state.z, chosen)
+        w, z = self._refit(problem, state.w, chosen, state.end)
+        if past(state.end)():  # the fit may not be one
+            return state
         here = problem.datafit.value(state.z)
         if not problem.datafit.value(z) < here - 8 * np.finfo(float).eps * abs(here):
             return self._settled(state, lam, window, certified)
@@ -120,6 +127,7 @@ class OMPR:
             lam=lam,
             window=window,
             certified=certified,
+            end=state.end,
         )
 
     def violation(self, problem: Problem, state: OMPRState, gradient: np.ndarray) -> float:
@@ -148,6 +156,7 @@ class OMPR:
             lam=lam,
             window=window,
             certified=certified,
+            end=state.end,
         )
 
     @staticmethod
@@ -155,11 +164,11 @@ class OMPR:
         return problem.X.T @ problem.datafit.gradient(z)
 
     @staticmethod
-    def _refit(problem: Problem, w: np.ndarray, z: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _refit(problem: Problem, w: np.ndarray, chosen: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:
         kept = chosen[problem.penalty.groups.labels]
         mask = kept if w.ndim == 1 else np.broadcast_to(kept[:, None], w.shape)
         w = np.where(mask, w, 0.0)
-        return on_mask(problem, w, problem.X @ w, mask)
+        return on_mask(problem, w, problem.X @ w, mask, end)
 
     def _regularised(self, problem: Problem, state: OMPRState) -> tuple[int, float, LambdaWindow, bool]:
         """The entering group, lam, its window, and whether the regularised problem was proved to be solved."""
@@ -176,7 +185,8 @@ class OMPR:
             raise ValueError(f"there is no lam for which one group outside is active: {window.reason}; use OMPR()")
         else:
             lam = window.lower + self.position * (window.upper - window.lower)
-        found = solve(companion.with_lam(lam), FISTA(), tol=ACCURACY, throw=False).w
+        limit = seconds_until(state.end)
+        found = solve(companion.with_lam(lam), FISTA(), tol=ACCURACY, time_limit=limit, throw=False).w
         proof = global_gap(reduced.with_penalty(regulariser.with_lam(lam)), found, tol=PROVED_TO)
         gradient = reduced.gradient_at_zero
         if not found.any() and lam < regulariser.critical_lam(gradient):  # not 0, but by less than rounding errors show

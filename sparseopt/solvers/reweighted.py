@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from ..penalties import strength as at_strength
 from ..penalties.scalar import ScalarPenalty
 from ..problem import Problem
 from ..solve import State, solve
+from .deadline import deadline, seconds_until
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,15 +58,14 @@ class ReweightedGroupLasso:
                 f"ReweightedGroupLasso needs a penalty concave in each norm, such as GroupLogSum or GroupMCP, "
                 f"not {penalty!r}: use ProximalGradient()"
             )
-        end = np.inf if self.time_limit is None else time.perf_counter() + self.time_limit
-        return self._state(problem, w0, problem.X @ w0, 1.0, end)
+        return self._state(problem, w0, problem.X @ w0, 1.0, deadline(self.time_limit))
 
     def step(self, problem: Problem, state: ReweightedState) -> ReweightedState:
         """Solve the group LASSO with the tangent slopes as strengths, from the last point."""
         groups = problem.penalty.groups
         convex = problem.with_penalty(GroupLasso(1.0, groups, weights=state.slopes))
-        left = None if state.end == np.inf else max(state.end - time.perf_counter(), 1e-9)
-        result = solve(convex, tol=self.accuracy, w0=state.w, time_limit=left, throw=False)
+        limit = seconds_until(state.end)
+        result = solve(convex, tol=self.accuracy, w0=state.w, time_limit=limit, throw=False)
         passes = state.passes + result.passes
         found = self._state(problem, result.latent, problem.X @ result.latent, passes, state.end)
         lower = found.objective <= state.objective

@@ -83,7 +83,7 @@ def test_no_start_takes_longer_than_the_limit(monkeypatch):
     from sparseopt.solvers import first_group
 
     fitted = []
-    monkeypatch.setattr(first_group, "_alone", lambda problem, groups: fitted.append(groups) or np.zeros(12))
+    monkeypatch.setattr(first_group, "_alone", lambda problem, groups, end: fitted.append(groups) or np.zeros(12))
     made = made_with("Logistic", so.GroupL0(1e-3, GROUPS))
     so.solvers.GroupBCD(time_limit=0.0).start(made)
     assert not fitted

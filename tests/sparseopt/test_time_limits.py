@@ -123,3 +123,33 @@ def test_reweighted_problems_end_with_the_run(clock):
     found = so.solve(made, so.solvers.ReweightedGroupLasso(), w0=np.ones(8), tol=1e-14, time_limit=LIMIT, throw=False)
     assert found.status is so.Status.TIME_LIMIT
     assert clock[0] - start <= LATEST
+
+
+SEPARATED = np.random.default_rng(2).standard_normal((40, 6))
+
+
+@pytest.mark.parametrize(
+    "solver",
+    [so.solvers.IHT(debias=True), so.solvers.GroupOMP(), so.solvers.OMPR(), so.solvers.ADMM(rho=1e-6)],
+    ids=lambda solver: type(solver).__name__,
+)
+def test_fits_within_a_step_end_with_the_run(clock, solver):
+    """The first three columns separate the classes: each fit of them takes tens of Newton steps."""
+    y = np.argmax(SEPARATED[:, :3], axis=1)
+    groups = so.Groups.uniform(2, 3)
+    kept = so.GroupLasso(1e-6, groups) if isinstance(solver, so.solvers.ADMM) else so.sets.TopGroups(1, groups)
+    made = so.Problem(SEPARATED, so.Multinomial(y, intercept=True), kept)
+    start = clock[0]
+    found = so.solve(made, solver, w0=np.ones((6, 3)), tol=1e-14, time_limit=LIMIT / 4, throw=False)
+    assert found.status is so.Status.TIME_LIMIT
+    assert clock[0] - start <= LIMIT / 4 + 1.0
+
+
+@pytest.mark.parametrize("penalty", [so.GroupL0, so.GroupLq])
+def test_the_search_for_a_start_ends_with_the_run(clock, penalty):
+    y = np.argmax(SEPARATED[:, :3], axis=1)
+    made = so.Problem(SEPARATED, so.Multinomial(y), penalty(1e-6, so.Groups.uniform(2, 3)))
+    start = clock[0]
+    found = so.solve(made, tol=1e-14, time_limit=LIMIT / 4, throw=False)
+    assert found.status is so.Status.TIME_LIMIT
+    assert clock[0] - start <= LIMIT / 4 + 1.0
