@@ -23,7 +23,7 @@ from .foreach import (
     foreach_sparse_decay_,
     foreach_sum_norms,
 )
-from .layout import Cut
+from .layout import Cut, Cuts
 from .products import BlockSparse, block_linear, block_linear_transposed
 from .projections import (
     project_nm,
@@ -51,6 +51,7 @@ from .updates import (
 __all__ = [
     "BlockSparse",
     "Cut",
+    "Cuts",
     "Splitting",
     "add_scaled_blocks_",
     "admm_update_",

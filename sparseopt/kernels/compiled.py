@@ -22,7 +22,10 @@ def _at(tensors: Tensors) -> list[int]:
 
 def _factors(scales: Tensors, ws: Tensors) -> list[Tensor]:
     """As the core takes them; the caller holds them until it is done."""
-    return [scale.to(w.dtype).contiguous() for scale, w in zip(scales, ws, strict=True)]
+    dtype = ws[0].dtype
+    return [
+        scale if scale.dtype is dtype and scale.is_contiguous() else scale.to(dtype).contiguous() for scale in scales
+    ]
 
 
 def _flags(kepts: Tensors) -> list[Tensor]:
@@ -35,9 +38,9 @@ def per_block(grids: Grids, ws: Tensors) -> list[Tensor]:
     return [w.new_empty(shape) for w, shape in zip(ws, shapes, strict=True)]
 
 
-def norms(grids: Grids, ws: Tensors) -> list[Tensor]:
-    """|w_b|."""
-    out = per_block(grids, ws)
+def norms(grids: Grids, ws: Tensors, memory: list[Tensor] | None = None) -> list[Tensor]:
+    """|w_b|, in new memory or in what is given."""
+    out = per_block(grids, ws) if memory is None else memory
     native.norms_ptr(_at(ws), _at(out), grids)
     return out
 

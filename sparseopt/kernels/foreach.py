@@ -3,7 +3,8 @@
 Every tensor argument is a list with an entry for each matrix, and so is the result.  The numbers are those of the
 operation on each matrix alone, bit for bit.  Matrices of one dtype in the host's memory are worked on in one compiled
 call, those on a CUDA device in common launches; others one by one.  None of these is differentiable.  ValueError as
-from the single operations, and for lists of different lengths.
+from the single operations, and for lists of different lengths.  cuts: a list, or, but for `foreach_augment_`,
+`foreach_attract_` and `foreach_block_prox_`, `Cuts` of a list that is worked on again and again.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 import torch
 
 from .._native import radial_twin
+from .._native.grid import Grids
 from . import blocks, compiled, device, reference, updates
 from .blocks import checked_kept, checked_like, checked_scale
-from .layout import Cut, checked_cut, hosts
+from .layout import Cut, Cuts, checked_cut, hosts
 from .operators import operator
 
 Tensor = torch.Tensor
@@ -127,6 +129,8 @@ def _checked(
     ws: Tensors, cuts: Sequence[Any], **others: tuple[Tensors, Callable[[Tensor, Tensor, Cut], Tensor]]
 ) -> tuple[list[Tensor], list[int]]:
     """ws, and the cuts as the operators take them, after checks of the lists named beside them."""
+    if isinstance(cuts, Cuts):
+        return list(ws), cuts
     lengths = {"ws": len(ws), "cuts": len(cuts)} | {name: len(given) for name, (given, _) in others.items()}
     if len(set(lengths.values())) > 1:
         raise ValueError(f"the lists have lengths {lengths}: give one entry for each matrix")
@@ -135,6 +139,11 @@ def _checked(
         for x, w, cut in zip(given, ws, found, strict=True):
             check(x, w, cut)
     return list(ws), [size for cut in found for size in cut]
+
+
+def _at(cuts: Sequence[int], *lists: Tensors) -> Grids | None:
+    """Where matrices and others like them lie; None where the compiled core cannot take them."""
+    return cuts.at(lists[0]) if isinstance(cuts, Cuts) else hosts(_threes(cuts), *lists)
 
 
 def _threes(flat: Sequence[int]) -> list[Cut]:
@@ -148,19 +157,19 @@ def _one_by_one(function: Callable[..., Any], flat: Sequence[int], *lists: Seque
 
 @operator("foreach_block_norms")
 def _norms(ws: Tensors, cuts: Sequence[int]) -> list[Tensor]:
-    at = hosts(_threes(cuts), ws)
-    return _one_by_one(blocks._block_norms, cuts, ws) if at is None else compiled.norms(at, ws)
+    at = _at(cuts, ws)
+    return _one_by_one(blocks._block_norms, cuts, ws) if at is None else compiled.norms(at, ws, _numbers(ws, cuts))
 
 
 @operator("foreach_sum_norms")
 def _sum_norms(ws: Tensors, us: Tensors, cuts: Sequence[int]) -> list[Tensor]:
-    at = hosts(_threes(cuts), ws, us)
+    at = _at(cuts, ws, us)
     return _one_by_one(updates._sum_norms, cuts, ws, us) if at is None else compiled.sum_norms(at, ws, us)
 
 
 @operator("foreach_mask_blocks_", mutates_args=("ws",))
 def _mask(ws: Tensors, kepts: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws)
+    at = _at(cuts, ws)
     if at is None:
         _one_by_one(blocks._mask_blocks_in_place, cuts, ws, kepts)
     else:
@@ -169,7 +178,7 @@ def _mask(ws: Tensors, kepts: Tensors, cuts: Sequence[int]) -> None:
 
 @operator("foreach_mask_blocks_into_", mutates_args=("outs",))
 def _mask_into(outs: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, outs)
+    at = _at(cuts, ws, outs)
     if at is None:
         _one_by_one(updates._mask_into, cuts, outs, ws, kepts)
     else:
@@ -178,7 +187,7 @@ def _mask_into(outs: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[int]) 
 
 @operator("foreach_scale_blocks_", mutates_args=("ws",))
 def _scale(ws: Tensors, scales: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws)
+    at = _at(cuts, ws)
     if at is None:
         _one_by_one(blocks._scale_blocks_in_place, cuts, ws, scales)
     else:
@@ -187,7 +196,7 @@ def _scale(ws: Tensors, scales: Tensors, cuts: Sequence[int]) -> None:
 
 @operator("foreach_scale_blocks_into_", mutates_args=("outs",))
 def _scale_into(outs: Tensors, ws: Tensors, scales: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, outs)
+    at = _at(cuts, ws, outs)
     if at is None:
         _one_by_one(updates._scale_into, cuts, outs, ws, scales)
     else:
@@ -196,7 +205,7 @@ def _scale_into(outs: Tensors, ws: Tensors, scales: Tensors, cuts: Sequence[int]
 
 @operator("foreach_scale_blocks_vjp_", mutates_args=("gs", "dscales"))
 def _scale_vjp(gs: Tensors, dscales: Tensors, ws: Tensors, scales: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, gs)
+    at = _at(cuts, ws, gs)
     if at is None:
         _copy(dscales, _one_by_one(updates._scale_vjp, cuts, gs, ws, scales))
     else:
@@ -205,7 +214,7 @@ def _scale_vjp(gs: Tensors, dscales: Tensors, ws: Tensors, scales: Tensors, cuts
 
 @operator("foreach_power_blocks_into_", mutates_args=("outs", "norms"))
 def _power_into(outs: Tensors, norms: Tensors, ws: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, outs)
+    at = _at(cuts, ws, outs)
     if at is None:
         _copy(norms, _one_by_one(updates._power_into, cuts, outs, ws))
     else:
@@ -214,7 +223,7 @@ def _power_into(outs: Tensors, norms: Tensors, ws: Tensors, cuts: Sequence[int])
 
 @operator("foreach_power_blocks_vjp_", mutates_args=("gs",))
 def _power_vjp(gs: Tensors, ws: Tensors, norms: Tensors, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, gs)
+    at = _at(cuts, ws, gs)
     if at is None:
         _one_by_one(updates._power_vjp, cuts, gs, ws, norms)
     else:
@@ -223,7 +232,7 @@ def _power_vjp(gs: Tensors, ws: Tensors, norms: Tensors, cuts: Sequence[int]) ->
 
 @operator("foreach_sparse_decay_", mutates_args=("gs",))
 def _sparse_decay(gs: Tensors, ws: Tensors, kepts: Tensors, pull: float, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws, gs)
+    at = _at(cuts, ws, gs)
     if at is None:
         _one_by_one(updates._sparse_decay, cuts, gs, ws, kepts, [pull] * len(ws))
     else:
@@ -253,7 +262,7 @@ def _attract(gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
 
 @operator("foreach_admm_update_", mutates_args=("zs", "us"))
 def _admm_update(zs: Tensors, us: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[int]) -> Tensor:
-    at = hosts(_threes(cuts), ws, zs, us)
+    at = _at(cuts, ws, zs, us)
     if at is None:
         squares = _one_by_one(updates._admm_update, cuts, zs, us, ws, kepts)
         return torch.stack([square.to(ws[0].device) for square in squares])
@@ -262,7 +271,7 @@ def _admm_update(zs: Tensors, us: Tensors, ws: Tensors, kepts: Tensors, cuts: Se
 
 @operator("foreach_block_prox_", mutates_args=("ws", "norms"))
 def _block_prox(ws: Tensors, norms: Tensors, steps: Tensors, kind: int, parameter: float, cuts: Sequence[int]) -> None:
-    at = hosts(_threes(cuts), ws)
+    at = _at(cuts, ws)
     if at is None:
         numbers = [kind] * len(ws), [parameter] * len(ws)
         _copy(norms, _one_by_one(blocks._block_prox_in_place, cuts, ws, steps, *numbers))
@@ -277,6 +286,8 @@ def _copy(to: Tensors, given: Tensors) -> None:
 
 def _numbers(ws: Tensors, cuts: Sequence[int]) -> list[Tensor]:
     """Memory for a number for each block; torch traces no lists that operators return beside what they change."""
+    if isinstance(cuts, Cuts):
+        return cuts.numbers(ws[0])
     return [w.new_empty(cut.grid(w)) for w, cut in zip(ws, _threes(cuts), strict=True)]
 
 

@@ -10,6 +10,7 @@ import torch
 
 from .._native import HAS_NATIVE
 from .._native.grid import GridLayout, Grids
+from .operators import PLAIN, watched
 
 DTYPES = {torch.float32: "f32", torch.float64: "f64"}
 """Dtypes that the compiled core takes, and how it calls them."""
@@ -37,6 +38,39 @@ class Cut(NamedTuple):
         cols = torch.full((self.grid(w)[1],), self.c)
         rows[-1], cols[-1] = w.shape[0] - self.r * (len(rows) - 1), w.shape[1] // self.taps - self.c * (len(cols) - 1)
         return (rows[:, None, None] * cols[None, :, None]).expand(self.grid(w)).contiguous()
+
+
+class Cuts(list[int]):
+    """Cuts of matrices that are worked on again and again, flat as the operators take them, and what follows from them.
+
+    Operations on lists take them in place of a list of cuts where `dense` holds of all matrices, and check no more:
+    these may be tensors of any shape, values over blocks may be flat [n], and those returned are.
+    shapes: (rows, channels * taps) of each matrix.
+    """
+
+    def __init__(self, cuts: Sequence[Cut], shapes: Sequence[tuple[int, int]]) -> None:
+        super().__init__(size for cut in cuts for size in cut)
+        pairs = list(zip(cuts, shapes, strict=True))
+        self.layouts = [GridLayout(n, m // cut.taps, cut.taps, m, cut.r, cut.c) for cut, (n, m) in pairs]
+        self.units = [-(-n // cut.r) * -(-(m // cut.taps) // cut.c) * cut.taps for cut, (n, m) in pairs]
+
+    def numbers(self, like: torch.Tensor) -> list[torch.Tensor]:
+        """Memory for a number for each block of each matrix, [n]: parts of one tensor."""
+        return list(like.new_empty(sum(self.units)).split(self.units))
+
+    def at(self, ws: Sequence[torch.Tensor]) -> Grids:
+        """What the compiled core needs to know of tensors that are dense."""
+        return Grids(self.layouts, DTYPES[ws[0].dtype], torch.get_num_threads())
+
+    @staticmethod
+    def dense(*lists: Sequence[torch.Tensor]) -> bool:
+        """Whether the compiled core takes all tensors as they are: without gaps, row by row, of one of its dtypes."""
+        if not HAS_NATIVE or not lists[0] or watched() or torch.is_grad_enabled():
+            return False
+        dtype = lists[0][0].dtype
+        return dtype in DTYPES and all(
+            type(x) in PLAIN and x.dtype is dtype and x.is_cpu and x.is_contiguous() for given in lists for x in given
+        )
 
 
 def checked_cut(w: torch.Tensor, cut: Any) -> Cut:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -53,13 +53,16 @@ def operator(name: str, *, mutates_args: tuple[str, ...] = ()) -> Callable[[Call
     return lambda function: Operator(name, function, mutates_args)
 
 
-def _seen(given: tuple[Any, ...]) -> bool:
-    """Whether compilers, subclasses, dispatch modes, transforms or tracers have a part in a call."""
+def watched() -> bool:
+    """Whether compilers, dispatch modes, transforms or tracers have a part in every call."""
     if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
         return True
-    if torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None:
-        return True
-    return any(type(tensor) not in PLAIN for tensor in _tensors(given))
+    return torch._C._functorch.peek_interpreter_stack() is not None or torch._C._get_tracing_state() is not None
+
+
+def _seen(given: tuple[Any, ...]) -> bool:
+    """Whether compilers, subclasses, dispatch modes, transforms or tracers have a part in a call."""
+    return watched() or any(type(tensor) not in PLAIN for tensor in _tensors(given))
 
 
 def _refuse_tangents(name: str, given: tuple[Any, ...]) -> None:
@@ -71,10 +74,12 @@ def _refuse_tangents(name: str, given: tuple[Any, ...]) -> None:
             )
 
 
-def _tensors(given: Sequence[Any]) -> Iterator[torch.Tensor]:
+def _tensors(given: Sequence[Any]) -> list[torch.Tensor]:
     """Those among the arguments, and those in lists."""
+    found: list[torch.Tensor] = []
     for item in given:
         if isinstance(item, torch.Tensor):
-            yield item
-        elif isinstance(item, list):
-            yield from _tensors(item)
+            found.append(item)
+        elif type(item) is list and item and isinstance(item[0], torch.Tensor):
+            found += item
+    return found

@@ -81,7 +81,7 @@ class Sparsifier:
         self.total_steps = checked_count(total_steps, "total_steps", 1)
         target = target_of(granularity, sparsity)
         layers, self.skipped = layers_of(model, granularity, target, exclude, include, smallest)
-        self.layers = [spread(layer) for layer in layers]
+        self.layers = together.Layers(spread(layer) for layer in layers)
         self.group = data_group(model, self.layers)
         self.allocation = Allocation.of(self.layers, target, scope)
         self.optimisers = Optimisers(optimizer, self.layers)
@@ -149,7 +149,9 @@ class Sparsifier:
 
     def apply_masks(self) -> None:
         """Set what is not kept to 0."""
-        masked = [layer for layer in self.layers if layer.name in self.masks]
+        masked = self.layers
+        if len(self.masks) < len(self.layers):
+            masked = together.Layers(layer for layer in self.layers if layer.name in self.masks)
         together.mask(masked, [self.masks[layer.name] for layer in masked])
 
     def parameters(self) -> Iterator[nn.Parameter]:

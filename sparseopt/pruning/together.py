@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -13,11 +14,49 @@ from ..kernels.reference import working
 from .layer import Layer, View
 
 Tensor = torch.Tensor
+Operation = Callable[..., Any]
 
 
-def views_of(layers: Iterable[Layer]) -> list[View]:
+class Views(list[View]):
+    """Views that are worked on together again and again."""
+
+    @cached_property
+    def cuts(self) -> kernels.Cuts | None:
+        """How each is cut into blocks; None where one has some rows of a weight only."""
+        if not all(view.whole and view.at is None for view in self):
+            return None
+        if any(view.weight.spread for view in self):
+            return None
+        sizes = [(*view.weight.shape, view.weight.taps) for view in self]
+        return kernels.Cuts([view.cut for view in self], [(rows, channels * taps) for rows, channels, taps in sizes])
+
+    def dense(self, *lists: Sequence[Tensor]) -> kernels.Cuts | None:
+        """The cuts, where the compiled core takes lists of tensors like the weights as they are."""
+        return self.cuts if self.cuts is not None and self.cuts.dense(*lists) else None
+
+
+class Layers(list[Layer]):
+    """Layers that are worked on together again and again."""
+
+    @cached_property
+    def views(self) -> Views:
+        """Of all layers, in their order."""
+        return Views(view for layer in self for view in layer.views)
+
+    @cached_property
+    def alone(self) -> bool:
+        """Whether the units of each layer are the blocks of one view, in this process."""
+        return all(layer.alone for layer in self)
+
+
+def views_of(layers: Iterable[Layer]) -> Views:
     """Of all layers, in their order."""
-    return [view for layer in layers for view in layer.views]
+    return layers.views if isinstance(layers, Layers) else Layers(layers).views
+
+
+def weights_of(views: Iterable[View]) -> list[Tensor]:
+    """The parameters."""
+    return [view.weight.parameter for view in views]
 
 
 def cuts_of(views: Iterable[View]) -> list[Cut]:
@@ -35,47 +74,69 @@ def grids_of(layers: Iterable[Layer], values: Iterable[Tensor]) -> list[Tensor]:
     return [view.grid(given) for layer, given in zip(layers, values, strict=True) for view in layer.views]
 
 
-def change(
-    views: Sequence[View], operation: Callable[[list[Tensor]], Any], tensors: Sequence[Any] | None = None
-) -> Any:
-    """Let an operation change the matrices of a tensor for each view (None: the weight), also where they are copies."""
-    given = [None] * len(views) if tensors is None else tensors
-    matrices = [view.matrix(tensor) for view, tensor in zip(views, given, strict=True)]
-    result = operation(matrices)
-    for view, matrix, tensor in zip(views, matrices, given, strict=True):
+def change(views: Sequence[View], operation: Operation, *given: Sequence[Any] | None, values: Any = None) -> Any:
+    """operation(cuts, *matrices): let it change the first of lists of matrices, also where they are copies.
+
+    given: tensors like the weights for each view, by default one list, the weights themselves, as is any None.
+    values: for each view those of its units [n], the last argument of the operation, unless None.
+    """
+    lists = [weights_of(views) if each is None else each for each in given or (None,)]
+    last = [] if values is None else [values]
+    cuts = views.dense(*lists) if isinstance(views, Views) else None
+    if cuts is not None:
+        return operation(cuts, *lists, *last)
+    matrices = [[view.matrix(x) for view, x in zip(views, each, strict=True)] for each in lists]
+    grids = [[view.grid(value) for view, value in zip(views, each, strict=True)] for each in last]
+    result = operation(cuts_of(views), *matrices, *grids)
+    for view, matrix, tensor in zip(views, matrices[0], lists[0], strict=True):
         view.put_back(matrix, tensor)
     return result
 
 
-def change_gradients(
-    views: Sequence[View],
-    values: Sequence[Any],
-    operation: Callable[[list[Tensor], list[Tensor], list[Any], list[Cut]], Any],
-) -> tuple[list[View], Any]:
-    """Let an operation change the gradients of views, given their weights, a value for each, and their cuts.
+def change_gradients(views: Sequence[View], values: Sequence[Tensor], operation: Operation) -> tuple[list[View], Any]:
+    """operation(cuts, gradients, weights, values): let it change the gradients of views, given values for each.
 
     Returns the views that have a gradient, and what the operation on them returned.
     """
-    pairs = zip(views, values, strict=True)
-    moved = [(view, value) for view, value in pairs if view.weight.parameter.grad is not None]
-    views, given = [view for view, _ in moved], [value for _, value in moved]
-    ws, cuts, gradients = matrices_of(views), cuts_of(views), [view.weight.parameter.grad for view in views]
-    return views, change(views, lambda matrices: operation(matrices, ws, given, cuts), gradients)
+    gradients = [view.weight.parameter.grad for view in views]
+    if any(gradient is None for gradient in gradients):
+        moved = [gradient is not None for gradient in gradients]
+        views = [view for view, there in zip(views, moved, strict=True) if there]
+        values = [value for value, there in zip(values, moved, strict=True) if there]
+        gradients = [gradient for gradient in gradients if gradient is not None]
+    return list(views), change(views, operation, gradients, None, values=values)
+
+
+def values_of(layers: Sequence[Layer], values: Sequence[Tensor]) -> list[Tensor]:
+    """Values [n] of the units of each layer, for each of its views."""
+    return [given for layer, given in zip(layers, values, strict=True) for _ in layer.views]
 
 
 def mask(layers: Sequence[Layer], masks: Sequence[Tensor]) -> None:
     """Set the units without mask (bool [n]) to 0."""
-    views, kept = views_of(layers), grids_of(layers, masks)
-    change(views, lambda matrices: kernels.foreach_mask_blocks_(matrices, kept, cuts_of(views)))
+    change(
+        views_of(layers),
+        lambda cuts, matrices, kept: kernels.foreach_mask_blocks_(matrices, kept, cuts),
+        values=values_of(layers, masks),
+    )
 
 
 def norms(layers: Sequence[Layer], tensors: Sequence[Sequence[Any] | None]) -> list[Tensor]:
     """`Layer.norms` of each, of the weights (None) or of a tensor like the weight for each view."""
     pairs = list(zip(layers, tensors, strict=True))
     given = [(layer, its or [None] * len(layer.views)) for layer, its in pairs if layer.blocks]
-    views = views_of(layer for layer, _ in given)
-    matrices = [working(view.matrix(x)) for layer, its in given for view, x in zip(layer.views, its, strict=True)]
-    found = iter(kernels.foreach_block_norms(matrices, cuts_of(views)))
+    views = views_of(layers if len(given) == len(layers) else [layer for layer, _ in given])
+    held = [
+        view.weight.parameter if x is None else x
+        for layer, its in given
+        for view, x in zip(layer.views, its, strict=True)
+    ]
+    cuts = views.dense(held)
+    if cuts is None:
+        matrices = [working(view.matrix(x)) for view, x in zip(views, held, strict=True)]
+        found = iter(kernels.foreach_block_norms(matrices, cuts_of(views)))
+    else:
+        found = iter(kernels.foreach_block_norms(held, cuts))
     return [
         layer.root([next(found).flatten() for _ in layer.views]) if layer.blocks else layer.norms(its)
         for layer, its in pairs

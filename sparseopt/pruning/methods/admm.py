@@ -87,7 +87,7 @@ class ADMM(Method):
         ws, anchors = together.matrices_of(views), _anchors(sp, views)
         together.change(
             views,
-            lambda gradients: kernels.foreach_attract_(gradients, ws, anchors, rho),
+            lambda _, gradients: kernels.foreach_attract_(gradients, ws, anchors, rho),
             [view.weight.parameter.grad for view in views],
         )
 

@@ -7,7 +7,8 @@ optimiser the two change places, and the gradient is pulled back from one to the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -34,8 +35,15 @@ class Behind(Method):
     soft_kind: ClassVar[tuple[str, ...]] = ()
     """Kinds of the soft phases."""
 
-    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
-        """What layers compute with, of the matrices ws that are trained, one for each view, into the matrices outs."""
+    def values(self, sp: Sparsifier) -> list[Tensor] | None:
+        """What `write` needs of the units [n] of each layer, if anything."""
+        return None
+
+    def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
+        """What layers compute with, of the matrices ws that are trained, one for each view, into the matrices outs.
+
+        cuts: of the views.  values: for each view those of its blocks, where there are any.
+        """
         raise NotImplementedError
 
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
@@ -62,8 +70,10 @@ class Behind(Method):
             super().settle(sp, phase)
             return
         views = together.views_of(sp.layers)
-        ws, targets = together.matrices_of(views), [sp.memory[PREFIX + view.weight.name] for view in views]
-        together.change(views, lambda outs: self.write(sp, ws, outs), targets)
+        targets = [sp.memory[PREFIX + view.weight.name] for view in views]
+        found = self.values(sp)
+        values = None if found is None else together.values_of(sp.layers, found)
+        together.change(views, partial(self.write, sp), targets, None, values=values)
         _exchange(sp)
         sp.opened = False
 

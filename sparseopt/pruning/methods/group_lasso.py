@@ -79,7 +79,7 @@ class GroupLasso(Method):
         """Of layers whose units lie together, with the step of each."""
         views = [layer.views[0] for layer, _ in pairs]
         steps = [_steps(layer, step) for layer, step in pairs]
-        together.change(views, lambda ws: kernels.foreach_block_prox_(ws, self.rho, steps, together.cuts_of(views)))
+        together.change(views, lambda cuts, ws: kernels.foreach_block_prox_(ws, self.rho, steps, cuts))
 
     def _prox_of_parts(self, layer: Layer, steps: Tensor) -> None:
         """Of a layer whose units have parts in several weights or processes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -52,10 +52,9 @@ class Powerpropagation(Behind):
             sp.optimisers.reset(sp.parameters())
         super().enter(sp, phase)
 
-    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
+    def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
         """|v_b| v_b; the norms are kept for the next step: v does not change until then."""
-        cuts = together.cuts_of(together.views_of(sp.layers))
-        if all(layer.alone and layer.blocks for layer in sp.layers):
+        if sp.layers.alone and all(layer.blocks for layer in sp.layers):
             norms = [found.flatten() for found in kernels.foreach_power_blocks_into_(outs, ws, cuts)]
         else:
             norms = norms_of(sp.layers)
@@ -68,8 +67,12 @@ class Powerpropagation(Behind):
         if phase.kind != "powered":
             return
         norms = [sp.memory[f"{NORMS}{i}"] for i in range(len(sp.layers))]
+        if sp.layers.alone:
+            _pull_back(sp.layers, norms)
+            return
         pairs = list(zip(sp.layers, norms, strict=True))
-        _pull_back([(layer, norm) for layer, norm in pairs if layer.alone])
+        here = together.Layers(layer for layer in sp.layers if layer.alone)
+        _pull_back(here, [norm for layer, norm in pairs if layer.alone])
         _pull_back_parts([(layer, norm) for layer, norm in pairs if not layer.alone])
 
     def leave(self, sp: Sparsifier, phase: Phase) -> None:
@@ -82,10 +85,11 @@ class Powerpropagation(Behind):
             layer.scale(torch.where(norms > 0, norms, torch.ones_like(norms)) ** power)
 
 
-def _pull_back(pairs: list[tuple[Layer, Tensor]]) -> None:
+def _pull_back(layers: together.Layers, norms: list[Tensor]) -> None:
     """Of layers whose units lie together, with their norms."""
-    views, norms = [layer.views[0] for layer, _ in pairs], [layer.views[0].grid(norm) for layer, norm in pairs]
-    together.change_gradients(views, norms, kernels.foreach_power_blocks_vjp_)
+    together.change_gradients(
+        layers.views, norms, lambda cuts, gs, ws, given: kernels.foreach_power_blocks_vjp_(gs, ws, given, cuts)
+    )
 
 
 def _pull_back_parts(pairs: list[tuple[Layer, Tensor]]) -> None:

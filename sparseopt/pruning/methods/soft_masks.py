@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -42,10 +42,9 @@ class SoftMasks(Behind):
         """s."""
         return [sp.memory[f"soft.{i}"] for i in range(len(sp.layers))]
 
-    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
+    def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
         """s_b w_b."""
-        scales = together.grids_of(sp.layers, self.values(sp))
-        kernels.foreach_scale_blocks_into_(outs, ws, scales, together.cuts_of(together.views_of(sp.layers)))
+        kernels.foreach_scale_blocks_into_(outs, ws, values, cuts)
 
     def attach(self, sp: Sparsifier, phase: Phase) -> None:
         """Train the logits."""
@@ -106,8 +105,13 @@ class SoftMasks(Behind):
 
 def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | None]:
     """Scale the gradients of layers by units; returns <w_b, gradient_b before> [n] of each, None without a gradient."""
-    grids = together.grids_of(layers, scales)
-    views, products = together.change_gradients(together.views_of(layers), grids, kernels.foreach_scale_blocks_vjp_)
+    views, products = together.change_gradients(
+        together.views_of(layers),
+        together.values_of(layers, scales),
+        lambda cuts, gradients, ws, factors: kernels.foreach_scale_blocks_vjp_(gradients, ws, factors, cuts),
+    )
+    if len(products) == len(layers) and all(layer.alone for layer in layers):
+        return [product.flatten().to(scale.dtype) for product, scale in zip(products, scales, strict=True)]
     found = {id(view): product for view, product in zip(views, products, strict=True)}
     idle = [all(id(view) not in found for view in layer.views) for layer in layers]
     totals = summed(layers, [_total(layer, scale, found) for layer, scale in zip(layers, scales, strict=True)])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
@@ -58,10 +58,9 @@ class SRSTE(Behind):
         """The masks."""
         return [sp.memory[f"kept.{i}"] for i in range(len(sp.layers))]
 
-    def write(self, sp: Sparsifier, ws: list[Tensor], outs: list[Tensor]) -> None:
+    def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
         """The projection."""
-        kept = together.grids_of(sp.layers, self.values(sp))
-        kernels.foreach_mask_blocks_into_(outs, ws, kept, together.cuts_of(together.views_of(sp.layers)))
+        kernels.foreach_mask_blocks_into_(outs, ws, values, cuts)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Add pull (1 - mask) w to the gradients."""
@@ -69,8 +68,8 @@ class SRSTE(Behind):
             return
         together.change_gradients(
             together.views_of(sp.layers),
-            together.grids_of(sp.layers, self.values(sp)),
-            lambda gradients, ws, kept, cuts: kernels.foreach_sparse_decay_(gradients, ws, kept, self.pull, cuts),
+            together.values_of(sp.layers, self.values(sp)),
+            lambda cuts, gradients, ws, kept: kernels.foreach_sparse_decay_(gradients, ws, kept, self.pull, cuts),
         )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:

@@ -1,0 +1,82 @@
+"""Layers in one compiled call, as they lie in memory, against copies that are worked on one by one."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
+
+from sparseopt import kernels  # noqa: E402
+from sparseopt._native import HAS_NATIVE  # noqa: E402
+from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
+
+CHOSEN = {
+    "masks": methods.Magnitude(end=0.2),
+    "SMART": methods.SMART(pretrain=0, search=1),
+    "attention": methods.SequentialAttention(warmup=0.2),
+    "powers": methods.Powerpropagation(until=1),
+    "straight": methods.SRSTE(until=1),
+}
+
+
+class Seen(TorchDispatchMode):
+    """Lets every operation through."""
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        return func(*args, **(kwargs or {}))
+
+
+def trained(method, *, idle=False, channels_last=False, mode=None):
+    """Weights after some steps; idle: the first layer never has a gradient."""
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(6, 7, 3), torch.nn.Flatten(), torch.nn.Linear(28, 9), torch.nn.Linear(9, 4)
+    )
+    if channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    given = {"sparsity": 0.5, "total_steps": 20, "optimizer": optimiser, "include": ["."], "smallest": 1}
+    sp = Sparsifier(model, Block(3, 2), method=method, **given)
+    for step in range(8):
+        generator = torch.Generator().manual_seed(step)
+        for i, parameter in enumerate(model.parameters()):
+            parameter.grad = None if idle and i < 2 else torch.randn(parameter.shape, generator=generator)
+        if mode is None:
+            optimiser.step()
+        else:
+            with mode:
+                optimiser.step()
+    return [parameter.detach().clone() for parameter in model.parameters()], sp
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+@pytest.mark.parametrize("idle", [False, True])
+def test_as_they_lie_or_one_by_one(name, idle, monkeypatch):
+    found, sp = trained(CHOSEN[name], idle=idle)
+    assert sp.layers.views.cuts is not None
+    monkeypatch.setattr(kernels.Cuts, "dense", staticmethod(lambda *_: False))
+    expected, _ = trained(CHOSEN[name], idle=idle)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    start, _ = trained(CHOSEN[name], idle=True)
+    assert torch.equal(start[0], found[0]) == idle
+
+
+def test_a_mode_or_another_order_of_memory():
+    expected, _ = trained(CHOSEN["SMART"])
+    for given in ({"mode": Seen()}, {"channels_last": True}):
+        found, _ = trained(CHOSEN["SMART"], **given)
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="nothing is compiled")
+def test_what_is_dense():
+    w = torch.ones(4, 6, 2, 2)
+    with torch.no_grad():
+        assert kernels.Cuts.dense([w, torch.nn.Parameter(w)], [w])
+        for other in (w.half(), w.double(), w.to(memory_format=torch.channels_last), w.to("meta")):
+            assert not kernels.Cuts.dense([w], [other])
+        with Seen():
+            assert not kernels.Cuts.dense([w])
+    assert not kernels.Cuts.dense([w])  # autograd looks on
