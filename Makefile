@@ -4,6 +4,8 @@ VENV ?= .venv
 PY = $(VENV)/bin/python
 # the workers share the cores: threads of BLAS would only wait for each other
 PYTEST = OPENBLAS_NUM_THREADS=1 $(PY) -m pytest -q
+# kept (git ignores it), whatever the shell says: else each of the many processes compiles every module again
+export PYTHONDONTWRITEBYTECODE =
 # of the theorems: make reproduce LEVEL=quick, standard or full
 LEVEL = standard
 .DEFAULT_GOAL := help

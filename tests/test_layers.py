@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,13 +56,19 @@ OPTIONAL = ("dask", "torch", "matplotlib", "sklearn", "pandas", "joblib", "hypot
 UNWANTED = (*OPTIONAL, "scipy.optimize", "scipy.stats")
 
 
-def imports(file: Path, *, top_level: bool = False) -> set[str]:
+@cache
+def parsed(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"))
+
+
+@cache
+def imports(file: Path, *, top_level: bool = False) -> frozenset[str]:
     """Absolute dotted names that a file imports; top_level: without those inside functions."""
     package = file.relative_to(ROOT).with_suffix("").parts[:-1]
-    names, stack = set(), [ast.parse(file.read_text(encoding="utf-8"))]
+    names, stack = set(), [parsed(file)]
     while stack:
         node = stack.pop()
-        if top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+        if top_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
@@ -69,8 +76,9 @@ def imports(file: Path, *, top_level: bool = False) -> set[str]:
             base = list(package[: len(package) - node.level + 1]) if node.level else []
             module = ".".join(base + ([node.module] if node.module else []))
             names |= {f"{module}.{alias.name}" for alias in node.names}
-        stack += ast.iter_child_nodes(node)
-    return names
+        if not isinstance(node, ast.expr):  # which no import is part of
+            stack += ast.iter_child_nodes(node)
+    return frozenset(names)
 
 
 def sources(package: str) -> list[Path]:
@@ -152,10 +160,12 @@ def test_names_are_there_after_the_import():
 def test_import_is_cheap():
     timer = "import time; t = time.process_time(); import {}; print(time.process_time() - t)"
     baseline, own = [], []
-    for _ in range(5):
+    for _ in range(5):  # once, unless something else was in the way
         baseline.append(float(run(timer.format("numpy, scipy.sparse"))))
         own.append(float(run(timer.format("sparseopt"))))
-    assert min(own) <= 1.5 * min(baseline) + 0.1
+        if min(own) <= 1.5 * min(baseline) + 0.1:
+            return
+    raise AssertionError(f"{min(own):.2f} s of CPU, NumPy and scipy.sparse alone {min(baseline):.2f} s")
 
 
 def test_the_package_is_marked_as_typed():

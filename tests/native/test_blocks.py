@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -121,49 +120,39 @@ def test_threads_do_not_change_a_bit(dtype, in_place):
         np.testing.assert_array_equal(results[0], other)
 
 
-DIGEST = """
-import hashlib, numpy as np
-from sparseopt import penalties
-from sparseopt._native import block_norms, block_prox, build_info
-h = hashlib.sha256()
-for dtype in (np.float32, np.float64):
-    for block in ((32, 32), (33, 31), (5, 17), (1, 129), (300, 1)):
-        w = np.random.default_rng(0).normal(size=(3 * block[0], 40 * block[1])).astype(dtype)
-        for rho in (penalties.Linear(), penalties.Power(0.5)):
-            h.update(block_prox(w, block, rho, 1.0).tobytes())
-        h.update(block_norms(w, block).tobytes())
-w = np.random.default_rng(1).normal(size=(1024, 2048)).astype(np.float32)
-h.update(block_prox(w, (32, 32), penalties.Linear(), 1.0).tobytes())
-print(build_info()["isa"], h.hexdigest(), block_norms(w, (32, 32)).astype(float).sum().hex())
-"""
-
-
-def digest(**environment):
-    """Instruction set, hash of many results and one sum of norms, from a fresh interpreter."""
-    env = os.environ | environment
-    result = subprocess.run([sys.executable, "-c", DIGEST], capture_output=True, text=True, check=True, env=env)
-    return result.stdout.split()
+def digest():
+    """Hash of many results, and one sum of norms."""
+    h = hashlib.sha256()
+    for dtype in DTYPES:
+        for block in ((32, 32), (33, 31), (5, 17), (1, 129), (300, 1)):
+            w = np.random.default_rng(0).normal(size=(3 * block[0], 40 * block[1])).astype(dtype)
+            for rho in (penalties.Linear(), penalties.Power(0.5)):
+                h.update(block_prox(w, block, rho, 1.0).tobytes())
+            h.update(block_norms(w, block).tobytes())
+    w = np.random.default_rng(1).normal(size=(1024, 2048)).astype(np.float32)
+    h.update(block_prox(w, (32, 32), penalties.Linear(), 1.0).tobytes())
+    return h.hexdigest(), float(block_norms(w, (32, 32)).astype(float).sum())
 
 
 @needs_native
-def test_instruction_sets_agree():
+def test_instruction_sets_agree(at_level):
     available = build_info()["isa_available"]
     if not available:
         pytest.skip("this machine has the baseline instruction set only")
-    baseline, v3 = digest(SPARSEOPT_ISA="0"), digest(SPARSEOPT_ISA="3")
-    assert (baseline[0], v3[0]) == ("baseline", "x86-64-v3")
-    assert float.fromhex(baseline[2]) == pytest.approx(float.fromhex(v3[2]), rel=1e-6)
+    baseline, v3 = at_level(0), at_level(3)
+    assert (baseline["isa"], v3["isa"]) == ("baseline", "x86-64-v3")
+    assert baseline["test_blocks"][1] == pytest.approx(v3["test_blocks"][1], rel=1e-6)
     if available < 4:
         pytest.skip("this machine has no x86-64-v4: only the baseline and v3 were compared")
-    v4 = digest(SPARSEOPT_ISA="4")
-    assert v4[0] == "x86-64-v4"
-    assert v3[1:] == v4[1:]
+    v4 = at_level(4)
+    assert v4["isa"] == "x86-64-v4"
+    assert v3["test_blocks"] == v4["test_blocks"]
 
 
-def test_pure_python_gives_the_same_numbers():
-    pure = digest(SPARSEOPT_DISABLE_NATIVE="1")
-    assert pure[0] == "None"
-    assert float.fromhex(pure[2]) == pytest.approx(float.fromhex(digest()[2]), rel=1e-6)
+def test_pure_python_gives_the_same_numbers(at_level):
+    pure = at_level(None)
+    assert pure["isa"] is None
+    assert pure["test_blocks"][1] == pytest.approx(digest()[1], rel=1e-6)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

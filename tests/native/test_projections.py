@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import os
-import subprocess
-import sys
-from pathlib import Path
+import hashlib
 
 import numpy as np
 import pytest
@@ -185,40 +182,22 @@ def test_threads_and_row_distances_do_not_change_a_bit(dtype):
         same_bits(a, b)
 
 
-DIGEST = """
-import hashlib, sys
-import numpy as np
-sys.path.insert(0, "tests/native")
-import test_projections as t
-from sparseopt._native import build_info
-h = hashlib.sha256()
-for name, s in t.SETS.items():
-    for kind in t.KINDS:
-        h.update(s.project(t.matrix(kind, t.shape_for(s, True), np.float32)).tobytes())
-print(build_info()["isa"], h.hexdigest())
-"""
+def digest():
+    """Hash of all projections."""
+    h = hashlib.sha256()
+    for projector in SETS.values():
+        for kind in KINDS:
+            h.update(projector.project(matrix(kind, shape_for(projector, True), np.float32)).tobytes())
+    return h.hexdigest()
 
 
-def digest(**environment):
-    """Instruction set in use and hash of all projections, from a fresh interpreter."""
-    root = Path(__file__).parents[2]
-    result = subprocess.run(
-        [sys.executable, "-c", DIGEST],
-        capture_output=True,
-        text=True,
-        check=True,
-        env=os.environ | environment,
-        cwd=root,
-    )
-    return result.stdout.split()
-
-
-def test_instruction_sets_and_pure_python_agree_in_every_bit():
-    baseline = digest(SPARSEOPT_ISA="0")
-    assert baseline[0] == "baseline"
-    assert digest(SPARSEOPT_DISABLE_NATIVE="1") == ["None", baseline[1]]
+def test_instruction_sets_and_pure_python_agree_in_every_bit(at_level):
+    wanted = digest()
+    assert (at_level(None)["isa"], at_level(0)["isa"]) == (None, "baseline")
+    assert at_level(None)["test_projections"] == at_level(0)["test_projections"] == wanted
     for level in range(3, build_info()["isa_available"] + 1):
-        assert digest(SPARSEOPT_ISA=str(level)) == [f"x86-64-v{level}", baseline[1]]
+        assert at_level(level)["isa"] == f"x86-64-v{level}"
+        assert at_level(level)["test_projections"] == wanted
 
 
 def pointer(array):

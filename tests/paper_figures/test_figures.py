@@ -14,7 +14,7 @@ from paper_figures.studies import SUMMARIES
 from paper_figures.style import LIMIT, house_style, save
 
 
-@pytest.mark.sample(every=13)
+@pytest.mark.sample(every=20)
 @pytest.mark.parametrize("name", FIGURES)
 def test_a_figure_is_deterministic_small_and_labelled(name, recorded, tmp_path):
     """Drawn twice, the second time under settings of a user's own, which play no role."""

@@ -187,10 +187,10 @@ def test_quadratics_are_proved_at_the_solution_and_bound_every_competitor(seed, 
     problem = so.Problem.quadratic(H, b, so.GroupLasso(1.0, groups, weights="none"))
     problem = problem.with_lam(float(rng.uniform(0.1, 1.2)) * so.lambda_max(problem))
     solution = so.solve(problem, FISTA(), tol=1e-10, max_iter=300, throw=False).w
+    best = exact_quadratic_objective(H, b, problem.penalty.lam, groups, solution)
     for w in (solution, solution + 1e-3 * rng.standard_normal(4), np.zeros(4)):
         certificate = so.certify.duality_gap(problem, w)
         value = exact_quadratic_objective(H, b, problem.penalty.lam, groups, w)
-        best = exact_quadratic_objective(H, b, problem.penalty.lam, groups, solution)
         assert certificate.upper == np.inf or value - best <= Fraction(certificate.upper)
         if problem.gap(w) > 1e-3 * abs(float(value)) and certificate.scale != 1:
             assert not certificate.proved

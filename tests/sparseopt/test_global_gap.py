@@ -29,7 +29,7 @@ def window_problem(seed, rho=Power(0.5), position=0.5, **datafit):  # noqa: B008
     return problem, so.solve(companion, FISTA(), tol=1e-12, throw=False).w
 
 
-def lowest_competitor(problem, w, rng, tries=200):
+def lowest_competitor(problem, w, rng, tries=60):
     """The lowest objective among random points at several scales, on all groups, on pairs and on single groups."""
     groups, lowest = problem.penalty.groups, math.inf
     for _ in range(tries):

@@ -118,7 +118,7 @@ def test_contraction_under_restricted_isometry():
     assert contracting >= 5
 
 
-def flips(problem, pull, w0, count=1500, last=1000):
+def flips(problem, pull, w0, count=600, last=400):
     return sum(state.flips for state in states(problem, SRSTE(pull=pull, step_size=0.1), count, w0)[-last:])
 
 
@@ -126,10 +126,10 @@ def test_a_small_pull_oscillates_and_a_large_one_freezes_wrong_masks():
     """C4 on y = (1, 0.8): the mask {1} is fixed iff pull >= 0.8, the wrong {2} iff pull >= 1.25."""
     problem = pair([1.0, 0.8])
     for pull in (0.0, 0.2, 0.5):
-        assert flips(problem, pull, [0.1, 0.5]) > 100
+        assert flips(problem, pull, [0.1, 0.5]) > 40
     for pull in (0.9, 1.0, 2.0, 5.0):
         assert flips(problem, pull, [0.1, 0.5]) == 0
-    ends = {pull: states(problem, SRSTE(pull=pull, step_size=0.1), 3000, [0.1, 0.5])[-1].w for pull in (0.9, 2.0, 5.0)}
+    ends = {pull: states(problem, SRSTE(pull=pull, step_size=0.1), 800, [0.1, 0.5])[-1].w for pull in (0.9, 2.0, 5.0)}
     assert np.allclose(ends[0.9], [1.0, 0.0], atol=1e-9)
     assert np.allclose(ends[2.0], [0.0, 0.8], atol=1e-9)
     assert np.allclose(ends[5.0], [0.0, 0.8], atol=1e-9)
@@ -146,7 +146,7 @@ def test_a_small_pull_oscillates_and_a_large_one_freezes_wrong_masks():
 def test_the_pull_leads_out_of_a_start_where_a_masked_gradient_stays():
     """y = (3, 0.5), start (0.1, 0.5): a gradient on the mask stays at loss 4.5; SR-STE at 1.5 reaches 0.125."""
     problem = pair([3.0, 0.5])
-    end = states(problem, SRSTE(pull=1.5, step_size=0.1), 2000, [0.1, 0.5])[-1]
+    end = states(problem, SRSTE(pull=1.5, step_size=0.1), 800, [0.1, 0.5])[-1]
     assert np.allclose(end.dense, [3.0, 1 / 3], atol=1e-9)
     assert problem.objective(end.w) + 0.5 * 9.25 == pytest.approx(0.125, abs=1e-9)
 

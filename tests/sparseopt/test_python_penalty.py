@@ -50,7 +50,7 @@ def pair(problem, rho):
 @pytest.mark.parametrize("name", RHOS)
 @pytest.mark.parametrize("intercept", [False, True])
 def test_gives_what_its_compiled_twin_gives(name, intercept):
-    compiled, called = pair(instance(2, n=100, sizes=(5,) * 12, intercept=intercept), RHOS[name])
+    compiled, called = pair(instance(2, n=60, sizes=(5,) * 7, intercept=intercept), RHOS[name])
     assert BCD.treats(called)
     one, other = (so.solve(problem, tol=1e-8) for problem in (compiled, called))
     np.testing.assert_allclose(other.w, one.w, atol=1e-6 * np.abs(one.w).max())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import cache
 
 import numpy as np
 import pytest
@@ -285,14 +286,21 @@ def test_huge_offsets_without_an_intercept_are_refused_or_solved():
             answered(problem, must=False, limit=0.3)
 
 
+@cache
+def around_zero(loss: str) -> tuple[np.ndarray, so.Problem, so.Result]:
+    """Columns with few digits, whose problem has an intercept, and its solution."""
+    X = np.round(design(30, 6) * 2**16) / 2**16
+    problem = lasso(X, datafit(loss, n=30, intercept=True, plain=True))
+    return X, problem, so.solve(problem, tol=TOL)
+
+
 @pytest.mark.parametrize("mean", [1e2, 1e5, 1e8, 1e10])
 @pytest.mark.parametrize("solver", [None, so.solvers.FISTA(), so.solvers.ProximalGradient()])
 @pytest.mark.parametrize("loss", WITH_INTERCEPT)
 def test_columns_far_from_zero(mean, solver, loss):
     """With an intercept the means of the columns change nothing; the data are such that the sums are floats."""
-    X, fit = np.round(design(30, 6) * 2**16) / 2**16, datafit(loss, n=30, intercept=True, plain=True)
-    problem = lasso(X, fit)
-    expected = so.solve(problem, tol=TOL)
+    X, problem, expected = around_zero(loss)
+    fit = problem.datafit
     moved = so.Problem(X + mean, fit, problem.penalty)
     found = so.solve(moved, solver, tol=TOL)
     assert found.objective == pytest.approx(expected.objective, rel=2e-6)
