@@ -145,7 +145,7 @@ class Problem:
 
     def transposed_product(self, v: np.ndarray) -> np.ndarray:
         """X' v for v [n] or [n, T], in float64; a float32 X is not converted as a whole."""
-        return transposed_product(self.X, v)
+        return transposed_product(self.X, v, self.kept)
 
     def feasible(self, w: np.ndarray) -> np.ndarray:
         """w [p] or [p, T], or its projection where the penalty is that of a set: a point to start from."""

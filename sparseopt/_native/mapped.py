@@ -40,8 +40,15 @@ def product(X: Any, w: np.ndarray) -> np.ndarray:
     return transposed_product(X.T, w) if isinstance(X, np.ndarray) else X @ w  # a sparse X' is an object to make
 
 
-def transposed_product(X: Any, v: np.ndarray) -> np.ndarray:
-    """X' v for X [n, p], float32 arrays block by block in float64: a plain product would convert X as a whole."""
+def transposed_product(X: Any, v: np.ndarray, kept: dict[str, Any] | None = None) -> np.ndarray:
+    """X' v for X [n, p], float32 arrays block by block in float64: a plain product would convert X as a whole.
+
+    kept: where X' of a sparse X is found again, which takes longer to make than a small product.
+    """
+    if kept is not None and not isinstance(X, np.ndarray):
+        if "transposed" not in kept:
+            kept["transposed"] = X.T
+        return kept["transposed"] @ v
     if not isinstance(X, np.ndarray) or X.dtype == v.dtype or X.size <= BLOCK:
         return X.T @ v
     if X.flags.f_contiguous:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, floating, is_numpy, namespace, write
+from .._array import Array, clip, floating, is_numpy, namespace, write
 from .scalar import as_steps
 
 BISECTIONS = 24
@@ -70,7 +70,7 @@ class ExpMask:
         """s e^(s^2) with s^2 = 2 y / (1 + sqrt(1 + 4 y)), for y [...] >= 0; 0 for negative y."""
         y = floating(y)
         xp = namespace(y)
-        y = xp.clip(y, min=0)
+        y = clip(y, min=0)
         square = 2 * y / (1 + xp.sqrt(1 + 4 * y))
         return xp.sqrt(square) * xp.exp(square)
 
@@ -80,7 +80,7 @@ def _mask_root(t: Array) -> Array:
     xp = namespace(t)
     positive = t > 0
     t = xp.where(positive, t, xp.ones_like(t))
-    s = xp.where(t > math.e, xp.sqrt(xp.log(xp.clip(t, min=math.e))), xp.clip(t, max=1.0))
+    s = xp.where(t > math.e, xp.sqrt(xp.log(clip(t, min=math.e))), clip(t, max=1.0))
     for _ in range(ROOT_NEWTON_STEPS):
         s = s - s * (xp.log(s / t) + s**2) / (1 + 2 * s**2)
     return xp.where(positive, s, xp.zeros_like(s))
@@ -97,7 +97,7 @@ def _curve_slope(xp: Any, s: Array, step: Array) -> Array:
 
 def _gain(xp: Any, s: Array, v: Array, step: Array) -> Array:
     """((r - v)^2 / 2 - v^2 / 2 + step rho(r)) / max(v, 1) at r = s e^(s^2); divided so that it cannot overflow."""
-    r, unit = s * xp.exp(s**2), xp.clip(v, min=1)
+    r, unit = s * xp.exp(s**2), clip(v, min=1)
     return r / unit * (r / 2 - v) + step / unit * s**2 * (s**2 + 1)
 
 

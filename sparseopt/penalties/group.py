@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._array import Array, as_float, floating, is_numpy, namespace, positive_scalar, safe_divide, write
+from .._array import Array, as_float, clip, floating, is_numpy, namespace, positive_scalar, safe_divide, write
 from ..groups import Groups
 from . import strength as at_strength
 from .exp_mask import ExpMask
@@ -109,7 +109,7 @@ class GroupPenalty:
             distance = np.clip(self.groups.norms(gradient) - slope0, 0, None)
             return self._with_active(distance, ~zero, w, gradient)
         moved = self._distance_where_active(w, gradient, norms)
-        return xp.where(zero, xp.clip(self.groups.norms(gradient) - slope0, min=0), moved)
+        return xp.where(zero, clip(self.groups.norms(gradient) - slope0, min=0), moved)
 
     def _with_active(self, distance: np.ndarray, active: np.ndarray, w: np.ndarray, gradient: np.ndarray) -> np.ndarray:
         """`distance` [G] with the entries of the active groups (bool [G]) replaced by theirs."""

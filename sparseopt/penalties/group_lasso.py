@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, checked_flag, floating, namespace
+from .._array import Array, checked_flag, clip, floating, namespace
 from ..groups import Groups
 from .group import GroupPenalty
 from .linear import Linear
@@ -36,7 +36,7 @@ class GroupLasso(GroupPenalty):
         With the constraint: the minimiser is 0 where v_j <= 0, and there the remaining problem does not see v_j.
         """
         v = floating(v)
-        return super().prox(namespace(v).clip(v, min=0) if self.positive else v, step, out)
+        return super().prox(clip(v, min=0) if self.positive else v, step, out)
 
     def violation(self, w: Array, gradient: Array) -> Array:
         """Distance [G] of -gradient_g to the subdifferential at w; inf at a negative entry where positive=True.
@@ -47,11 +47,11 @@ class GroupLasso(GroupPenalty):
         if not self.positive:
             return super().violation(w, gradient)
         xp = namespace(w, gradient)
-        distance = super().violation(w, xp.where(w > 0, gradient, xp.clip(gradient, max=0)))
-        negative = self.groups.norms(xp.clip(w, max=0)) > 0
+        distance = super().violation(w, xp.where(w > 0, gradient, clip(gradient, max=0)))
+        negative = self.groups.norms(clip(w, max=0)) > 0
         return xp.where(negative, xp.full_like(distance, float("inf")), distance)
 
     def critical_lams(self, c: Array) -> np.ndarray:
         """Smallest lam at which each group is 0 for the gradient -c [G]: |c_g| / weights[g], of (c)_+ if positive."""
         c = floating(c)
-        return super().critical_lams(namespace(c).clip(c, min=0) if self.positive else c)
+        return super().critical_lams(clip(c, min=0) if self.positive else c)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, write
+from .._array import Array, clip, floating, namespace, write
 from .scalar import as_steps
 
 
@@ -30,9 +30,9 @@ class Linear:
         """max(v - step, 0) for v [...] >= 0 and step >= 0 (a number or [...]); soft thresholding, error half an ulp."""
         v = floating(v)
         xp = namespace(v)
-        return write(xp.clip(v - as_steps(xp, v, step), min=0), out)
+        return write(clip(v - as_steps(xp, v, step), min=0), out)
 
     def inverse(self, y: Array) -> Array:
         """y [...], exactly; 0 for negative y."""
         y = floating(y)
-        return namespace(y).clip(y, min=0)
+        return clip(y, min=0)

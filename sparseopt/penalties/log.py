@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, positive_scalar, write
+from .._array import Array, clip, floating, namespace, positive_scalar, write
 from .scalar import as_steps, better_of_zero_and
 
 
@@ -52,7 +52,7 @@ class Log:
         s, eps = as_steps(xp, v, step), self.eps
         # sqrt of the discriminant (v + eps)^2 - 4 step, in factors: no cancellation, no overflow
         spread = 2 * xp.sqrt(s)
-        half = xp.sqrt(xp.clip(v + eps - spread, min=0)) * xp.sqrt(v + eps + spread)
+        half = xp.sqrt(clip(v + eps - spread, min=0)) * xp.sqrt(v + eps + spread)
         root = xp.where(v + eps >= spread, v - 2 * s / (v + eps + half), xp.zeros_like(v))
         return write(better_of_zero_and(root, v, s, self.value), out)
 
@@ -60,4 +60,4 @@ class Log:
         """eps (e^y - 1) for y [...] >= 0; 0 for negative y."""
         y = floating(y)
         xp = namespace(y)
-        return self.eps * xp.expm1(xp.clip(y, min=0))
+        return self.eps * xp.expm1(clip(y, min=0))

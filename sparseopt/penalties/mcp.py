@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, positive_scalar, write
+from .._array import Array, clip, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 
@@ -35,13 +35,13 @@ class MCP:
     def value(self, t: Array) -> Array:
         """rho(t) for t [...] >= 0."""
         t = floating(t)
-        t = namespace(t).clip(t, max=self.gamma)
+        t = clip(t, max=self.gamma)
         return t * (1 - t / (2 * self.gamma))
 
     def slope(self, t: Array) -> Array:
         """max(1 - t / gamma, 0) for t [...] >= 0."""
         t = floating(t)
-        return namespace(t).clip(1 - t / self.gamma, min=0)
+        return clip(1 - t / self.gamma, min=0)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
         """Global minimiser of (r - v)^2 / 2 + step * rho(r), for v [...] >= 0 and step >= 0 (a number or [...]).
@@ -54,7 +54,7 @@ class MCP:
         s = as_steps(xp, v, step) + xp.zeros_like(v)
         unique = s < gamma
         room = xp.where(unique, gamma - s, xp.ones_like(s))
-        firm = xp.minimum(xp.clip(v - s, min=0) * (gamma / room), v)
+        firm = xp.minimum(clip(v - s, min=0) * (gamma / room), v)
         firm = xp.where(v >= gamma, v, firm)
         hard = xp.where(v > xp.sqrt(s * gamma), v, xp.zeros_like(v))
         return write(xp.where(unique, firm, hard), out)
@@ -64,6 +64,6 @@ class MCP:
         y = floating(y)
         xp = namespace(y)
         reached = y <= self.gamma / 2
-        y = xp.where(reached, xp.clip(y, min=0), xp.zeros_like(y))
-        root = xp.sqrt(xp.clip(1 - 2 * y / self.gamma, min=0))
+        y = xp.where(reached, clip(y, min=0), xp.zeros_like(y))
+        root = xp.sqrt(clip(1 - 2 * y / self.gamma, min=0))
         return xp.where(reached, 2 * y / (1 + root), xp.full_like(y, math.inf))

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from .._array import Array, floating, namespace, positive_scalar, write
+from .._array import Array, clip, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 NEWTON_STEPS = 12
@@ -63,7 +63,7 @@ class Power:
     def inverse(self, y: Array) -> Array:
         """y^(1/q) for y [...] >= 0; 0 for negative y."""
         y = floating(y)
-        return namespace(y).clip(y, min=0) ** (1 / self.q)
+        return clip(y, min=0) ** (1 / self.q)
 
 
 def _newton(v: Array, s: Array, q: float) -> Array:
@@ -82,7 +82,7 @@ def _half(xp: Any, v: Array, s: Array) -> Array:
     """
     third = v / 3
     root = xp.sqrt(third)
-    phi = xp.acos(xp.clip(s / third / root / 4, max=1))
+    phi = xp.acos(clip(s / third / root / 4, max=1))
     return v - s / (4 * root * xp.cos((math.pi - phi) / 3))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, write
+from .._array import Array, clip, floating, namespace, write
 from .scalar import as_steps, better_of_zero_and
 
 
@@ -38,7 +38,7 @@ class Ratio:
         s = as_steps(xp, v, step)
         b = (1 + v) / 3
         ratio = s / b / b / b / 2
-        cosine = xp.clip(1 - ratio, min=-1, max=1)
+        cosine = clip(1 - ratio, min=-1, max=1)
         u = b * (1 + 2 * xp.cos(xp.acos(cosine) / 3))
         root = xp.where(ratio <= 2, u - 1, xp.zeros_like(u))
         for _ in range(3):
@@ -52,5 +52,5 @@ class Ratio:
         y = floating(y)
         xp = namespace(y)
         below = y < 1
-        safe = xp.where(below, xp.clip(y, min=0), xp.zeros_like(y))
+        safe = xp.where(below, clip(y, min=0), xp.zeros_like(y))
         return xp.where(below, safe / (1 - safe), xp.full_like(safe, math.inf))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, positive_scalar, write
+from .._array import Array, clip, floating, namespace, positive_scalar, write
 from .scalar import as_steps
 
 
@@ -36,14 +36,13 @@ class SCAD:
     def value(self, t: Array) -> Array:
         """rho(t) for t [...] >= 0, as min(t, 1) + (u - 1) - (u - 1)^2 / (2 (a - 1)) with u = t clipped to [1, a]."""
         t = floating(t)
-        xp = namespace(t)
-        beyond = xp.clip(t, min=1, max=self.a) - 1
-        return xp.clip(t, max=1) + beyond * (1 - beyond / (2 * (self.a - 1)))
+        beyond = clip(t, min=1, max=self.a) - 1
+        return clip(t, max=1) + beyond * (1 - beyond / (2 * (self.a - 1)))
 
     def slope(self, t: Array) -> Array:
         """1 up to t = 1, max(a - t, 0) / (a - 1) beyond, for t [...] >= 0."""
         t = floating(t)
-        return namespace(t).clip((self.a - t) / (self.a - 1), min=0, max=1)
+        return clip((self.a - t) / (self.a - 1), min=0, max=1)
 
     def prox(self, v: Array, step: float | Array = 1.0, out: Array | None = None) -> Array:
         """Global minimiser of (r - v)^2 / 2 + step * rho(r), for v [...] >= 0 and step >= 0 (a number or [...]).
@@ -55,13 +54,13 @@ class SCAD:
         v = floating(v)
         xp, a = namespace(v), self.a
         s = as_steps(xp, v, step) + xp.zeros_like(v)
-        soft = xp.clip(v - s, min=0)
+        soft = clip(v - s, min=0)
         unique = s < a - 1
         room = xp.where(unique, a - 1 - s, xp.ones_like(s))
-        middle = v - s * xp.clip((a - v) / room, min=0, max=1)
+        middle = v - s * clip((a - v) / room, min=0, max=1)
         pieces = xp.where(v <= 1 + s, soft, middle)
         equal = xp.where(s <= a + 1, (a + 1 + s) / 2, xp.sqrt(s * (a + 1)))
-        better = xp.where(v > equal, v, xp.clip(soft, max=1))
+        better = xp.where(v > equal, v, clip(soft, max=1))
         return write(xp.where(unique, pieces, better), out)
 
     def inverse(self, y: Array) -> Array:
@@ -69,7 +68,7 @@ class SCAD:
         y = floating(y)
         xp, a = namespace(y), self.a
         reached = y <= (a + 1) / 2
-        y = xp.where(reached, xp.clip(y, min=0), xp.zeros_like(y))
-        root = xp.sqrt(xp.clip((a - 1) * (a + 1 - 2 * y), min=0))
+        y = xp.where(reached, clip(y, min=0), xp.zeros_like(y))
+        root = xp.sqrt(clip((a - 1) * (a + 1 - 2 * y), min=0))
         curved = (1 + 2 * (a - 1) * y) / (a + root)  # a - root, without cancellation
         return xp.where(reached, xp.where(y <= 1, y, curved), xp.full_like(y, math.inf))

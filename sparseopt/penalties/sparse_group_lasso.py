@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, floating, namespace, positive_scalar, real_number
+from .._array import Array, clip, floating, namespace, positive_scalar, real_number
 from ..groups import Groups
 from .group import _checked_groups, _resolve_weights
 from .group_lasso import GroupLasso
@@ -123,7 +123,7 @@ def _ratio(value: Any) -> float:
 def _soft(v: Array, threshold: float) -> Array:
     """sign(v) max(|v| - threshold, 0) for v [...]."""
     xp = namespace(v)
-    return xp.sign(v) * xp.clip(xp.abs(v) - threshold, min=0)
+    return xp.sign(v) * clip(xp.abs(v) - threshold, min=0)
 
 
 def _roots(c: np.ndarray, box: float, ball: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .._array import Array, floating, namespace, write
+from .._array import Array, clip, floating, namespace, write
 from .scalar import as_steps
 
 
@@ -34,4 +34,4 @@ class Square:
         """sqrt(y) for y [...] >= 0; 0 for negative y."""
         y = floating(y)
         xp = namespace(y)
-        return xp.sqrt(xp.clip(y, min=0))
+        return xp.sqrt(clip(y, min=0))

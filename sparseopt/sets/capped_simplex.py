@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import Array, namespace, real_number, write
+from .._array import Array, clip, namespace, real_number, write
 from .convex import ConvexSet
 from .entries import checked_array, double, number
 
@@ -42,7 +42,7 @@ class CappedSimplex(ConvexSet):
         # the threshold is in [-1, 0] relative to this entry, so that nothing near it is rounded
         pivot = xp.sort(x, axis=-1, descending=True)[..., math.ceil(self.k) - 1 : math.ceil(self.k)]
         with np.errstate(over="ignore"):
-            relative = xp.clip(x - pivot, min=-2.0, max=2.0)
+            relative = clip(x - pivot, min=-2.0, max=2.0)
         _, y = capped_threshold(relative, self.k)
         return write(xp.astype(y, v.dtype), out)
 
@@ -86,9 +86,9 @@ def capped_threshold(u: Array, k: float) -> tuple[Array, Array]:
     free = (u >= high) & (u - 1 <= low)
     n_free = xp.sum(xp.astype(free, u.dtype), axis=-1, keepdims=True)
     for _ in range(2):  # the second time removes the rounding of the first
-        y = xp.clip(u - low, min=0.0, max=1.0)
-        low = low + (xp.sum(y, axis=-1, keepdims=True) - k) / xp.clip(n_free, min=1.0)
-    return low, xp.clip(u - low, min=0.0, max=1.0)
+        y = clip(u - low, min=0.0, max=1.0)
+        low = low + (xp.sum(y, axis=-1, keepdims=True) - k) / clip(n_free, min=1.0)
+    return low, clip(u - low, min=0.0, max=1.0)
 
 
 def _piece(xp: Any, u: Array, k: float) -> tuple[Array, Array]:
@@ -101,6 +101,6 @@ def _piece(xp: Any, u: Array, k: float) -> tuple[Array, Array]:
     for _ in range(points.shape[-1].bit_length()):
         middle = (low + high) // 2
         theta = xp.take_along_axis(points, middle, axis=-1)
-        above = xp.sum(xp.clip(u - theta, min=0.0, max=1.0), axis=-1, keepdims=True) >= k
+        above = xp.sum(clip(u - theta, min=0.0, max=1.0), axis=-1, keepdims=True) >= k
         low, high = xp.where(above, middle, low), xp.where(above, high, middle)
     return xp.take_along_axis(points, low, axis=-1), xp.take_along_axis(points, high, axis=-1)

@@ -85,7 +85,7 @@ class GroupOMP:
     def _state(
         self, problem: Problem, w: np.ndarray, z: np.ndarray, passes: float, chosen: tuple[int, ...], basis: Any
     ) -> OMPState:
-        gradient = problem.X.T @ problem.datafit.gradient(z)
+        gradient = problem.transposed_product(problem.datafit.gradient(z))
         return OMPState(w=w, z=z, passes=passes, gradient=gradient, chosen=chosen, basis=basis)
 
 

@@ -69,7 +69,7 @@ class IHT:
 
     def step(self, problem: Problem, state: IHTState) -> IHTState:
         """One projected gradient step; two passes over X, normalised one more for every step tried."""
-        gradient = problem.X.T @ problem.datafit.gradient(state.z)
+        gradient = problem.transposed_product(problem.datafit.gradient(state.z))
         if self.normalised:
             w, step, passes = _normalised(problem, state, gradient)
         else:

@@ -51,7 +51,7 @@ class LossProx:
 
 
 def _gradient(problem: Problem, x: np.ndarray) -> np.ndarray:
-    return problem.X.T @ problem.datafit.gradient(problem.X @ x)
+    return problem.transposed_product(problem.datafit.gradient(problem.X @ x))
 
 
 def _decomposition(problem: Problem) -> tuple[np.ndarray, np.ndarray]:

@@ -132,7 +132,7 @@ def _gradient(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Derivatives of loss + lam decay in v and m, z = X w."""
     groups = problem.penalty.groups
-    dv, dm = mask.pull_back(groups, v, m, problem.X.T @ problem.datafit.gradient(z))
+    dv, dm = mask.pull_back(groups, v, m, problem.transposed_product(problem.datafit.gradient(z)))
     _, decay_v, decay_m = mask.decay(groups, v, m)
     return dv + lam * decay_v, dm + lam * decay_m
 

@@ -161,7 +161,7 @@ class OMPR:
 
     @staticmethod
     def _gradient(problem: Problem, z: np.ndarray) -> np.ndarray:
-        return problem.X.T @ problem.datafit.gradient(z)
+        return problem.transposed_product(problem.datafit.gradient(z))
 
     @staticmethod
     def _refit(problem: Problem, w: np.ndarray, chosen: np.ndarray, end: float) -> tuple[np.ndarray, np.ndarray]:

@@ -76,7 +76,7 @@ class SRSTE:
 
     def step(self, problem: Problem, state: SRSTEState) -> SRSTEState:
         """One step: two passes over X."""
-        gradient = problem.X.T @ problem.datafit.gradient(state.z)
+        gradient = problem.transposed_product(problem.datafit.gradient(state.z))
         off = np.where(state.mask, 0.0, state.dense)
         dense = state.dense - state.step_size * (gradient + state.pull * off)
         mask = kept_mask(problem, dense)

@@ -288,7 +288,9 @@ def test_unwritable_output_is_found_before_the_work(verify, tmp_path, capsys):
     assert "File name too long; what is finished is kept in" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("words", ["list", "verify pruning_schedule_and_clip --n 3 --workers 1"])  # more, and less than a buffer holds
+@pytest.mark.parametrize(
+    "words", ["list", "verify pruning_schedule_and_clip --n 3 --workers 1"]
+)  # more, and less than a buffer holds
 def test_a_reader_that_has_seen_enough(words, tmp_path):
     cache = ["--cache", str(tmp_path)] if words.startswith("verify") else []
     read, write = os.pipe()
