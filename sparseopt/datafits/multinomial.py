@@ -16,6 +16,12 @@ from .special import xlog1py, xlogy
 MAX_NEWTON = 100
 """Newton steps for the intercepts, at each temperature."""
 
+FEW_NEWTON = 8
+"""Newton steps for them from those of the last point, which are enough where it is near."""
+
+LONGEST = 30.0
+"""Change of the intercepts in one step."""
+
 ROUNDED = 1e-14
 """Errors of the balance below which steps that do not lower it are rounding errors."""
 
@@ -86,7 +92,7 @@ class Multinomial:
         occurs = self.share @ self.one_hot
         present = occurs > 0
         b = np.zeros(self.n_outputs)
-        b[present] = _balance(eta[:, present], share, occurs[present])
+        b[present] = _balance(eta[:, present], share, occurs[present], self._last[1][present])
         level = log_sum_exp(eta[:, present] + b[present])[:, 0]
         b[~present] = (level[:, None] - eta[:, ~present]).min(axis=0) - UNATTAINED
         return b
@@ -144,10 +150,11 @@ class Multinomial:
         total = np.empty((count, classes, count, classes))
         moments, block = np.empty((count, classes, classes)), np.empty((classes, classes))
         for k in range(classes):
-            for m in range(classes):
+            for m in range(k + 1):  # symmetric in k and m, and in the columns
                 h = self.share * P[:, k] * ((k == m) - P[:, m])
-                total[:, k, :, m] = columns.T @ (h[:, None] * columns)
-                moments[:, k, m], block[k, m] = h @ columns, h.sum()
+                total[:, k, :, m] = total[:, m, :, k] = columns.T @ (h[:, None] * columns)
+                moments[:, k, m] = moments[:, m, k] = h @ columns
+                block[k, m] = block[m, k] = h.sum()
         matrix = total.reshape(count * classes, count * classes)
         if self.fit_intercept:
             against = moments.reshape(count * classes, classes)
@@ -222,25 +229,31 @@ def _less_one_hot(P: np.ndarray, y: np.ndarray) -> np.ndarray:
     return result
 
 
-def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray) -> np.ndarray:
+def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, start: np.ndarray) -> np.ndarray:
     """b [K] of mean 0 with sum_i share_i softmax(eta_i + b) = occurs, for eta [n, K] and positive shares.
 
-    Newton's method on a convex function, for eta / temperature with temperatures that halve down to 1: at a temperature
-    as large as the spread of eta the function is far from piecewise linear, and each optimum is a good start for the
-    next.  Temperatures below the rounding errors of eta tell nothing new.
+    Newton's method on a convex function, from the start [K] where a few steps are enough.  Else for eta / temperature
+    with temperatures that halve down to 1: at a temperature as large as the spread of eta the function is far from
+    piecewise linear, and each optimum is a good start for the next.  Temperatures below the rounding errors of eta tell
+    nothing new.
     """
+    b, error = _newton(eta, share, occurs, start - start.mean(), last=True, most=FEW_NEWTON)
+    if error <= ROUNDED:
+        return b
     spread = float(np.ptp(eta, axis=1).max())
     temperature = 2.0 ** max(0, int(np.ceil(np.log2(max(spread, 1.0) / 4))))
     lowest = max(1.0, temperature * 2.0**-COOLINGS)
     b = np.zeros(eta.shape[1])
     while temperature >= lowest:
-        b = temperature * _newton(eta / temperature, share, occurs, b / temperature, last=temperature == lowest)
+        b = temperature * _newton(eta / temperature, share, occurs, b / temperature, last=temperature == lowest)[0]
         temperature /= 2
     return b
 
 
-def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarray, last: bool) -> np.ndarray:
-    """The balancing b, from a start b [K]; to rounding in the last call, roughly in the others."""
+def _newton(
+    eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarray, last: bool, most: int = MAX_NEWTON
+) -> tuple[np.ndarray, float]:
+    """The balancing b, from a start b [K], and its error; to rounding in the last call, roughly in the others."""
 
     def probabilities(at: np.ndarray) -> np.ndarray:
         shifted = np.exp(eta + at - (eta + at).max(axis=1, keepdims=True))
@@ -249,7 +262,7 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
     goal = 2 * np.finfo(float).eps if last else 1e-3 * float(occurs.min())
     P = probabilities(b)
     best, lowest = b, np.inf
-    for _ in range(MAX_NEWTON):
+    for _ in range(most):
         slope = share @ P - occurs
         error = float(np.abs(slope).max())
         if lowest <= ROUNDED and error >= lowest:
@@ -259,8 +272,8 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
         if error <= goal:
             break
         block = np.diag(share @ P) - (share[:, None] * P).T @ P
-        direction = -np.linalg.lstsq(block + 1 / len(b), slope, rcond=None)[0]
-        direction *= min(1.0, 30 / max(float(np.abs(direction).max()), 1e-300))
+        direction = -_solved(block + 1 / len(b), slope)
+        direction *= min(1.0, LONGEST / max(float(np.abs(direction).max()), 1e-300))
         descent, step = abs(float(slope @ direction)), 1.0
         while step > 1e-9:
             P = probabilities(b + step * direction)
@@ -271,4 +284,13 @@ def _newton(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, b: np.ndarra
             break
         b = b + step * direction
         b -= b.mean()
-    return best
+    return best, lowest
+
+
+def _solved(matrix: np.ndarray, side: np.ndarray) -> np.ndarray:
+    """matrix^-1 side, the shortest least-squares solution where the matrix is singular to rounding."""
+    try:
+        found = np.linalg.solve(matrix, side)
+    except np.linalg.LinAlgError:
+        found = np.full_like(side, np.inf)
+    return found if np.abs(found).max() <= LONGEST else np.linalg.lstsq(matrix, side, rcond=None)[0]

@@ -80,7 +80,23 @@ def test_intercepts_of_a_huge_spread_take_a_bounded_number_of_temperatures(monke
     fit = so.Multinomial([0, 1, 2, 0, 1, 2], intercept=True)
     z = 1e80 * np.random.default_rng(0).standard_normal((6, 3))
     assert np.isfinite(fit.intercept(z)).all()
-    assert len(calls) <= multinomial.COOLINGS + 1
+    assert len(calls) <= multinomial.COOLINGS + 2  # the first from the last intercepts
+
+
+def test_intercepts_next_to_the_last_ones_are_found_from_there(monkeypatch):
+    rng, calls = np.random.default_rng(0), []
+    newton = multinomial._newton
+    monkeypatch.setattr(multinomial, "_newton", lambda *args, **options: calls.append(1) or newton(*args, **options))
+    y, z = np.arange(30) % 3, 20 * rng.standard_normal((30, 3))
+    used = so.Multinomial(y, intercept=True)
+    used.value(z)
+    for moved, most in ((z + 0.1 * rng.standard_normal(z.shape), 1), (-1e3 * z, multinomial.COOLINGS)):
+        calls.clear()
+        found = used.intercept(moved)
+        assert len(calls) <= most
+        fresh = so.Multinomial(y, intercept=True)
+        np.testing.assert_allclose(found, fresh.intercept(moved), rtol=1e-9, atol=1e-9)
+        np.testing.assert_allclose(used.gradient(moved).sum(axis=0), 0.0, atol=1e-14)
 
 
 def test_a_line_search_ends_with_the_time(monkeypatch):
