@@ -12,11 +12,12 @@ import torch
 
 from .._array import host, real_number
 from ..kernels.reference import working
-from ..sets.selection import largest
 from .layer import Grouping, Layer
 from .weights import Patterns
 
 Tensor = torch.Tensor
+SAMPLED = 16
+"""Of so many scores one is looked at to bound the k-th largest from below."""
 
 
 def checked_sparsity(value: Any) -> float:
@@ -118,7 +119,31 @@ def top(scores: Tensor, k: int) -> Tensor:
 
 
 def _top(scores: np.ndarray, k: int) -> np.ndarray:
-    return largest(scores, k, 0.0, lambda chosen: scores[chosen])
+    n = len(scores)
+    if k in (0, n):
+        return np.full(n, k > 0)
+    last = _in_order(_candidates(scores, k), k)
+    kept = scores >= last
+    extra = int(np.count_nonzero(kept)) - k
+    if extra:
+        kept[np.flatnonzero(scores == last)[-extra:]] = False
+    return kept
+
+
+def _in_order(scores: np.ndarray, k: int) -> Any:
+    """The k-th largest."""
+    return np.partition(scores, len(scores) - k)[len(scores) - k]
+
+
+def _candidates(scores: np.ndarray, k: int) -> np.ndarray:
+    """Scores among which are the k largest: few, unless a sample of them misleads or k is large."""
+    some = scores[::SAMPLED]
+    mean = k // SAMPLED
+    rank = mean + 4 * math.isqrt(mean) + 1
+    if 4 * rank > len(some):
+        return scores
+    few = np.compress(scores >= _in_order(some, rank), scores)
+    return few if len(few) >= k else scores
 
 
 def _balanced(scores: np.ndarray, k: int, grouping: Grouping) -> np.ndarray:

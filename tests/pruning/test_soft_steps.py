@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch")
 from sparseopt import kernels  # noqa: E402
 from sparseopt.kernels import Cut, reference  # noqa: E402
 from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
+from sparseopt.pruning.allocation import top  # noqa: E402
 from sparseopt.pruning.methods.sequential_attention import _attention  # noqa: E402
 
 
@@ -26,16 +27,49 @@ def test_soft_topk_with_its_derivative_is_that_of_autograd(shape):
 
 
 def test_derivative_of_attention_is_that_of_autograd():
-    logit, g = 3 * drawn(40).requires_grad_(), drawn(40, seed=1)  # 3: some are clipped, above and below
-    mask = drawn(40, seed=2) > -1
-    attention = 40 * torch.softmax(logit, 0)
-    value = attention.clamp(0.25, 4.0) * mask
-    assert 0 < int((attention < 0.25).sum()) < 40
-    assert bool((attention > 4).any())
-    assert not bool(mask.all())
-    found, vjp = _attention(logit.detach(), mask, 0.25)
-    torch.testing.assert_close(found, value, rtol=1e-14, atol=0)
-    torch.testing.assert_close(vjp(g), torch.autograd.grad(value, logit, g)[0], rtol=1e-12, atol=1e-14)
+    logits = [3 * drawn(40).requires_grad_(), drawn(7, seed=5).requires_grad_()]  # 3: clipped, above and below
+    gs, masks, densities = [drawn(40, seed=1), drawn(7, seed=3)], [drawn(40, seed=2) > -1, drawn(7) < 9], [0.25, 0.5]
+    attention = [len(logit) * torch.softmax(logit, 0) for logit in logits]
+    values = [a.clamp(d, 1 / d) * mask for a, d, mask in zip(attention, densities, masks, strict=True)]
+    assert 0 < int((attention[0] < 0.25).sum()) < 40
+    assert bool((attention[0] > 4).any())
+    assert not bool(masks[0].all())
+    with torch.no_grad():
+        found, pull = _attention([logit.detach() for logit in logits], masks, densities)
+        pulled = pull(gs)
+    for i in range(2):
+        torch.testing.assert_close(found[i], values[i], rtol=1e-14, atol=0)
+        derivative = torch.autograd.grad(values[i], logits[i], gs[i])[0]
+        torch.testing.assert_close(pulled[i], derivative, rtol=1e-12, atol=1e-14)
+    first, none = pull([gs[0], None])
+    assert none is None
+    assert torch.equal(first, pulled[0])
+
+
+@pytest.mark.parametrize("k", [0, 1, 3, 4, 6, 9])
+def test_top_of_scores_that_tie(k):
+    scores = torch.tensor([2.0, 0.0, 2.0, 5.0, 2.0, 0.0, -1.0, 2.0, 7.0])
+    order = sorted(range(9), key=lambda i: (-float(scores[i]), i))
+    assert top(scores, k).nonzero().flatten().tolist() == sorted(order[:k])
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [
+        drawn(3001).float(),
+        drawn(3001).round(decimals=1),  # ties
+        drawn(3001).sort().values,
+        drawn(3001).repeat_interleave(2)[:3001],
+        torch.where(torch.arange(3001) % 16 == 0, 5.0, drawn(3001)),  # a sample of every 16th that tells nothing
+        torch.where(torch.arange(3001) % 16 == 0, -5.0, drawn(3001)),
+        torch.cat([drawn(2990), torch.full((11,), torch.inf)]),
+        torch.zeros(3001),
+    ],
+)
+def test_top_of_many_scores(scores):
+    for k in (1, 2, 40, 300, 1500, 2999):
+        expected = torch.sort(scores, descending=True, stable=True).indices[:k].sort().values
+        assert torch.equal(top(scores, k).nonzero().flatten(), expected)
 
 
 @pytest.mark.parametrize("rule", ["growing", "balanced"])

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
 from ..._array import positive_scalar, real_number
 from ..allocation import kept_of
 from ..schedules import Exponential, Phase, Timeline, checked_fraction, checked_steps
-from .soft_masks import Found, SoftMasks, logits_of
+from .soft_masks import Found, Products, SoftMasks, logits_of
 
 if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
@@ -107,24 +106,32 @@ class SequentialAttention(SoftMasks):
         """Clipped attention times the support."""
         targets = sp.allocation.targets
         densities = [kept_of(len(x), target) / len(x) for x, target in zip(logits, targets, strict=True)]
-        found = [_attention(*given) for given in zip(logits, support, densities, strict=True)]
-        pulls = [pull for _, pull in found]
-        return [value for value, _ in found], lambda products: [
-            None if product is None else pull(product) for pull, product in zip(pulls, products, strict=True)
-        ]
+        return _attention(logits, support, densities)
 
 
-def _attention(logit: Tensor, mask: Tensor, density: float) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
-    """n softmax(logit), clipped to [density, 1 / density], times the mask; and g -> J'g, 0 where it is clipped."""
-    share = torch.softmax(logit.detach(), dim=0)
-    attention = share * len(logit)
-    clipped = attention.clamp(density, 1 / density)
+def _attention(logits: list[Tensor], masks: list[Tensor], densities: list[float]) -> Found:
+    """n softmax(logits) of each layer, clipped to [density, 1 / density], times its mask; and g -> J'g.
 
-    def pull(g: Tensor) -> Tensor:
-        inner = (g * mask).mul_(clipped == attention).mul_(attention)
-        return inner.sub_(share * inner.sum())
+    The derivative is 0 where values are clipped.  Layers are worked on together: with small ones calls cost most.
+    """
+    sizes = [len(logit) for logit in logits]
+    shares = [torch.softmax(logit.detach(), dim=0) for logit in logits]
+    attention = torch._foreach_mul(shares, [float(n) for n in sizes])
+    clipped = torch._foreach_maximum(attention, densities)
+    torch._foreach_minimum_(clipped, [1 / density for density in densities])
 
-    return clipped * mask, pull
+    def pull(products: Products) -> Products:
+        given = [(i, product) for i, product in enumerate(products) if product is not None]
+        there = [i for i, _ in given]
+        inner = torch._foreach_mul([product for _, product in given], [masks[i] for i in there])
+        torch._foreach_mul_(inner, [clipped[i] == attention[i] for i in there])
+        torch._foreach_mul_(inner, [attention[i] for i in there])
+        sums: list[Any] = [x.sum() for x in inner]
+        torch._foreach_sub_(inner, torch._foreach_mul([shares[i] for i in there], sums))
+        found = dict(zip(there, inner, strict=True))
+        return [found.get(i) for i in range(len(products))]
+
+    return list(torch._foreach_mul(clipped, masks)), pull
 
 
 def _support(sp: Sparsifier) -> list[Tensor]:

@@ -131,8 +131,7 @@ class SMART(SoftMasks):
             scores = sp.norms() if self.importance == "weight" else _seen(sp)
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)
-        for norm in torch._foreach_norm(logits_of(sp)):  # one call; as NaN as they are
-            check_scores(norm)
+        check_scores(torch.stack([norm.cpu() for norm in torch._foreach_norm(logits_of(sp))]))  # as NaN as they are
         if self.importance == "learned":
             self.evaluate(sp, lambda logits: self._values(sp, logits, phase))
         else:

@@ -74,9 +74,9 @@ class SoftMasks(Behind):
             sp.memory[f"logits.{i}"] = working(logit.detach()).clone()
 
     def set_values(self, sp: Sparsifier, values: list[Tensor]) -> None:
-        """Put mask values into memory."""
+        """Put mask values, which nothing else may change, into memory."""
         for i, value in enumerate(values):
-            sp.memory[f"soft.{i}"] = value.detach().clone()
+            sp.memory[f"soft.{i}"] = value
 
     def evaluate(self, sp: Sparsifier, values: Values) -> None:
         """Put mask values of the logits into memory; what they leave is kept for the derivative at the next step."""

@@ -79,12 +79,8 @@ class SRSTE(Behind):
 
     def _choose(self, sp: Sparsifier) -> int:
         """New masks; how many units changed sides."""
-        flips = 0
-        for i, mask in enumerate(sp.choose(sp.norms() if sp.counted else [])):
-            old = sp.memory.get(f"kept.{i}")
-            if old is None:
-                sp.memory[f"kept.{i}"] = mask
-            else:
-                flips += int((old != mask).sum())
-                old.copy_(mask)
-        return flips
+        masks = sp.choose(sp.norms() if sp.counted else [])
+        names = [f"kept.{i}" for i in range(len(masks))]
+        old = [sp.memory[name] for name in names if name in sp.memory]
+        sp.memory.update(zip(names, masks, strict=True))
+        return sum(int((a != b).sum()) for a, b in zip(old, masks, strict=True)) if old else 0
