@@ -94,11 +94,16 @@ def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), fi
         raise ValueError(f"{name} cannot be made an array ({error}): give numbers of one shape") from None
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
+    if array.dtype == object and array.ndim == 0:  # no array at all, say a Result
+        wanted = "its .w" if hasattr(values, "w") else "an array of real numbers"
+        raise ValueError(f"{name} is {described(values)}: give {wanted}")
     if array.dtype not in (np.float32, np.float64):
         raise ValueError(f"{name} has dtype {array.dtype}: give real numbers (float32, float64, integer or bool)")
     allowed = (ndim,) if isinstance(ndim, int) else ndim
     if array.ndim not in allowed:
-        raise ValueError(f"{name} has shape {array.shape}: allowed are {' or '.join(map(str, allowed))} dimensions")
+        wanted = f"{' or '.join(map(str, allowed))} dimension{'s' * (allowed != (1,))}"
+        column = f", e.g. {name}.ravel()" if allowed == (1,) and array.size == max(array.shape, default=0) else ""
+        raise ValueError(f"{name} has shape {array.shape}: give {wanted}{column}")
     if array.size == 0:
         raise ValueError(f"{name} is empty, shape {array.shape}: at least one entry is needed")
     if finite:

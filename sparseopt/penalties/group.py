@@ -6,7 +6,18 @@ from typing import Any, Self
 
 import numpy as np
 
-from .._array import Array, as_float, clip, floating, is_numpy, namespace, positive_scalar, safe_divide, write
+from .._array import (
+    Array,
+    as_float,
+    clip,
+    described,
+    floating,
+    is_numpy,
+    namespace,
+    positive_scalar,
+    safe_divide,
+    write,
+)
 from ..groups import Groups
 from . import strength as at_strength
 from .exp_mask import ExpMask
@@ -223,9 +234,7 @@ class GroupL0(GroupPenalty):
 
 def _checked_groups(groups: Any) -> Groups:
     if not isinstance(groups, Groups):
-        raise ValueError(
-            f"groups is a {type(groups).__name__}: give a sparseopt.Groups, e.g. Groups.from_sizes([3, 2])"
-        )
+        raise ValueError(f"groups is {described(groups)}: give a sparseopt.Groups, e.g. Groups.from_sizes([3, 2])")
     return groups
 
 

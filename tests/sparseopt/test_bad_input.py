@@ -171,9 +171,13 @@ def test_an_empty_design(shape):
     refuses(lambda: problem(design=np.zeros(shape)), "X is empty, shape .*at least one entry is needed")
 
 
-def test_ragged_lists():
+def test_what_is_no_array_of_the_right_shape():
     refuses(lambda: problem(design=[[1.0, 2.0], [3.0]]), "X cannot be made an array")
-    refuses(lambda: so.LeastSquares(None), "y has (dtype object|shape)")
+    refuses(lambda: so.LeastSquares(None), "y is None: give an array of real numbers")
+    refuses(lambda: so.LeastSquares(Y[:, None]), r"give 1 dimension, e\.g\. y\.ravel\(\)$")
+    refuses(lambda: so.LeastSquares(np.stack([Y, Y])), "give 1 dimension$")
+    refuses(lambda: so.certify.duality_gap(problem(), so.solve(problem())), "w is of type Result: give its .w")
+    refuses(lambda: so.GroupLasso(0.1, [2, 2]), "groups is of type list: give a sparseopt.Groups")
 
 
 BAD_SCALARS = [True, np.True_, 0, 0.0, -1.0, math.nan, math.inf, -math.inf, "1", None, 1j, [1.0, 2.0], [], object]
@@ -306,7 +310,7 @@ def test_a_problem_of_other_things():
         refuses(lambda wrong=wrong: so.Problem(X, datafit, wrong), f"^penalty is {kind}: give a penalty")
         refuses(lambda wrong=wrong: problem().with_penalty(wrong), f"^penalty is {kind}: give a penalty")
     refuses(lambda: problem().with_datafit(Y), "^datafit is of type ndarray")
-    refuses(lambda: so.Problem(datafit, X, penalty), "X has dtype object")
+    refuses(lambda: so.Problem(datafit, X, penalty), "X is of type LeastSquares: give an array")
 
 
 def test_solvers_must_be_instances():
