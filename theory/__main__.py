@@ -50,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="python -m theory", description="Theorems as executable checks.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="list | verify")
     listing = commands.add_parser("list", help="what is stated, and with which kind of evidence it is checked")
+    listing.add_argument("names", nargs="*", metavar="NAME", help="theorems to show, with hypotheses (default: all)")
     listing.add_argument("--json", action="store_true", help="a JSON list of objects")
     verify = commands.add_parser("verify", help="check the theorems; exit status 1 if a verdict is unexpected")
     verify.add_argument("names", nargs="*", metavar="NAME", help="theorems to check (default: all)")
@@ -81,16 +82,31 @@ def _shown(text: str) -> str:
 
 
 def _list(options: argparse.Namespace) -> int:
+    try:
+        theorems = _selected(options.names)
+    except ValueError as error:
+        print(f"theory: {error}", file=sys.stderr)
+        return 2
     if options.json:
         keys = ("name", "ledger", "title", "source", "kind", "printed", "statement")
-        rows = [{key: getattr(t, key) for key in keys} | {"verdict": t.expected} for t in THEOREMS]
+        rows = [{key: getattr(t, key) for key in keys} | {"verdict": t.expected} for t in theorems]
         print(json.dumps(rows, indent=1, ensure_ascii=False))
         return 0
-    rows = [[t.name, t.ledger, t.kind, t.expected, t.printed] for t in THEOREMS]
+    rows = [[t.name, t.ledger, t.kind, t.expected, t.printed] for t in theorems]
     _table(["name", "ledger", "kind", "expected", "as printed"], rows)
-    for theorem in THEOREMS:
+    for theorem in theorems:
         print(f"\n{theorem.name}: {theorem.title}\n  {theorem.statement}\n  Source: {theorem.source}")
+        if options.names:
+            _print_hypotheses(theorem)
     return 0
+
+
+def _print_hypotheses(theorem: Theorem) -> None:
+    """Each with what happens without it."""
+    broken = {case.drops: f"without it, {case.title}: {case.why}" for case in theorem.counterexamples}
+    for hypothesis in theorem.hypotheses:
+        fate = broken.get(hypothesis.name, f"not necessary: {hypothesis.why}")
+        print(f"  Hypothesis {hypothesis.name}: {hypothesis.statement}\n    {fate}")
 
 
 def _verify(options: argparse.Namespace) -> int:

@@ -64,6 +64,16 @@ def test_list(capsys):
     assert all(name in out for name in NAMES)
 
 
+def test_list_of_one_shows_its_hypotheses(monkeypatch, capsys):
+    monkeypatch.setattr(command, "THEOREMS", (FIRST, SECOND))
+    assert command.main(["list", "second_square"]) == 0
+    out = capsys.readouterr().out
+    assert "first_square" not in out
+    assert "Hypothesis real: x is real\n    without it, i: i^2 = -1\n" in out
+    assert command.main(["list", "secnd_square", "--json"]) == 2
+    assert capsys.readouterr().err == "theory: there is no theorem 'secnd_square': did you mean second_square?\n"
+
+
 def test_list_json(capsys):
     assert command.main(["list", "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)
