@@ -16,6 +16,12 @@ MOST_ENTRIES = 10_000_000
 FAR_AWAY = 10.0
 """Change of logarithms of odds or of rates by a fit of unpenalised groups from which on there may be no fit."""
 
+SATURATED = 1e-8
+"""Distance of a probability from 1 below which a sample counts as flat."""
+
+MANY = 0.2
+"""Part of the samples that are many."""
+
 
 def advice_on(
     problem: Problem, w: np.ndarray, z: np.ndarray, tol: float, late: Callable[[], bool] = lambda: False
@@ -27,7 +33,7 @@ def advice_on(
     if not problem.convex or problem.X.size > MOST_ENTRIES:
         return None
     with np.errstate(all="ignore"):
-        return _on_separation(problem, w, z, late) or _on_rounding(problem, w, z, tol)
+        return _on_separation(problem, w, z, late) or _on_saturation(problem, z) or _on_rounding(problem, w, z, tol)
 
 
 def _on_separation(problem: Problem, w: np.ndarray, z: np.ndarray, late: Callable[[], bool]) -> str | None:
@@ -42,6 +48,26 @@ def _on_separation(problem: Problem, w: np.ndarray, z: np.ndarray, late: Callabl
     return (
         "the unpenalised groups seem to separate samples (some probabilities or rates tend to 0 or 1), so that there "
         "is no finite minimum: give those groups a weight > 0, or a ridge (GroupElasticNet)"
+    )
+
+
+def _on_saturation(problem: Problem, z: np.ndarray) -> str | None:
+    """Where many samples of a loss of probabilities have no curvature, so that models of it hold for short steps."""
+    datafit: Any = problem.datafit
+    if hasattr(datafit, "log_probabilities"):
+        largest = np.exp(datafit.log_probabilities(z).max(axis=1))
+        flat = largest > 1 - SATURATED
+    elif hasattr(datafit, "sign"):
+        flat = datafit.hessian_weights(z) < SATURATED * datafit.share
+    else:
+        return None
+    used = datafit.share > 0
+    many, n = np.count_nonzero(flat[used]), np.count_nonzero(used)
+    if many < MANY * n:
+        return None
+    return (
+        f"{many} of {n} samples have a probability of 1 to 8 digits, where "
+        "the loss has no curvature and steps are short: raise lam, or loosen tol"
     )
 
 

@@ -84,3 +84,21 @@ def test_classes_that_unpenalised_columns_separate_altogether():
     assert not found.w[2:].any()
     for level in ("float", "ball"):
         assert so.certify.duality_gap(problem, found.w, tol=2e-6, level=level).proved
+
+
+@pytest.mark.parametrize("loss", ["Multinomial", "Logistic"])
+def test_many_saturated_samples_are_named(loss):
+    """Labels are separated but for one, so that coefficients grow as the strength falls."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 4))
+    y = (X[:, 0] > 0).astype(int)
+    y[np.argmax(X[:, 0])] = 0
+    fit = so.Multinomial(y, intercept=True) if loss == "Multinomial" else so.Logistic(y, intercept=True)
+    problem = so.Problem(X, fit, so.GroupLasso(1e-9, so.Groups.uniform(4, 1)))
+    w0 = np.zeros(problem.w_shape)
+    w0[0] = 100.0 if loss == "Logistic" else [-50.0, 50.0]
+    with pytest.raises(so.NotConverged, match=r"of 60 samples have a probability of 1 .* raise lam"):
+        so.solve(problem, so.solvers.FISTA(), w0=w0, max_iter=3)
+    with pytest.raises(so.NotConverged) as found:
+        so.solve(problem.with_lam(0.01), so.solvers.FISTA(), max_iter=1)
+    assert "samples have a probability" not in found.value.result.advice
