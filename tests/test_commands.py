@@ -196,9 +196,11 @@ def test_a_failing_step_of_reproduce_fails_and_leaves_no_old_report(failing, rep
 
 def test_the_report_without_the_core():
     env = os.environ | {"SPARSEOPT_DISABLE_NATIVE": "1"}
-    command = [sys.executable, "-m", "sparseopt"]
+    without_torch = "import runpy, sys; sys.modules['torch'] = None; runpy.run_module('sparseopt', run_name='__main__')"
+    command = [sys.executable, "-c", without_torch]
     result = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=env)
     assert "native core        no: switched off by SPARSEOPT_DISABLE_NATIVE=1" in result.stdout
+    assert "unknown (torch, which is asked, is not installed)" in result.stdout
 
 
 def clone(folder):

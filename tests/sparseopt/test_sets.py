@@ -254,7 +254,7 @@ SETS = [
 @pytest.mark.parametrize("s", SETS, ids=repr)
 def test_what_every_set_promises(s):
     rng = np.random.default_rng(0)
-    for v in cases(s.example_shape, 90, 1):
+    for v in cases(s.example_shape, 54, 1):
         before = v.copy()
         p = s.project(v)
         eps = np.finfo(v.dtype).eps
@@ -280,7 +280,7 @@ def test_what_every_set_promises(s):
 @pytest.mark.sample(every=4)
 @pytest.mark.parametrize("s", SETS, ids=repr)
 def test_all_array_libraries_give_the_same(s, xp):
-    for v in cases(s.example_shape, 36, 2):
+    for v in cases(s.example_shape, 18, 2):
         given = xp.asarray(v)
         p = s.project(given)
         assert p.dtype == given.dtype
