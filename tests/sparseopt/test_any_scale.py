@@ -114,3 +114,16 @@ def test_the_squared_k_support_norm_at_usual_scales_needs_no_certificate():
     X = rng.standard_normal((20, 6)) * 10.0 ** np.arange(-3, 3)
     problem = so.Problem(X, so.LeastSquares(rng.standard_normal(20)), so.KSupport(1e-2, so.Groups.uniform(3, 2), 2))
     assert not rounding_may_decide(problem)
+
+
+@pytest.mark.parametrize("scale", [1e-100, 1e100])
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_nonnegative_coefficients_leave_zero_at_any_scale(scale, outputs):
+    """The curvature along a block's gradient, of the size of scale^4, is not to be formed."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((30, 6))
+    Y = np.abs(X) @ np.abs(rng.standard_normal((6, outputs)))
+    loss = so.LeastSquares(Y[:, 0]) if outputs == 1 else so.MultiResponse(Y)
+    problem = so.Problem(scale * X, loss, so.GroupLasso(1.0, so.Groups.uniform(3, 2), positive=True))
+    result = so.solve(problem.with_lam(0.1 * so.lambda_max(problem)), max_iter=20)
+    assert result.w.any()
