@@ -12,8 +12,8 @@ import numpy as np
 from .bcd import Descent
 from .loader import address, core
 
-LOGISTIC, POISSON = 0, 1
-"""Kinds of losses (SO_LOGISTIC, SO_POISSON)."""
+LOGISTIC, POISSON, SQUARED = 0, 1, 2
+"""Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED)."""
 
 
 class End(IntEnum):
@@ -28,7 +28,8 @@ class End(IntEnum):
 class SampleLoss:
     """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred.
 
-    y: [n] float64, signs or counts.  share: [n], sums to 1.  offset: [n], less its mean where centred.
+    y: [n] float64, signs, counts, or targets of squares, which are centred where the problem is.  share: [n], sums to 1.
+    offset: [n], less its mean where centred; 0 for squares.
     """
 
     kind: int

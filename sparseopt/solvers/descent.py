@@ -22,6 +22,7 @@ from .block_penalty import (
     scores,
     strengths,
 )
+from .frames import look
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
 
@@ -68,7 +69,7 @@ class GroupDescent:
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
         self.point: Point | None = None
-        if not self.frame.look(self, start):
+        if not look(self.frame, self, start):
             self.move(start)
         self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)
         self._survey()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
-from .._native.newton import LOGISTIC, POISSON, End, Limits, SampleLoss, newton_steps
+from .._native.newton import LOGISTIC, POISSON, SQUARED, End, Limits, SampleLoss, newton_steps
 from .._native.reading import is_small, kept_store, padded
 from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
@@ -53,6 +53,20 @@ STEEPNESS = (None, 1.0, 4.0, 16.0, 64.0, 256.0)
 SMALLEST_SHARE = 1e-6
 """Weights of a model are at least this part of the largest one, so that it is strictly convex in the fit."""
 
+LOOK = Limits(
+    models=0,
+    epochs=0,
+    epochs_per_cycle=0,
+    anderson=0,
+    halvings=0,
+    target=0.0,
+    slow=0.0,
+    last=np.inf,
+    smallest_share=0.0,
+    margin=0.0,
+)
+"""Of a call that only tells what the point is."""
+
 
 class LeastSquaresFrame:
     """Least squares, also with several responses: one descent, with the duality gap measured inside."""
@@ -63,14 +77,11 @@ class LeastSquaresFrame:
         self.store, cache = kept_columns(problem)
         blocks = self._blocks(problem, cache)
         self.inner = _descent(problem, self.store, blocks, share=share, target=padded(datafit.target))
+        self.loss = _compiled_loss(problem)
 
     def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
         """Where the eigenbases of the blocks are kept."""
         return cache
-
-    def look(self, run: GroupDescent, w: np.ndarray) -> bool:
-        """Never: what a point is takes several steps."""
-        return False
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target.
@@ -100,7 +111,9 @@ class LeastSquaresFrame:
             ask=run.ask,
         )
         run.count(report[-1])
-        run.move(self.inner.coefficients())
+        after = self.inner.coefficients()
+        if not look(self, run, after):
+            run.move(after)
         return report[0] < epochs
 
 
@@ -139,7 +152,7 @@ class NewtonFrame:
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
         """Models lowered, 0 where the objective does not go down, whether the last one was slow, and the error then."""
-        if self._in_one_call(run):
+        if in_one_call(self, run):
             made, why, left = self._steps(run, target, last, most)
             if made or why is End.INTERRUPTED:
                 return made, why is End.SLOW, left
@@ -148,25 +161,8 @@ class NewtonFrame:
         left = run.working_error()
         return 1, left > SLOW * last, left
 
-    def _in_one_call(self, run: GroupDescent) -> bool:
-        """Whether the compiled loop knows the loss, and the norms of the groups decide."""
-        return self.loss is not None and self.inner.compiled and run.by_norms and run.measured_by_gap
-
-    def look(self, run: GroupDescent, w: np.ndarray) -> bool:
-        """`GroupDescent.take` the point w [p, 1], by position, where one call tells all of it; whether it did."""
-        if not (self._in_one_call(run) and is_small(self.store)):
-            return False
-        run.working = run.may_move
-        self._call(run, self.inner.fit(w), np.empty(len(run.strength)), 0.0, np.inf, 0)
-        return True
-
     def _steps(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, End, float]:
         """Several models in one call: their number, why it ended, and the error over the working set."""
-        return self._call(run, padded(run.z), run.scores, target, last, most)
-
-    def _call(
-        self, run: GroupDescent, z: np.ndarray, scores: np.ndarray, target: float, last: float, most: int
-    ) -> tuple[int, End, float]:
         limits = Limits(
             models=most,
             epochs=self.epochs,
@@ -180,10 +176,10 @@ class NewtonFrame:
             margin=CURVATURE_MARGIN,
         )
         assert self.loss is not None
-        done = newton_steps(self.inner, self.loss, run.working, scores, z, limits, run.ask)
+        done = newton_steps(self.inner, self.loss, run.working, run.scores, padded(run.z), limits, run.ask)
         run.count(done.columns)
-        if done.models or not most:
-            run.take(done.point, scores)
+        if done.models:
+            run.take(done.point, run.scores)
         return done.models, done.why, done.error
 
     def _start(self, run: GroupDescent) -> None:
@@ -281,14 +277,32 @@ def loss_curvature(datafit: Any, z: np.ndarray) -> np.ndarray:
     return 2 * datafit.share * (P * (1 - P)).max(axis=1)
 
 
+def in_one_call(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent) -> bool:
+    """Whether the compiled loop knows the loss, and the norms of the groups decide."""
+    return frame.loss is not None and frame.inner.compiled and run.by_norms and run.measured_by_gap
+
+
+def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarray) -> bool:
+    """`GroupDescent.take` the point w [p, 1], by position, if one call tells all of it; whether it did."""
+    if not (is_small(frame.store) and in_one_call(frame, run)):
+        return False
+    assert frame.loss is not None
+    scores = np.empty(len(run.strength))
+    seen = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
+    run.count(seen.columns)
+    run.take(seen.point, scores)
+    return True
+
+
 def _compiled_loss(problem: Problem) -> SampleLoss | None:
     """The loss as the compiled loop knows it, None for others."""
     datafit: Any = problem.datafit
-    kinds = {Logistic: LOGISTIC, Poisson: POISSON}
-    if type(datafit) not in kinds or datafit.vanishes:
+    kinds = {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y"), LeastSquares: (SQUARED, "target")}
+    if type(datafit) not in kinds or getattr(datafit, "vanishes", False):
         return None
-    y = datafit.sign if type(datafit) is Logistic else datafit.y
-    return SampleLoss(kinds[type(datafit)], *(np.ascontiguousarray(a) for a in (y, datafit.share, datafit.rest)))
+    kind, y = kinds[type(datafit)]
+    rest = np.zeros(datafit.n_samples) if kind == SQUARED else datafit.rest
+    return SampleLoss(kind, *(np.ascontiguousarray(a) for a in (getattr(datafit, y), datafit.share, rest)))
 
 
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
