@@ -28,7 +28,7 @@ class End(IntEnum):
 class SampleLoss:
     """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred.
 
-    y: [n] float64, signs, counts, or targets of squares, which are centred where the problem is.  share: [n], sums to 1.
+    y: [n] float64: signs, counts, or targets of squares, centred where the problem is.  share: [n], sums to 1.
     offset: [n], less its mean where centred; 0 for squares.
     """
 

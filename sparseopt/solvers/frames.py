@@ -290,7 +290,7 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
     scores = np.empty(len(run.strength))
     seen = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
     run.count(seen.columns)
-    run.take(seen.point, scores)
+    run.take(seen.point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
     return True
 
 
