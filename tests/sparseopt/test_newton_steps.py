@@ -90,6 +90,26 @@ def test_a_point_is_what_python_says(loss, design, intercept, scale, monkeypatch
     assert one.gap >= other.gap - 1e-14 * abs(other.value)
 
 
+@pytest.mark.parametrize("loss", [so.Logistic, so.Poisson])
+def test_extreme_predictors(loss):
+    """Values, slopes and conjugates of the compiled loop have a few ulp, also where exponentials nearly underflow."""
+    eta = np.concatenate([np.linspace(-700, 700, 41), np.geomspace(1e-18, 30, 25), -np.geomspace(1e-18, 30, 25)])
+    eta = np.minimum(eta, 30) if loss is so.Poisson else eta
+    group = so.Groups.uniform(1, 1)
+    for k, at in enumerate(eta):  # one at a time: sums would hide small ones
+        fit = loss([(-1.0, 1.0)[k % 2]] if loss is so.Logistic else [float(k % 3)])
+        free, held = (
+            GroupDescent(so.Problem([[1.0]], fit, so.GroupLasso(lam, group)), np.array([at]), GroupBCD())
+            for lam in (1e-100, 1e3)
+        )
+        assert free.point is not None
+        assert free.value == pytest.approx(fit.value(np.array([at])), rel=1e-14, abs=1e-97)
+        gradient = fit.gradient(np.array([at]))
+        assert free.force[0] == pytest.approx(-gradient[0], rel=4e-15, abs=4e-16 * (loss is so.Poisson) * (k % 3))
+        gap = held.value + fit.conjugate(gradient * min(1.0, 1 / max(held.scores[0], 1.0)))
+        assert held.gap == pytest.approx(gap, rel=1e-14, abs=4e-16 * held.value)
+
+
 def test_addresses_are_those_of_the_arrays():
     array = np.arange(6.0)
     frozen = np.zeros(3, dtype=np.float32)
