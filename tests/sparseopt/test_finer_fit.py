@@ -75,7 +75,7 @@ def test_finer_fits_prove_nothing_of_other_points(loss):
         w = best.w * (1 + size * rng.standard_normal(best.w.shape))
         certificate = so.certify.duality_gap(problem, w, tol=1e-12)
         above = problem.objective(w) - best.objective
-        rounding = 1e-14 * problem.objective(0 * w)
+        rounding = np.finfo(float).eps * float((np.abs(problem.X) @ np.abs(w)).max())  # of X w in both objectives
         assert above - rounding <= min(certificate.upper, finer_gap(problem, w))
         assert not certificate.proved or above <= 1e-12 * certificate.scale + rounding
 
