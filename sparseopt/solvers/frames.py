@@ -35,6 +35,9 @@ EPOCHS_PER_MODEL = 6
 SLOW = 0.7
 """A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
 
+CHEAP_SWEEPS = 24
+"""Sweeps on a model up to which they cost less than a Newton step on the support, where the loop is compiled."""
+
 SETTLED = 1.0
 """Sweeps that move no block gradient by more than this part of the wanted gap, times the strengths, end a cycle."""
 
@@ -147,7 +150,8 @@ class NewtonFrame:
                 return
             if slow:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
-                if support_step(run):
+                cheap = self.epochs <= CHEAP_SWEEPS and in_one_call(self, run)
+                if not cheap and support_step(run):
                     self.inner.set_coefficients(run.by_position)
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:

@@ -12,8 +12,9 @@ import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
 from sparseopt._native.loader import address
 from sparseopt._native.newton import End
-from sparseopt.solvers import GroupBCD, descent
+from sparseopt.solvers import GroupBCD, descent, frames
 from sparseopt.solvers.descent import GroupDescent
+from sparseopt.solvers.support_newton import support_step
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -136,6 +137,27 @@ def test_a_step_that_overshoots_is_shortened_or_left_to_steeper_models():
     np.testing.assert_allclose(run.inner.coefficients(), run.by_position, atol=1e-13 * np.abs(far).max())
     run.frame.descend(run, 1e-9)
     assert so.solve(problem, tol=1e-8).objective == pytest.approx(run.value, rel=1e-7)
+
+
+def test_steps_on_the_support_wait_until_sweeps_are_many(monkeypatch):
+    """Easy problems do without them; hard ones get them once a model takes more than the cheap sweeps."""
+    at = []
+
+    def seen(run):
+        at.append(run.frame.epochs)
+        return support_step(run)
+
+    monkeypatch.setattr(frames, "support_step", seen)
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 60)) + rng.standard_normal((60, 1))
+    y = np.where(X[:, :5].sum(axis=1) + rng.standard_normal(60) > 0, 1, -1)
+    problem = so.Problem(X, so.Logistic(y), so.GroupLasso(1.0, so.Groups.uniform(12, 5)))
+    lam = so.lambda_max(problem)
+    so.solve(problem.with_lam(lam / 10), tol=1e-6)
+    assert not at
+    so.solve(problem.with_lam(lam / 3000), tol=1e-6)
+    assert at
+    assert min(at) > frames.CHEAP_SWEEPS
 
 
 def test_interruptions():
