@@ -17,7 +17,7 @@ MAX_NEWTON = 100
 """Newton steps for the intercepts, at each temperature."""
 
 FEW_NEWTON = 8
-"""Newton steps for them from those of the last point, which are enough where it is near."""
+"""Newton steps for them that are enough where eta is not far from constant."""
 
 LONGEST = 30.0
 """Change of the intercepts in one step."""
@@ -92,7 +92,7 @@ class Multinomial:
         occurs = self.share @ self.one_hot
         present = occurs > 0
         b = np.zeros(self.n_outputs)
-        b[present] = _balance(eta[:, present], share, occurs[present], self._last[1][present])
+        b[present] = _balance(eta[:, present], share, occurs[present])
         level = log_sum_exp(eta[:, present] + b[present])[:, 0]
         b[~present] = (level[:, None] - eta[:, ~present]).min(axis=0) - UNATTAINED
         return b
@@ -229,14 +229,15 @@ def _less_one_hot(P: np.ndarray, y: np.ndarray) -> np.ndarray:
     return result
 
 
-def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray, start: np.ndarray) -> np.ndarray:
+def _balance(eta: np.ndarray, share: np.ndarray, occurs: np.ndarray) -> np.ndarray:
     """b [K] of mean 0 with sum_i share_i softmax(eta_i + b) = occurs, for eta [n, K] and positive shares.
 
-    Newton's method on a convex function, from the start [K] where a few steps are enough.  Else for eta / temperature
-    with temperatures that halve down to 1: at a temperature as large as the spread of eta the function is far from
-    piecewise linear, and each optimum is a good start for the next.  Temperatures below the rounding errors of eta tell
-    nothing new.
+    Newton's method on a convex function, from the b for a constant eta where a few steps are enough.  Else for
+    eta / temperature with temperatures that halve down to 1: at a temperature as large as the spread of eta the
+    function is far from piecewise linear, and each optimum is a good start for the next.  Temperatures below the
+    rounding errors of eta tell nothing new.
     """
+    start = np.log(occurs) - share @ eta
     b, error = _newton(eta, share, occurs, start - start.mean(), last=True, most=FEW_NEWTON)
     if error <= ROUNDED:
         return b
