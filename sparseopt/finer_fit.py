@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ._native.mapped import product
 from .problem import Problem
 
 SAMPLED = 8
@@ -30,21 +31,29 @@ STEPS = 4
 """Newton steps allowed; the first one leaves rounding errors where the loss is quadratic."""
 
 
-def cancels(problem: Problem, w: np.ndarray) -> bool:
+def cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None = None) -> bool:
     """Whether the terms of X w cancel, for w [p] or [p, T], seen in a few rows of a dense X.
 
-    Not looked at under an intercept, since columns far from 0 are `recentred` then.
+    z: X w [n] or [n, T], where it is known.  Not looked at under an intercept, since columns far from 0 are `recentred`
+    then.
     """
     X = problem.X
     if sparse.issparse(X) or problem.datafit.fit_intercept:
         return False
-    rows = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
-    if not 0 < len(rows) <= MOST_ROWS:
-        return False
-    sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[rows]
+    if problem.n_features <= MOST_ROWS:
+        sample, used = X[:SAMPLED], w
+        if "sizes" not in problem.kept:
+            problem.kept["sizes"] = np.abs(sample.astype(np.float64))
+        sizes = problem.kept["sizes"]
+    else:
+        rows = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
+        if len(rows) > MOST_ROWS:
+            return False
+        sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[rows]
+        sizes = np.abs(sample)
     with np.errstate(all="ignore"):
-        terms, sums = np.abs(sample) @ np.abs(used), np.abs(sample @ used)
-        return bool(terms.max(initial=0.0) > CANCELLED * sums.max(initial=0.0))
+        sums = product(sample, used) if z is None else z[:SAMPLED]
+        return bool((sizes @ np.abs(used)).max(initial=0.0) > CANCELLED * np.abs(sums).max())
 
 
 def finer_fit(problem: Problem, w: np.ndarray) -> np.ndarray | None:

@@ -47,13 +47,14 @@ def rounding_may_decide(problem: Problem) -> bool:
     """
     if not hasattr(problem.penalty, "critical_lams"):
         return hasattr(problem.penalty, "conjugate") and _conjugate_of_rounding(problem) > _at_zero(problem)[2]
-    slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
+    slopes, gradient = np.asarray(getattr(problem.penalty, "slope0", 0.0)), problem.gradient_at_zero
     try:
         with np.errstate(all="ignore"):
-            usual = WIDEST * np.min(slopes[slopes > 0], initial=np.inf)
-            if np.linalg.norm(problem.gradient_at_zero) <= (usual if usual < np.inf else 0.0):
+            least = slopes.min()
+            least = least if least > 0 else np.min(slopes[slopes > 0], initial=np.inf)
+            if np.vdot(gradient, gradient) <= (WIDEST * least) ** 2 < np.inf:
                 return False
-            critical = problem.penalty.critical_lams(-problem.gradient_at_zero)
+            critical = problem.penalty.critical_lams(-gradient)
             critical[getattr(problem.penalty, "unpenalised", [])] = 0.0
             return bool(critical.max() > WIDEST * problem.penalty.lam)
     except ValueError:  # no strength is critical

@@ -278,7 +278,7 @@ class _Monitor:
         self.rows.append(row)
         self.extras.append(tuple(float(getattr(state, name)) for name in _extra_names(state.history)))
         objective, merit = row[1], row[2] if self.problem.convex else row[3] / (self.violation_scale or 1.0)
-        if self.problem.convex and (self.doubtful or cancels(self.problem, state.w)):
+        if self.problem.convex and (self.doubtful or cancels(self.problem, state.w, state.z)):
             merit = confirmed_gap(self.problem, state.w, merit, self.tol, objective_scale(objective, self.at_zero))
             self.rows[-1] = row = (*row[:2], merit, *row[3:])
         best = np.inf if self.best is None else self.best[0]
