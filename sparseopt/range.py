@@ -47,9 +47,10 @@ def rounding_may_decide(problem: Problem) -> bool:
     """
     if not hasattr(problem.penalty, "critical_lams"):
         return hasattr(problem.penalty, "conjugate") and _conjugate_of_rounding(problem) > _at_zero(problem)[2]
-    slopes, gradient = np.asarray(getattr(problem.penalty, "slope0", 0.0)), problem.gradient_at_zero
+    slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
     try:
         with np.errstate(all="ignore"):
+            gradient = problem.gradient_at_zero
             least = slopes.min()
             least = least if least > 0 else np.min(slopes[slopes > 0], initial=np.inf)
             if np.vdot(gradient, gradient) <= (WIDEST * least) ** 2 < np.inf:
