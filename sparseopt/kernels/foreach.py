@@ -130,6 +130,10 @@ def _checked(
 ) -> tuple[list[Tensor], list[int]]:
     """ws, and the cuts as the operators take them, after checks of the lists named beside them."""
     if isinstance(cuts, Cuts):
+        if any(kept.dtype != torch.bool for given, check in others.values() if check is checked_kept for kept in given):
+            raise ValueError("kept has another dtype than bool: give True for the blocks to keep")
+        matrices = [given for given, check in others.values() if check is _like]
+        cuts.check([ws, *matrices], [given for given, check in others.values() if check is not _like])
         return list(ws), cuts
     lengths = {"ws": len(ws), "cuts": len(cuts)} | {name: len(given) for name, (given, _) in others.items()}
     if len(set(lengths.values())) > 1:

@@ -43,8 +43,8 @@ class Cut(NamedTuple):
 class Cuts(list[int]):
     """Cuts of matrices that are worked on again and again, flat as the operators take them, and what follows from them.
 
-    Operations on lists take them in place of a list of cuts where `dense` holds of all matrices, and check no more:
-    these may be tensors of any shape, values over blocks may be flat [n], and those returned are.
+    Operations on lists take them in place of a list of cuts where `dense` holds of all matrices; these may then be
+    tensors of any shape with as many entries, values over blocks may be flat [n], and those returned are.
     shapes: (rows, channels * taps) of each matrix.
     """
 
@@ -52,7 +52,18 @@ class Cuts(list[int]):
         super().__init__(size for cut in cuts for size in cut)
         pairs = list(zip(cuts, shapes, strict=True))
         self.layouts = [GridLayout(n, m // cut.taps, cut.taps, m, cut.r, cut.c) for cut, (n, m) in pairs]
+        self.entries = [n * m for n, m in shapes]
         self.units = [-(-n // cut.r) * -(-(m // cut.taps) // cut.c) * cut.taps for cut, (n, m) in pairs]
+
+    def check(self, matrices: Sequence[Sequence[torch.Tensor]], values: Sequence[Sequence[torch.Tensor]]) -> None:
+        """ValueError unless all lists have one entry for each cut, of its size, dense where they are matrices."""
+        if not self.dense(*matrices):
+            raise ValueError("Cuts are for matrices without gaps of one dtype on the host: give a list of cuts instead")
+        for lists, sizes in ((matrices, self.entries), (values, self.units)):
+            for given in lists:
+                if [x.numel() for x in given] != sizes:
+                    found = [x.numel() for x in given]
+                    raise ValueError(f"a list has tensors of {found} entries: the cuts ask for {sizes}")
 
     def numbers(self, like: torch.Tensor) -> list[torch.Tensor]:
         """Memory for a number for each block of each matrix, [n]: parts of one tensor."""

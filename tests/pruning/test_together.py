@@ -80,3 +80,25 @@ def test_what_is_dense():
         with Seen():
             assert not kernels.Cuts.dense([w])
     assert not kernels.Cuts.dense([w])  # autograd looks on
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="no compiled core")
+@pytest.mark.parametrize("wrong", ["entries", "values", "count", "gaps", "dtype"])
+def test_cuts_are_checked_against_what_they_are_given_with(wrong):
+    cuts = kernels.Cuts([kernels.Cut(3, 2)] * 2, [(6, 4), (6, 8)])
+    ws, scales = [torch.ones(6, 4), torch.ones(6, 8)], [torch.ones(4), torch.ones(8)]
+    with torch.no_grad():
+        kernels.foreach_scale_blocks_(ws, [2 * scale for scale in scales], cuts)
+        assert all((w == 2).all() for w in ws)
+        if wrong == "entries":
+            ws[1] = torch.ones(6, 6)
+        elif wrong == "values":
+            scales[0] = torch.ones(3)
+        elif wrong == "count":
+            ws, scales = ws[:1], scales[:1]
+        elif wrong == "gaps":
+            ws[1] = torch.ones(8, 6).T
+        else:
+            ws[1] = ws[1].double()
+        with pytest.raises(ValueError, match=r"give a list of cuts instead|the cuts ask for"):
+            kernels.foreach_scale_blocks_(ws, scales, cuts)

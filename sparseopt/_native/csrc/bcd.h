@@ -143,7 +143,8 @@ so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, cons
 
 // A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
 // centred; the classes of sparseopt/datafits say what each one is.  One output.
-//   y [n]: signs (logistic), counts (Poisson) or targets (squares, half of them; centred where the problem is).  share [n] sums to 1.  offset [n]: less its mean where centred
+//   y [n]: signs (logistic), counts (Poisson) or targets (half squares; centred where the problem is).  share [n] sums to 1.
+//   offset [n]: less its mean where centred
 enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2 };
 struct so_loss {
   int kind;
