@@ -291,7 +291,7 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
     if not (is_small(frame.store) and in_one_call(frame, run)):
         return False
     assert frame.loss is not None
-    scores = np.empty(len(run.strength))
+    scores = np.zeros(len(run.strength))
     seen = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
     run.count(seen.columns)
     run.take(seen.point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
