@@ -139,7 +139,7 @@ def solve_path(
     whole path, lambda_max included; the strength at hand then ends with TIME_LIMIT, and the rest are `Path.unreached`.
 
     The working set starts with the groups active before, and what is known of X is kept, so a path costs little more
-    than its last solutions.  Every Result has its own gap; nonconvex problems give a path of stationary points.
+    than its last solutions.  Every Result has its own gap; nonconvex problems give points as one run does.
     Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
     ValueError for bad arguments, and where no lambda_max is known (in time) and lams are not given.
     """

@@ -205,8 +205,8 @@ def solve(
     solver: default GroupBCD where it treats the problem, else FISTA for convex problems and ProximalGradient for
     others.  Convex problems stop when the relative duality gap is at most tol: the objective is then within tol * scale
     of the minimum.  Nonconvex ones stop when the violation of stationarity is at most tol times the violation scale
-    max_g |gradient_g(0)|, and nothing is promised beyond a stationary point.  max_iter: steps of the solver, those of
-    GroupBCD being rounds of many sweeps; default 100000.  time_limit: seconds.  callback: called with every state;
+    max_g |gradient_g(0)|: a stationary point (`GroupBCD` promises more).  max_iter: steps of the solver, those
+    of GroupBCD being rounds of many sweeps; default 100000.  time_limit: seconds.  callback: called with every state;
     returning True stops nothing, raising passes through.  verbose: a progress bar (needs tqdm).  Parameters of the
     solver that allow divergence give the status UNSTABLE, also where the stopping test is met, which then raises
     nothing; Result.advice has the number to use.

@@ -147,6 +147,24 @@ class Reading:
         rest = reading._renewed(now, open_ & ~fresh & ~active, threads, ask)
         return None if rest is None else replace(rest, columns=reading.columns + rest.columns)._without_old_anchors()
 
+    def where(
+        self, v: np.ndarray, matters: Callable[[np.ndarray], np.ndarray], threads: int, ask: Callable[[], bool]
+    ) -> Reading | None:
+        """X' v for all groups whose norm may matter; None where `ask` ended the pass.
+
+        v: [n] or [n, T].  matters: positive for groups that matter [G], for upper bounds [G] of the norms of X_g' v.
+        """
+        now = padded(v)
+        return self._renewed(now, (matters(self._at_most(now)) > 0) & ~self._fresh(now), threads, ask)
+
+    def at_most(self, v: np.ndarray) -> np.ndarray:
+        """Upper bounds [G] of the norms of X_g' v, v [n] or [n, T]; the norms themselves where they were read."""
+        return self._at_most(padded(v))
+
+    def _at_most(self, now: np.ndarray) -> np.ndarray:
+        fresh = self._fresh(now)
+        return self.norms if fresh.all() else np.where(fresh, self.norms, self._bounds(now))
+
     def uncertainty(self, v: np.ndarray) -> np.ndarray:
         """Bounds [G] of the distance of `pull` from X_g' v, v [n] or [n, T]; inf where nothing is known."""
         now = padded(v)

@@ -23,6 +23,7 @@ from .block_penalty import (
     strengths,
 )
 from .frames import look
+from .leaps import leap
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
 
@@ -72,7 +73,7 @@ class GroupDescent:
         if not look(self.frame, self, start):
             self.move(start)
         self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)
-        self._survey()
+        self._settle()
 
     @cached_property
     def may_move(self) -> np.ndarray:
@@ -98,7 +99,7 @@ class GroupDescent:
         target = goal if complete or not np.isfinite(gap) else max(goal, INNER_TARGET * gap)
         self.frame.descend(self, target)
         self.enter_above = CANDIDATE_ABOVE
-        self._survey()
+        self._settle()
 
     def _room(self) -> int:
         """Fewest groups that a round adds: all that may become active where sweeps cost less than passes over X."""
@@ -195,6 +196,23 @@ class GroupDescent:
             return kept["reading"], CANDIDATE_ABOVE
         at_last = np.array_equal(last.w, w0)
         return last.reading, strong_rule(last.strength, self.strength) if at_last else CANDIDATE_ABOVE
+
+    def _settle(self) -> None:
+        """Survey; where the run would end at a stationary point, zero groups may leave 0 for a better value first."""
+        self._survey()
+        if self.may_leap and not self.ask() and self._stationary() and leap(self):
+            self._survey()
+
+    @cached_property
+    def may_leap(self) -> bool:
+        """Whether 0 may be stationary for a group and not its best value."""
+        return self.radial and not self.problem.convex and not self.inner.penalty.entrywise
+
+    def _stationary(self) -> bool:
+        """Whether the violation of the last survey is what is wanted in the end."""
+        problem, measures = self.problem, self.measures
+        violation = problem.violation_from(self.w, self.gradient) if measures is None else measures.violation
+        return violation <= (self.options.accuracy or 0.0) * self.violation_scale
 
     def _survey(self) -> None:
         """Gradient, scores and gap from all columns of X that matter; out of time, those of the last survey stay."""

@@ -46,7 +46,11 @@ class GroupBCD:
     working_set: smallest number of groups a round adds.  anderson: iterates extrapolated, 0 to 10.  threads: for
     those passes over X that are long enough.  accuracy: relative gap that is wanted in the end, so that no round does
     much more (`solve` sets it, and time_limit).  Convex problems converge to the minimum, nonconvex ones to stationary
-    points.  Where 0 is always stationary (GroupL0, GroupLq) and no w0 is given, they begin at the best group alone.
+    points from which no zero group would leave 0 by a prox step of length 1 / L_g, L_g the bound of the largest
+    curvature of its block: at such a point groups that are better off elsewhere leave first, and the run goes on
+    (`leaps.py`).  For the scalar penalties of norms and `solve`, to rounding; where curvatures are not bounded
+    (Poisson), L_g is the one at that point.  Nothing is promised about several groups that move together.
+    Where 0 is always stationary (GroupL0, GroupLq) and no w0 is given, runs begin at the best group alone.
     """
 
     working_set: int = 128
