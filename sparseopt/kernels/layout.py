@@ -10,7 +10,7 @@ import torch
 
 from .._native import HAS_NATIVE
 from .._native.grid import GridLayout, Grids
-from .operators import PLAIN, watched
+from .operators import PLAIN, Checked, watched
 
 DTYPES = {torch.float32: "f32", torch.float64: "f64"}
 """Dtypes that the compiled core takes, and how it calls them."""
@@ -40,7 +40,7 @@ class Cut(NamedTuple):
         return (rows[:, None, None] * cols[None, :, None]).expand(self.grid(w)).contiguous()
 
 
-class Cuts(list[int]):
+class Cuts(Checked):
     """Cuts of matrices that are worked on again and again, flat as the operators take them, and what follows from them.
 
     Operations on lists take them in place of a list of cuts where `dense` holds of all matrices; these may then be
@@ -59,6 +59,8 @@ class Cuts(list[int]):
         """ValueError unless all lists have one entry for each cut, of its size, dense where they are matrices."""
         if not self.dense(*matrices):
             raise ValueError("Cuts are for matrices without gaps of one dtype on the host: give a list of cuts instead")
+        if not all(type(x) in PLAIN for given in values for x in given):
+            raise ValueError("Cuts are for values in plain tensors: give a list of cuts instead")
         for lists, sizes in ((matrices, self.entries), (values, self.units)):
             for given in lists:
                 if [x.numel() for x in given] != sizes:

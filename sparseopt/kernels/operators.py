@@ -12,6 +12,10 @@ from torch.autograd import forward_ad
 PLAIN = (torch.Tensor, torch.nn.Parameter)
 
 
+class Checked(list[int]):
+    """Given last to an operator: its tensors are known to be plain, and nothing has a part in the call."""
+
+
 class Operator:
     """A function registered as the torch operator sparseopt::<name>, for autograd, compilers, modes and transforms.
 
@@ -38,9 +42,10 @@ class Operator:
         """What the function returns.  RuntimeError for tangents, which torch would drop without a word."""
         if forward_ad._current_level >= 0:
             _refuse_tangents(self.definition._name, given)
-        if _seen(given):
+        checked = isinstance(given[-1], Checked)
+        if not checked and _seen(given):
             return self.registered(*given)
-        if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _tensors(given)):
+        if not checked and torch.is_grad_enabled() and any(tensor.requires_grad for tensor in _tensors(given)):
             return self.registered(*given) if self.differentiable is None else self.differentiable.apply(*given)
         result = self.function(*given)
         for i in self.changed:

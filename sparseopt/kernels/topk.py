@@ -9,11 +9,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from .._native import HAS_NATIVE
+from .._native import topk as native
 from ..soft_topk.arguments import checked_k, checked_tau
-from ..soft_topk.operator import SoftTopK
+from ..soft_topk.operator import SINGLE_TEMPERATURES, SoftTopK
 from . import device_selection
+from .operators import PLAIN
 
 Tensor = torch.Tensor
+DTYPES: dict[torch.dtype, np.dtype[Any]] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+"""That the compiled core takes, and what NumPy calls them."""
 
 
 def soft_topk(x: Tensor, k: int, tau: float) -> Tensor:
@@ -40,8 +45,40 @@ def soft_topk_with_vjp(x: Tensor, k: int, tau: float) -> tuple[Tensor, Callable[
     if device_selection.usable_soft_topk(x):
         found = device_selection.soft_topk(x, k, tau)
         return found[0], lambda g: device_selection.soft_topk_vjp(g, *found[1:], k, tau)
+    if _Addressed.takes(x, tau):
+        addressed = _Addressed(x, k, tau)
+        return addressed.f, addressed.vjp
     operator = SoftTopK(k, tau, threads=torch.get_num_threads())
     return _applied(operator, x), partial(_applied, operator.vjp)
+
+
+class _Addressed:
+    """The soft top-k f of a plain tensor on the host, without arrays: for small ones these take as long as the rest."""
+
+    def __init__(self, x: Tensor, k: int, tau: float) -> None:
+        self.x, self.f = x.detach(), torch.empty_like(x)
+        self.arguments = (x.numel() // x.shape[-1], x.shape[-1], k, tau)
+        self.state = native.new_state(DTYPES[x.dtype])
+        at = self.x.data_ptr(), self.f.data_ptr()
+        native.check(self.state.forward_ptr(*at, *self.arguments, False, torch.get_num_threads()), k)
+
+    @staticmethod
+    def takes(x: Tensor, tau: float) -> bool:
+        """Whether the compiled core does, in the precision of x."""
+        if not HAS_NATIVE or type(x) not in PLAIN or not x.is_cpu or not x.is_contiguous() or x.numel() == 0:
+            return False
+        low, high = SINGLE_TEMPERATURES
+        return x.dtype is torch.float64 or (x.dtype is torch.float32 and low <= tau <= high)
+
+    def vjp(self, g: Tensor) -> Tensor:
+        """J'g.  ValueError for another shape, and where f was changed since."""
+        if g.shape != self.x.shape:
+            raise ValueError(f"g has shape {tuple(g.shape)}: x has {tuple(self.x.shape)}")
+        given = g if g.dtype is self.x.dtype and g.is_cpu and g.is_contiguous() else g.to(self.x).contiguous()
+        out = torch.empty_like(self.x)
+        at = [tensor.data_ptr() for tensor in (self.x, self.f, given, out)]
+        native.check(self.state.backward_ptr(*at, *self.arguments, torch.get_num_threads()), self.arguments[2])
+        return out if given is g else out.to(g)
 
 
 def _checked(x: Tensor, k: int, tau: float) -> tuple[int, float]:

@@ -94,9 +94,12 @@ class Allocation:
 
         With a global budget every layer keeps its best unit.  Raises ValueError for NaN.
         """
-        for score in scores:
-            check_scores(score)
-        arrays = [host(working(score.detach())) for score in scores]
+        arrays = [working(score.detach()).cpu().numpy() for score in scores]
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = sum(float(array.sum()) for array in arrays)  # calls of torch take longer
+        if math.isnan(total):
+            for score in scores:
+                check_scores(score)
         units = [len(array) for array in arrays]
         if self.scope == "layer":
             chosen = zip(arrays, self.counts(units, ramp), self.groupings, strict=True)

@@ -106,6 +106,9 @@ class Optimisers:
     @contextmanager
     def alone(self, optimiser: Optimizer) -> Iterator[None]:
         """Within it, weights of the other optimisers have no gradients: these may still be scaled, or not be there."""
+        if len(self.all) == 1:
+            yield
+            return
         own = {id(p) for group in optimiser.param_groups for p in group["params"]}
         others = [p for item in self.all for group in item.param_groups for p in group["params"] if id(p) not in own]
         hidden = [(p, p.grad) for p in others if p.grad is not None]

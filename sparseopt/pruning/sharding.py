@@ -178,6 +178,8 @@ def zeros_of(layers: Sequence[Layer]) -> list[int]:
 
 def check_arrived(layers: Sequence[Layer]) -> None:
     """ValueError where weights were spread after the layers were found."""
+    if not (dist.is_available() and dist.is_initialized()):
+        return
     late = [weight.name for layer in layers if layer.group is None for weight in layer.weights if weight.spread]
     if late:
         raise ValueError(f"{late[0]} was sharded after the Sparsifier was built: build it after fully_shard")

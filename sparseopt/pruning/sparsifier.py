@@ -161,7 +161,7 @@ class Sparsifier:
     @property
     def weights(self) -> tuple[Weight, ...]:
         """The pruned weights, each once."""
-        return tuple({weight.name: weight for layer in self.layers for weight in layer.weights}.values())
+        return self.layers.weights
 
     def record(self, name: str, value: float) -> None:
         """Keep a number of this step for the report."""
@@ -176,8 +176,7 @@ class Sparsifier:
 
     def comparable(self, scores: list[Tensor]) -> list[Tensor]:
         """Scores as they are within layers; between layers by root mean square, for units of unequal sizes."""
-        sizes = {int(size) for layer in self.layers for size in (layer.sizes.min(), layer.sizes.max())}
-        if self.allocation.scope == "layer" or len(sizes) == 1:
+        if self.allocation.scope == "layer" or self.layers.even:
             return scores
         return [score / layer.sizes.to(score.device).sqrt() for score, layer in zip(scores, self.layers, strict=True)]
 

@@ -12,6 +12,7 @@ from .. import kernels
 from ..kernels import Cut
 from ..kernels.reference import working
 from .layer import Layer, View
+from .weights import Weight
 
 Tensor = torch.Tensor
 Operation = Callable[..., Any]
@@ -42,6 +43,21 @@ class Layers(list[Layer]):
     def views(self) -> Views:
         """Of all layers, in their order."""
         return Views(view for layer in self for view in layer.views)
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """Of all layers, each once."""
+        return tuple({weight.name: weight for layer in self for weight in layer.weights}.values())
+
+    @cached_property
+    def even(self) -> bool:
+        """Whether all units are of one size."""
+        return len({layer.size for layer in self}) == 1 and self[0].size is not None
+
+    @cached_property
+    def blocks(self) -> bool:
+        """Whether no layer has views of single entries."""
+        return all(layer.blocks for layer in self)
 
     @cached_property
     def alone(self) -> bool:
@@ -123,6 +139,11 @@ def mask(layers: Sequence[Layer], masks: Sequence[Tensor]) -> None:
 
 def norms(layers: Sequence[Layer], tensors: Sequence[Sequence[Any] | None]) -> list[Tensor]:
     """`Layer.norms` of each, of the weights (None) or of a tensor like the weight for each view."""
+    if isinstance(layers, Layers) and layers.alone and layers.blocks and not any(tensors):
+        weights = weights_of(layers.views)
+        cuts = layers.views.dense(weights)
+        if cuts is not None:
+            return kernels.foreach_block_norms(weights, cuts)
     pairs = list(zip(layers, tensors, strict=True))
     given = [(layer, its or [None] * len(layer.views)) for layer, its in pairs if layer.blocks]
     views = views_of(layers if len(given) == len(layers) else [layer for layer, _ in given])

@@ -47,7 +47,7 @@ class Weight:
     @property
     def spread(self) -> bool:
         """Whether processes share it."""
-        return not _plain(self.parameter) and hasattr(self.parameter, "placements")
+        return spread_out(self.parameter)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -61,12 +61,17 @@ def _plain(tensor: torch.Tensor) -> bool:
     return type(tensor) is torch.Tensor or type(tensor) is nn.Parameter
 
 
+def spread_out(tensor: torch.Tensor) -> bool:
+    """Whether processes share it."""
+    return not _plain(tensor) and hasattr(tensor, "placements")
+
+
 def local(tensor: torch.Tensor) -> torch.Tensor:
     """What this process holds of a tensor, of the same memory."""
     if _plain(tensor):
         return tensor
     shared: Any = tensor
-    return shared.to_local() if hasattr(tensor, "placements") else tensor
+    return shared.to_local() if spread_out(tensor) else tensor
 
 
 def weights_of(model: nn.Module) -> Iterator[Weight]:

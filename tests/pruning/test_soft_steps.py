@@ -101,3 +101,38 @@ def test_one_array_is_as_good_as_z_and_u(rule):
 def top_half(w, cut):
     norms = reference.block_norms(w, cut)
     return norms >= norms.flatten().topk(norms.numel() // 2).values.min()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_soft_topk_with_its_derivative_refuses_what_does_not_belong_to_it(dtype):
+    x = drawn(17).to(dtype)
+    found, vjp = kernels.soft_topk_with_vjp(x, 5, 0.7)
+    assert torch.equal(found, kernels.soft_topk(x, 5, 0.7))
+    assert vjp(drawn(17)).dtype == torch.float64  # that of the argument
+    with pytest.raises(ValueError, match="shape"):
+        vjp(drawn(16).to(dtype))
+    found[3] += 1
+    with pytest.raises(ValueError, match="changed"):
+        vjp(drawn(17).to(dtype))
+    x[0] = float("nan")
+    with pytest.raises(ValueError, match="NaN"):
+        kernels.soft_topk_with_vjp(x, 5, 0.7)
+
+
+def test_importances_that_are_no_numbers_are_refused():
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 4))
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    Sparsifier(model, Block(8, 8), method=methods.SMART(pretrain=0), total_steps=10, optimizer=optimiser)
+    model(torch.ones(2, 64)).sum().backward()
+    model[0].weight.grad[0, 0] = float("nan")
+    with pytest.raises(ValueError, match="scores have NaN"):
+        optimiser.step()
+
+
+def test_scores_that_are_infinite_are_ranked_without_a_warning():
+    model = torch.nn.Sequential(torch.nn.Linear(64, 64), torch.nn.Linear(64, 4))
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    sp = Sparsifier(model, Block(8, 8), sparsity=0.5, total_steps=10, optimizer=optimiser)
+    scores = torch.cat([torch.full((20,), torch.inf), torch.zeros(24), torch.full((20,), -torch.inf)])
+    with torch.no_grad():
+        assert sp.choose([scores])[0].nonzero().flatten().tolist() == list(range(32))

@@ -15,7 +15,7 @@ import torch
 from .. import together
 from ..schedules import Phase
 from ..state import BEHIND
-from ..weights import local
+from ..weights import local, spread_out
 from .base import Method
 
 if TYPE_CHECKING:
@@ -103,11 +103,13 @@ def _close(a: Tensor, b: Tensor, error: float) -> bool:
 
 
 def _exchange(sp: Sparsifier) -> None:
+    memory = sp.memory
     for weight in sp.weights:
         parameter, name = weight.parameter, PREFIX + weight.name
-        if weight.spread:  # other objects know this memory
-            held, behind = local(parameter.detach()), sp.memory[name]
-            sp.memory[name] = held.clone()
+        behind = memory[name]
+        if spread_out(parameter):  # other objects know this memory
+            held = local(parameter.detach())
+            memory[name] = held.clone()
             held.copy_(behind)
         else:
-            sp.memory[name], parameter.data = parameter.data, sp.memory[name]
+            memory[name], parameter.data = parameter.data, behind

@@ -54,7 +54,7 @@ class Powerpropagation(Behind):
 
     def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
         """|v_b| v_b; the norms are kept for the next step: v does not change until then."""
-        if sp.layers.alone and all(layer.blocks for layer in sp.layers):
+        if sp.layers.alone and sp.layers.blocks:
             norms = [found.flatten() for found in kernels.foreach_power_blocks_into_(outs, ws, cuts)]
         else:
             norms = norms_of(sp.layers)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -131,11 +132,11 @@ class SMART(SoftMasks):
             scores = sp.norms() if self.importance == "weight" else _seen(sp)
             for old, new in zip(logits_of(sp), _pooled(sp, _relative(sp, scores)), strict=True):
                 old.copy_(new)
-        check_scores(torch.stack([norm.cpu() for norm in torch._foreach_norm(logits_of(sp))]))  # as NaN as they are
-        if self.importance == "learned":
-            self.evaluate(sp, lambda logits: self._values(sp, logits, phase))
-        else:
-            self.set_values(sp, self._values(sp, logits_of(sp), phase)[0])
+        with _numbers(logits_of(sp)):
+            if self.importance == "learned":
+                self.evaluate(sp, lambda logits: self._values(sp, logits, phase))
+            else:
+                self.set_values(sp, self._values(sp, logits_of(sp), phase)[0])
         sp.record("temperature", self._temperature(sp, phase))
 
     def _temperature(self, sp: Sparsifier, phase: Phase) -> float:
@@ -154,6 +155,20 @@ class SMART(SoftMasks):
             None if product is None else pull(product)
             for pull, product in zip(pulls, _per_pool(sp, products), strict=True)
         ]
+
+
+@contextmanager
+def _numbers(logits: list[Tensor]) -> Iterator[None]:
+    """ValueError for NaN among logits: of a soft top-k within it, or, on devices, where that does not look, ahead."""
+    elsewhere = [logit for logit in logits if not logit.is_cpu]
+    if elsewhere:
+        check_scores(torch.stack([norm.cpu() for norm in torch._foreach_norm(elsewhere)]))  # as NaN as they are
+    try:
+        yield
+    except ValueError:
+        for logit in logits:
+            check_scores(logit)
+        raise
 
 
 def _relative(sp: Sparsifier, scores: list[Tensor]) -> list[Tensor]:

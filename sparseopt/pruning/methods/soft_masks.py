@@ -111,7 +111,8 @@ def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | N
         lambda cuts, gradients, ws, factors: kernels.foreach_scale_blocks_vjp_(gradients, ws, factors, cuts),
     )
     if len(products) == len(layers) and all(layer.alone for layer in layers):
-        return [product.flatten().to(scale.dtype) for product, scale in zip(products, scales, strict=True)]
+        pairs = zip(products, scales, strict=True)
+        return [x if x.ndim == 1 and x.dtype is s.dtype else x.flatten().to(s.dtype) for x, s in pairs]
     found = {id(view): product for view, product in zip(views, products, strict=True)}
     idle = [all(id(view) not in found for view in layer.views) for layer in layers]
     totals = summed(layers, [_total(layer, scale, found) for layer, scale in zip(layers, scales, strict=True)])
@@ -126,5 +127,7 @@ def _total(layer: Layer, values: Tensor, found: dict[int, Tensor]) -> Tensor:
 
 def logits_of(sp: Sparsifier) -> list[Tensor]:
     """The logits in memory."""
-    count = sum(name.startswith("logits.") for name in sp.memory)
-    return [sp.memory[f"logits.{i}"] for i in range(count)]
+    logits: list[Tensor] = []
+    while (logit := sp.memory.get(f"logits.{len(logits)}")) is not None:
+        logits.append(logit)
+    return logits

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
 
 from ... import kernels
@@ -83,4 +84,8 @@ class SRSTE(Behind):
         names = [f"kept.{i}" for i in range(len(masks))]
         old = [sp.memory[name] for name in names if name in sp.memory]
         sp.memory.update(zip(names, masks, strict=True))
-        return sum(int((a != b).sum()) for a, b in zip(old, masks, strict=True)) if old else 0
+        return (
+            sum(int(np.count_nonzero(a.cpu().numpy() != b.cpu().numpy())) for a, b in zip(old, masks, strict=True))
+            if old
+            else 0
+        )
