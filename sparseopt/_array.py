@@ -136,6 +136,13 @@ def positive_scalar(value: Any, name: str) -> float:
     return number
 
 
+def checked_seconds(time_limit: Any) -> float | None:
+    """`time_limit` itself; ValueError unless it is None or a real number > 0."""
+    if time_limit is not None and not real_number(time_limit) > 0:
+        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    return time_limit
+
+
 def checked_tolerance(tol: Any) -> float:
     """tol as a float; ValueError unless it is a real number with 0 <= tol < inf."""
     number = real_number(tol)

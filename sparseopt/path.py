@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ._array import as_float, checked_tolerance, real_number
+from ._array import as_float, checked_seconds, checked_tolerance, real_number
 from .datafits import Datafit
 from .problem import Problem, checked_problem
 from .recentred import recentred
@@ -163,8 +163,7 @@ def solve_path(
 def _check_limits(max_deviance: float | None, time_limit: float | None) -> None:
     if max_deviance is not None and not 0 < real_number(max_deviance) <= 1:
         raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
-    if time_limit is not None and not real_number(time_limit) > 0:
-        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
+    checked_seconds(time_limit)
 
 
 def lambda_grid(

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
-from ._array import checked_tolerance, described, real_number
+from ._array import checked_seconds, checked_tolerance, described
 from .advice import advice_on
 from .finer_fit import cancels
 from .penalties import GroupPenalty
@@ -238,9 +238,7 @@ class _Monitor:
     """Measures states, remembers the best one and decides when a run ends."""
 
     def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
-        if time_limit is not None and not real_number(time_limit) > 0:
-            raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
-        self.problem, self.tol, self.time_limit = problem, tol, time_limit
+        self.problem, self.tol, self.time_limit = problem, tol, checked_seconds(time_limit)
         loss = loss_at_zero(problem)
         self.doubtful = problem.convex and rounding_may_decide(problem)
         self.start = time.perf_counter()

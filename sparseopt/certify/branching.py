@@ -18,10 +18,10 @@ SECONDS = 60.0
 """Wall-clock time that it may take."""
 
 
-def gap_by_branching(problem: Problem, w: np.ndarray, tol: float) -> Certificate:
+def gap_by_branching(problem: Problem, w: np.ndarray, tol: float, seconds: float | None = None) -> Certificate:
     """Enclose objective(w) - global minimum: below by a point that the search finds, above by its rigorous bound.
 
-    w: [p].  Undecided, with the reason, beyond GROUP_LIMIT groups, and where SECONDS do not suffice.
+    w: [p].  Undecided, with the reason, beyond GROUP_LIMIT groups, and where SECONDS, or `seconds`, do not suffice.
     """
     from ..solvers.branch_and_bound import BranchAndBound
 
@@ -34,7 +34,7 @@ def gap_by_branching(problem: Problem, w: np.ndarray, tol: float) -> Certificate
     low, high = float(here.lo), float(here.hi)
     scale = max(low, -high, low - float(zero.hi), float(zero.lo) - high, 0.0)
     scale = 1.0 if not w.any() and scale == 0 else scale
-    optimum = BranchAndBound(tol=max(tol / 2, 1e-12), time_limit=SECONDS).prove(problem, w)
+    optimum = BranchAndBound(tol=max(tol / 2, 1e-12), time_limit=min(SECONDS, seconds or SECONDS)).prove(problem, w)
     upper = float((here - optimum.lower).hi)
     lower = max(float((here - _objective(problem, optimum.w)).lo), 0.0)
     upper = max(upper, lower)

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from .._array import checked_tolerance
+from .._array import checked_seconds, checked_tolerance
 from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupLasso, InverseSum, SmartDecay
 from ..problem import Problem, checked_problem
 from ..solve import solve
+from ..solvers.deadline import deadline, past, seconds_until
 from ..solvers.relaxation import why_not
 from .ball import INFLATION, Ball
 from .branching import gap_by_branching
@@ -21,7 +22,7 @@ from .mask_decay import gap_by_companion, gap_by_k_support
 from .subadditivity import subadditivity
 
 
-def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
+def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6, time_limit: float | None = None) -> Certificate:
     """Enclose objective(w) - global minimum of the `InverseSum` problem, by the sandwich of Theorem 1.1.
 
     For subadditive q the InverseSum objective is at least the group-LASSO objective with the same lam, with equality at
@@ -36,14 +37,17 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     some tens of groups, are decided by branch and bound (`solvers.BranchAndBound`).
 
     w: [p].  Returns a Certificate; `distance` bounds |w - minimiser|_2 where strong convexity is shown.  "refuted"
-    means that a better point was found and evaluated rigorously.  Raises ValueError for a wrong shape, NaN, or tol < 0.
+    means that a better point was found and evaluated rigorously.  time_limit: seconds, after which no search goes on,
+    so that more is "undecided"; what a pass over X or one factorisation shows is shown also then.  Raises ValueError
+    for a wrong shape, NaN, tol < 0 or another time_limit.
     Source: SequentialAttention++ (arXiv 2402.17902), Theorem 1.1; quantitative form: ledger A9.
     """
+    end = deadline(checked_seconds(time_limit))
     if checked_problem(problem).convex:
         return duality_gap(problem, w, tol=tol)
     tol, w = checked_tolerance(tol), problem.check_coefficients(w)
     if why_not(problem) is None:
-        return gap_by_branching(problem, w, tol)
+        return gap_by_branching(problem, w, tol, seconds_until(end))
     reason = None
     smart = type(problem.penalty) is SmartDecay
     if smart and type(problem.datafit) not in (LeastSquares, Quadratic):
@@ -56,15 +60,15 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
         reason = f"the sandwich is enclosed for least squares and quadratics, not for {type(problem.datafit).__name__}"
     if reason is not None:
         return Certificate(UNDECIDED, 0.0, np.inf, 1.0, tol, reason)
-    return gap_by_k_support(problem, w, tol) if smart else _sandwich(problem, w, tol)
+    return gap_by_k_support(problem, w, tol, end) if smart else _sandwich(problem, w, tol, end)
 
 
-def _sandwich(problem: Problem, w: np.ndarray, tol: float) -> Certificate:
+def _sandwich(problem: Problem, w: np.ndarray, tol: float, end: float) -> Certificate:
     # the companion is made here, not asked for: weighted, or of another lam, it would prove nothing
     convex = problem.with_penalty(GroupLasso(problem.penalty.lam, problem.penalty.groups, weights="none"))
     bounds = GapBounds.at(convex, w)
     active = problem.penalty.groups.active(w)
-    shown = subadditivity(problem.penalty.rho, 2 * _largest_norm(problem, bounds))
+    shown = subadditivity(problem.penalty.rho, 2 * _largest_norm(problem, bounds), past(end))
     if not shown.proved:
         return Certificate(
             UNDECIDED, 0.0, np.inf, bounds.scale, tol, f"subadditivity is {shown.verdict}: {shown.reason}"
@@ -77,7 +81,7 @@ def _sandwich(problem: Problem, w: np.ndarray, tol: float) -> Certificate:
     if failing is None and upper <= threshold:
         reason = f"sandwich by the group LASSO; {shown.reason}; every other group is strictly dual feasible"
         return Certificate(PROVED, 0.0, upper, bounds.scale, tol, reason, _distance(bounds))
-    lower = _improvement(convex, w)
+    lower = _improvement(convex, w, end)
     verdict = verdict_of(lower, np.inf, threshold)
     if verdict != UNDECIDED:
         failing = f"a point with at most one active group is lower by at least {lower:g}"
@@ -112,7 +116,7 @@ def _distance(bounds: GapBounds) -> float:
     return float(np.sqrt(2 * max(bounds.upper, 0.0) / mu) * INFLATION) if mu > 0 else np.inf
 
 
-def _improvement(convex: Problem, w: np.ndarray) -> float:
+def _improvement(convex: Problem, w: np.ndarray, end: float) -> float:
     """Lower bound of how much a point with at most one active group improves on w; 0 when none is found.
 
     For such points the InverseSum objective equals the group-LASSO objective, and at w it is not smaller, so comparing
@@ -121,7 +125,7 @@ def _improvement(convex: Problem, w: np.ndarray) -> float:
     groups = convex.penalty.groups
     try:
         with np.errstate(all="ignore"):
-            proposal = solve(convex, tol=1e-9, max_iter=2000, throw=False).w
+            proposal = solve(convex, tol=1e-9, max_iter=2000, time_limit=seconds_until(end), throw=False).w
     except ValueError:  # data at the ends of the range of float64: nothing is proposed
         proposal = np.zeros_like(w)
     largest = int(np.argmax(groups.norms(proposal)))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from .._array import checked_seconds
 from ..problem import Problem, checked_problem
+from ..solvers.deadline import deadline, past
 from .ball import Ball
 from .duality_gap import is_group_lasso
 from .evaluation import Evaluation, block_eigenvalue, evaluate, spectral_norm
@@ -31,7 +34,7 @@ class LambdaWindow:
         return not self.lower < self.upper
 
 
-def lambda_window(problem: Problem) -> LambdaWindow:
+def lambda_window(problem: Problem, *, time_limit: float | None = None) -> LambdaWindow:
     """A rigorous window of strengths below lambda_max in which the group LASSO has exactly one active group.
 
     With tau_g = |gradient_g(0)| / w_g, 1 the group of the largest tau, mu_1 the smallest eigenvalue of its block of the
@@ -41,10 +44,11 @@ def lambda_window(problem: Problem) -> LambdaWindow:
     stays below |gradient_h(0)| + |H_h1| |u_1| < lam w_h.  Rounding errors are accounted for.
 
     problem: group LASSO with LeastSquares or a quadratic, of any lam.  Convexity beyond mu_1 > 0 is not needed.
-    Raises ValueError for other penalties.  Source: ledger A11, S2'; it makes the remark after Theorem 1.1 of
+    time_limit: seconds, after which the window is empty; a pass over X, or the norm of a block, is not interrupted.
+    Raises ValueError for other penalties and limits.  Source: ledger A11, S2'; it makes the remark after Theorem 1.1 of
     SequentialAttention++ (arXiv 2402.17902) explicit.
     """
-    penalty = checked_problem(problem).penalty
+    penalty, late = checked_problem(problem).penalty, past(deadline(checked_seconds(time_limit)))
     if not is_group_lasso(penalty):
         raise ValueError(f"{penalty!r} is not the group LASSO: use problem.with_penalty(penalty.companion)")
     at_zero = evaluate(problem, np.zeros(problem.n_features))
@@ -59,20 +63,33 @@ def lambda_window(problem: Problem) -> LambdaWindow:
     if tau.upper[others].max() >= upper:
         tie = int(others[np.argmax(tau.upper[others])])
         return LambdaWindow(upper, upper, group, f"groups {group} and {tie} tie for the largest gradient")
-    width = _width(problem, at_zero, group, upper - tau.upper[others], others)
+    width = _width(problem, at_zero, group, upper - tau.upper[others], others, late)
+    if not width > 0 and late():
+        return LambdaWindow(upper, upper, group, "the time limit was over before the window was found: raise it")
     if not width > 0:
         return LambdaWindow(upper, upper, group, f"the columns of group {group} are not shown to be independent")
     lower = float(np.nextafter(tau.upper[group] - width, np.inf))
     return LambdaWindow(min(lower, upper), upper, group, "one group, by the explicit window")
 
 
-def _width(problem: Problem, at_zero: Evaluation, group: int, lead: np.ndarray, others: np.ndarray) -> float:
-    """Lower bound of d, for the leads tau_1 - tau_h [G - 1] of the group over the others; 0 if mu_1 > 0 is unshown."""
+def _width(
+    problem: Problem, at_zero: Evaluation, group: int, lead: np.ndarray, others: np.ndarray, late: Callable[[], bool]
+) -> float:
+    """Lower bound of d, for the leads tau_1 - tau_h [G - 1] of the group over the others.
+
+    0 if mu_1 > 0 is unshown, and where time is up.
+    """
     groups, weights = problem.penalty.groups, problem.penalty.weights
+    if late():
+        return 0.0
     columns = at_zero.hessian_columns(groups.members(group))
     mu = block_eigenvalue(columns[groups.members(group)])
     if mu == 0:
         return 0.0
-    coupling = np.array([spectral_norm(columns[groups.members(h)]) for h in others])
+    coupling = np.full(len(others), np.inf)
+    for i, h in enumerate(others):
+        if late():
+            return 0.0
+        coupling[i] = spectral_norm(columns[groups.members(h)])
     ratio = mu * weights[others] / (mu * weights[others] + coupling * weights[group])
     return float((lead * ratio).min()) * (1 - 1e-12)

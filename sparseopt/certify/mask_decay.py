@@ -9,13 +9,14 @@ from ..penalties import KSupport
 from ..problem import Problem
 from ..sets import TopGroups
 from ..solve import solve
+from ..solvers.deadline import seconds_until
 from .ball import INFLATION, Ball
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import duality_gap
 from .evaluation import Evaluation, evaluate, positive_semidefinite, strong_convexity
 
 
-def gap_by_k_support(problem: Problem, w: np.ndarray, tol: float) -> Certificate:
+def gap_by_k_support(problem: Problem, w: np.ndarray, tol: float, end: float = np.inf) -> Certificate:
     """Enclose objective(w) - global minimum of a `SmartDecay` problem with least squares or a quadratic.
 
     Its objective is at least the one of its companion, the squared k-support norm, with equality where at most k groups
@@ -24,7 +25,8 @@ def gap_by_k_support(problem: Problem, w: np.ndarray, tol: float) -> Certificate
     4 lam gap = sum_S |c_g - 2 lam w_g|^2 + (sum of the k largest |c_g|^2) - sum_S |c_g|^2.
 
     w: [p].  "refuted" means that a better point was found and evaluated rigorously.  `distance` bounds the distance to
-    every global minimiser where strong convexity is shown.  Source: ledger B5.
+    every global minimiser where strong convexity is shown.  end: time, of time.perf_counter, at which the search for a
+    better point ends.  Source: ledger B5.
     """
     if isinstance(problem.datafit, Quadratic) and not positive_semidefinite(problem.datafit.H):
         return Certificate(UNDECIDED, 0.0, np.inf, 1.0, tol, "H is not shown to be positive semidefinite")
@@ -36,7 +38,7 @@ def gap_by_k_support(problem: Problem, w: np.ndarray, tol: float) -> Certificate
     if upper <= threshold:
         reason = "sandwich by the squared k-support norm, whose gap at w is within the tolerance"
         return Certificate(PROVED, 0.0, upper, scale, tol, reason, _distance(evaluation, upper))
-    lower = _improvement(problem, here)
+    lower = _improvement(problem, here, end)
     verdict = verdict_of(lower, np.inf, threshold)
     reason = f"a point with at most {penalty.k} active groups is lower by at least {lower:g}"
     if verdict == UNDECIDED and len(active) > penalty.k:
@@ -93,7 +95,7 @@ def _distance(evaluation: Evaluation, gap: float) -> float:
     return float(2 * np.sqrt(2 * max(gap, 0.0) / mu) * INFLATION) if mu > 0 else np.inf
 
 
-def _improvement(problem: Problem, here: Ball) -> float:
+def _improvement(problem: Problem, here: Ball, end: float) -> float:
     """Lower bound of how much a point with at most k active groups improves on w; 0 when none is found.
 
     The solver only proposes the point; it is evaluated here.
@@ -101,7 +103,8 @@ def _improvement(problem: Problem, here: Ball) -> float:
     penalty = problem.penalty
     try:
         with np.errstate(all="ignore"):
-            convex = solve(problem.with_penalty(penalty.companion), tol=1e-9, max_iter=2000, throw=False).w
+            companion, limit = problem.with_penalty(penalty.companion), seconds_until(end)
+            convex = solve(companion, tol=1e-9, max_iter=2000, time_limit=limit, throw=False).w
             proposal = np.asarray(TopGroups(penalty.k, penalty.groups).project(convex))
     except ValueError:  # data at the ends of the range of float64: nothing is proposed
         return 0.0

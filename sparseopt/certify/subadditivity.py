@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -15,11 +16,13 @@ CONCAVE_BY_FORMULA = (Linear, Log, Power, Ratio)
 
 MAX_BOXES = 20_000
 
+LATE = "the time limit was over before branch and bound was: raise it"
+
 SAMPLES = 257
 """Points of [0, radius] at which the enclosures of a penalty are compared with its own values."""
 
 
-def subadditivity(rho: Any, radius: float) -> Certificate:
+def subadditivity(rho: Any, radius: float, late: Callable[[], bool] = lambda: False) -> Certificate:
     """Show q(0) = 0, q strictly increasing and q(a + b) <= q(a) + q(b) for all a, b >= 0 with a + b <= radius.
 
     By formula for Linear, Log, Power and Ratio (concave with value 0 at 0).  Otherwise by branch and bound over the
@@ -32,6 +35,7 @@ def subadditivity(rho: Any, radius: float) -> Certificate:
 
     Returns a Certificate: "proved", "refuted" (a point with q(a) + q(b) < q(a + b), named in the reason) or
     "undecided"; lower and upper bound the negative part -min(q(a) + q(b) - q(a + b), 0).
+    late: asked again and again, ends what is by branch and bound.
     """
     if type(rho) in CONCAVE_BY_FORMULA:
         return _certificate(PROVED, 0.0, 0.0, f"{rho!r} is concave and 0 at 0, by its formula")
@@ -39,21 +43,24 @@ def subadditivity(rho: Any, radius: float) -> Certificate:
         return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not a known concave formula and has no enclose()")
     if not np.isfinite(radius):
         return _certificate(UNDECIDED, 0.0, np.inf, "the range of norms to check is not bounded")
-    return _branch_and_bound(rho, float(radius))
+    return _branch_and_bound(rho, float(radius), late)
 
 
-def _branch_and_bound(rho: Any, radius: float) -> Certificate:
+def _branch_and_bound(rho: Any, radius: float, late: Callable[[], bool]) -> Certificate:
     contradiction = _contradiction(rho, radius)
     if contradiction is not None:
         return _certificate(UNDECIDED, 0.0, np.inf, contradiction)
     if tuple(rho.enclose(0.0, 0.0)[0]) != (0.0, 0.0):
         return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be 0 at 0")
-    if not _increasing(rho, radius):
-        return _certificate(UNDECIDED, 0.0, np.inf, f"{rho!r} is not shown to be strictly increasing")
+    if not _increasing(rho, radius, late):
+        reason = LATE if late() else f"{rho!r} is not shown to be strictly increasing"
+        return _certificate(UNDECIDED, 0.0, np.inf, reason)
     boxes = [(0.0, radius, 0.0, radius)]
     for count in range(MAX_BOXES):
         if not boxes:
             return _certificate(PROVED, 0.0, 0.0, _reason_of_boxes(rho, radius, count))
+        if late():
+            return _certificate(UNDECIDED, 0.0, np.inf, LATE)
         box = boxes.pop()
         a, _, b, _ = box
         if a > box[3] or a + b > radius or _holds(rho, box, radius):
@@ -77,12 +84,12 @@ def _holds(rho: Any, box: tuple[float, float, float, float], radius: float) -> b
     return bool(rho.enclose(0.0, a2)[1][0] >= rho.enclose(b1, max(top, b1))[1][1])
 
 
-def _increasing(rho: Any, radius: float) -> bool:
-    """Whether the slope is shown to be positive on (0, radius], by bisection of the interval."""
+def _increasing(rho: Any, radius: float, late: Callable[[], bool]) -> bool:
+    """Whether the slope is shown to be positive on (0, radius], by bisection of the interval; False when late."""
     pieces = [(0.0, radius)]
     for _ in range(MAX_BOXES):
-        if not pieces:
-            return True
+        if not pieces or late():
+            return not pieces
         low, high = pieces.pop()
         if rho.enclose(low, high)[1][0] > 0:
             continue

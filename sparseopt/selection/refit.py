@@ -6,19 +6,26 @@ from dataclasses import replace
 
 import numpy as np
 
+from .._array import checked_seconds
 from ..penalties import GroupLasso
 from ..problem import Problem
 from ..solve import NotConverged, Result, Status, solve
+from ..solvers.deadline import deadline, past, seconds_until
 from ..unpenalised import refit, unpenalised_columns
 
 
-def refit_on_support(problem: Problem, w: np.ndarray, *, tol: float = 1e-6, throw: bool = True) -> Result:
+def refit_on_support(
+    problem: Problem, w: np.ndarray, *, tol: float = 1e-6, time_limit: float | None = None, throw: bool = True
+) -> Result:
     """argmin of the loss alone over the groups that are active in w [p] or [p, T]; the others stay 0.
 
     Fitted by Newton's method to rounding; of several solutions the shortest.  Result.gap is that of the problem
     without a penalty on these groups, objective its loss, lam that of `problem`.
-    Raises NotConverged, unless throw=False, where the fit has no finite solution (separable data, zero counts).
+    time_limit: seconds, after which the fit ends where it is, with TIME_LIMIT.
+    Raises NotConverged, unless throw=False, where the fit has no finite solution (separable data, zero counts) or is
+    not finished in time; ValueError for another time_limit.
     """
+    end = deadline(checked_seconds(time_limit))
     w = problem.check_coefficients(w)
     groups = problem.penalty.groups
     active = groups.active(w)
@@ -31,9 +38,9 @@ def refit_on_support(problem: Problem, w: np.ndarray, *, tol: float = 1e-6, thro
     columns = problem.X[:, chosen]
     part = Problem(columns, problem.datafit, free)
     dense = unpenalised_columns(columns, free)[1]
-    z = refit(problem.datafit, dense, np.zeros((problem.X.shape[0], *w.shape[1:])))[0]
+    z = refit(problem.datafit, dense, np.zeros((problem.X.shape[0], *w.shape[1:])), past(end))[0]
     start = np.linalg.lstsq(dense, z, rcond=None)[0] if dense.shape[1] else np.zeros(part.w_shape)
-    result = solve(part, w0=start, tol=tol, max_iter=1, throw=False)
+    result = solve(part, w0=start, tol=tol, max_iter=1, time_limit=seconds_until(end), throw=False)
     full = np.zeros_like(w)
     full[chosen] = result.latent
     result = replace(result, w=problem.collapse(full), latent=full, lam=problem.penalty.lam)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import real_number
+from .._array import checked_seconds
 
 RENAMED = {"intercept": "fit_intercept", "n_classes": "n_outputs"}
 """Arguments of datafits that are kept under another name."""
@@ -40,9 +40,7 @@ def deadline(time_limit: float | None) -> float | None:
 
     time_limit: positive seconds, or None.
     """
-    if time_limit is not None and not real_number(time_limit) > 0:
-        raise ValueError(f"time_limit is {time_limit!r}: give positive seconds, or None for no limit")
-    return None if time_limit is None else time.time() + time_limit
+    return None if checked_seconds(time_limit) is None else time.time() + time_limit  # type: ignore[operator]
 
 
 def within(end: float | None) -> dict[str, Any]:

@@ -106,7 +106,10 @@ class OMPR:
         if self.rho is None:
             entering = int(np.argmax(np.where(state.chosen, -1.0, groups.norms(state.gradient))))
         else:
-            entering, lam, window, certified = self._regularised(problem, state)
+            found = self._regularised(problem, state)
+            if found is None:
+                return state
+            entering, lam, window, certified = found
         leaving = int(np.argmin(np.where(state.chosen, groups.norms(state.w), np.inf)))
         chosen = state.chosen.copy()
         chosen[entering], chosen[leaving] = True, False
@@ -170,24 +173,30 @@ class OMPR:
         w = np.where(mask, w, 0.0)
         return on_mask(problem, w, problem.X @ w, mask, end)
 
-    def _regularised(self, problem: Problem, state: OMPRState) -> tuple[int, float, LambdaWindow, bool]:
-        """The entering group, lam, its window, and whether the regularised problem was proved to be solved."""
+    def _regularised(self, problem: Problem, state: OMPRState) -> tuple[int, float, LambdaWindow, bool] | None:
+        """The entering group, lam, its window, and whether the regularised problem was proved to be solved.
+
+        None where time was up before the window was known.
+        """
         from ..certify import global_gap, lambda_window  # certificates use solvers in their turn
 
         outside = np.flatnonzero(~state.chosen)
         reduced = _minimised_over_chosen(problem, state, outside)
         regulariser = InverseSum(1.0, problem.penalty.groups.restrict(outside), self.rho)  # type: ignore[arg-type]
         companion = reduced.with_penalty(regulariser.companion)
-        window = lambda_window(companion)
+        window = lambda_window(companion, time_limit=seconds_until(state.end))
         if self.lam_ratio is not None:
             lam = self.lam_ratio * regulariser.critical_lam(reduced.gradient_at_zero)
+        elif window.empty and past(state.end)():
+            return None
         elif window.empty:
             raise ValueError(f"there is no lam for which one group outside is active: {window.reason}; use OMPR()")
         else:
             lam = window.lower + self.position * (window.upper - window.lower)
         limit = seconds_until(state.end)
         found = solve(companion.with_lam(lam), FISTA(), tol=ACCURACY, time_limit=limit, throw=False).w
-        proof = global_gap(reduced.with_penalty(regulariser.with_lam(lam)), found, tol=PROVED_TO)
+        nonconvex = reduced.with_penalty(regulariser.with_lam(lam))
+        proof = global_gap(nonconvex, found, tol=PROVED_TO, time_limit=seconds_until(state.end))
         gradient = reduced.gradient_at_zero
         if not found.any() and lam < regulariser.critical_lam(gradient):  # not 0, but by less than rounding errors show
             found = gradient

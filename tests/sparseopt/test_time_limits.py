@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import numpy as np
@@ -153,3 +154,88 @@ def test_the_search_for_a_start_ends_with_the_run(clock, penalty):
     found = so.solve(made, tol=1e-14, time_limit=LIMIT / 4, throw=False)
     assert found.status is so.Status.TIME_LIMIT
     assert clock[0] - start <= LIMIT / 4 + 1.0
+
+
+def test_a_refit_ends_with_its_limit(clock):
+    made = multinomial()
+    start = clock[0]
+    found = so.selection.refit_on_support(made, np.ones((6, 3)), tol=1e-12, time_limit=LIMIT, throw=False)
+    assert found.status is so.Status.TIME_LIMIT
+    assert clock[0] - start <= LATEST
+    with pytest.raises(so.NotConverged, match="TIME_LIMIT"):
+        so.selection.refit_on_support(made, np.ones((6, 3)), tol=1e-12, time_limit=LIMIT)
+    with pytest.raises(ValueError, match=r"time_limit is .* give positive seconds"):
+        so.selection.refit_on_support(made, np.ones((6, 3)), time_limit=-1.0)
+
+
+class SlowToEnclose:
+    """The linear penalty, with enclosures that take time and show nothing."""
+
+    slope0 = 1.0
+
+    def __init__(self, clock):
+        self.clock = clock
+
+    def value(self, t):
+        return np.asarray(t) * 1.0
+
+    slope = staticmethod(np.ones_like)
+    inverse = value
+
+    def enclose(self, low, high):
+        self.clock[0] += TICK / 100
+        return (low, high), (0.5, 1.5), (-1.0, 1.0)
+
+
+def quadratic(penalty=None) -> so.Problem:
+    rng = np.random.default_rng(3)
+    A = rng.standard_normal((60, 40)) + 3 * rng.standard_normal((60, 1))
+    groups = so.Groups.uniform(20, 2)
+    return so.Problem.quadratic(A.T @ A, A.T @ rng.standard_normal(60), penalty or so.GroupLasso(1.0, groups, "none"))
+
+
+def test_certificates_of_global_minima_end_with_their_limit(clock):
+    penalty = so.InverseSum(1e-3, so.Groups.uniform(20, 2), SlowToEnclose(clock))
+    start = clock[0]
+    found = so.certify.global_gap(quadratic(penalty), np.zeros(40), time_limit=LIMIT)
+    assert clock[0] - start <= LATEST
+    assert found.verdict == "undecided"
+    assert "time limit" in found.reason
+    with pytest.raises(ValueError, match=r"time_limit is .* give positive seconds"):
+        so.certify.global_gap(quadratic(penalty), np.zeros(40), time_limit=0)
+
+
+@pytest.fixture
+def slow_norms(clock, monkeypatch):
+    """Every spectral norm of a block takes time."""
+    from sparseopt.certify import evaluation, lambda_window
+
+    def slow(block):
+        clock[0] += 10 * TICK
+        return evaluation.spectral_norm(block)
+
+    monkeypatch.setattr(sys.modules[lambda_window.__module__], "spectral_norm", slow)
+    return clock
+
+
+def test_windows_end_with_their_limit(slow_norms):
+    start = slow_norms[0]
+    assert not so.certify.lambda_window(quadratic()).empty
+    assert slow_norms[0] - start > 3 * LIMIT
+    start = slow_norms[0]
+    window = so.certify.lambda_window(quadratic(), time_limit=LIMIT)
+    assert slow_norms[0] - start <= LATEST
+    assert window.empty
+    assert "time limit" in window.reason
+    with pytest.raises(ValueError, match=r"time_limit is .* give positive seconds"):
+        so.certify.lambda_window(quadratic(), time_limit="long")
+
+
+def test_swaps_through_a_regulariser_end_with_the_run(slow_norms):
+    groups = so.Groups.uniform(20, 2)
+    made = quadratic().with_penalty(so.Problem.quadratic(np.eye(40), np.ones(40), so.sets.TopGroups(3, groups)).penalty)
+    start = slow_norms[0]
+    solver = so.solvers.OMPR(rho=so.penalties.Power(0.5))
+    found = so.solve(made, solver, tol=1e-12, time_limit=LIMIT, throw=False)
+    assert slow_norms[0] - start <= LATEST
+    assert found.status is so.Status.TIME_LIMIT
