@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -16,9 +16,6 @@ from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import NotConverged, Result, Status, solve
 from .standardise import GroupStandardisation
 from .unpenalised import beyond_rounding, movable, refit, unpenalised_columns
-
-if TYPE_CHECKING:
-    from .solvers.gram_mode import GramPath
 
 FIT_TOLERANCE = 1e-12
 """Relative gap to which groups with a ridge alone are fitted; unpenalised ones are fitted to rounding."""
@@ -212,8 +209,7 @@ def _solutions(
     _learn_shared(problem, options["solver"])
     w0 = None
     problems = [problem.with_lam(float(lam)) for lam in strengths]
-    gram = _gram_path(problem, len(strengths), options)
-    known = iter(()) if gram is None else gram.solutions(problems, _left(end), max_deviance)
+    known = _in_one_run(problem, problems, options, end, max_deviance)
     for at_lam in problems:
         result = next(known, None)
         if result is None:
@@ -229,15 +225,31 @@ def _left(end: float) -> float | None:
     return None if end == np.inf else max(end - time.perf_counter(), 1e-9)
 
 
-def _gram_path(problem: Problem, n_strengths: int, options: dict[str, Any]) -> GramPath | None:
-    """The path from the Gram matrix, where that pays and neither the solver nor its iterations are prescribed."""
+def _in_one_run(
+    problem: Problem,
+    problems: list[Problem],
+    options: dict[str, Any],
+    end: float,
+    max_deviance: float | None,
+) -> Iterator[Result | None]:
+    """Solutions that share more than the data, where neither the solver nor its iterations are prescribed.
+
+    From the Gram matrix where that pays, or by one run of block descent on small data; None where one fails, and they
+    may end early.
+    """
     from .solvers import GroupBCD
+    from .solvers.descent_path import DescentPath
     from .solvers.gram_matrix import gram_pays
     from .solvers.gram_mode import GramPath
 
-    chosen = options["solver"] is not None or options["max_iter"] is not None
-    treated = not chosen and GroupBCD.suits(problem) and gram_pays(problem, n_strengths, options["tol"])
-    return GramPath(problem, options["tol"]) if treated else None
+    tol = options["tol"]
+    if options["solver"] is not None or options["max_iter"] is not None or not GroupBCD.suits(problem):
+        return iter(())
+    if gram_pays(problem, len(problems), tol):
+        return GramPath(problem, tol).solutions(problems, _left(end), max_deviance)
+    if DescentPath.treats(problem):
+        return DescentPath(problem, tol).solutions(problems, _left(end))
+    return iter(())
 
 
 def _learn_shared(problem: Problem, solver: Any) -> None:

@@ -10,6 +10,9 @@ from .problem import Problem
 SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
 """Size of the objective at 0 below which its differences lose digits to underflow."""
 
+ROUNDING = 64 * float(np.finfo(float).eps)
+"""Gaps this far below 0, relative to the objective, are what the rounding errors of an accurate evaluation leave."""
+
 WIDEST = 1e6
 """Ratio of the critical strength to that of the penalty from which on a certificate has to confirm a gap."""
 
@@ -72,6 +75,11 @@ def _conjugate_of_rounding(problem: Problem) -> float:
 def objective_scale(objective: float, at_zero: float) -> float:
     """What gaps are relative to: the larger of the objective and its distance to that at 0, 1 where both vanish."""
     return max(abs(objective), abs(objective - at_zero)) or 1.0
+
+
+def trusted(gap: float, tol: float) -> float:
+    """The relative gap; one below 0 by more than tol shows rounding errors of its size, by which it then counts."""
+    return max(gap, 0.0) if gap >= -max(tol, ROUNDING) else -gap
 
 
 def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float, scale: float) -> float:

@@ -16,7 +16,7 @@ from .advice import advice_on
 from .finer_fit import cancels
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
-from .range import confirmed_gap, loss_at_zero, objective_scale, rounding_may_decide
+from .range import confirmed_gap, loss_at_zero, objective_scale, rounding_may_decide, trusted
 from .recentred import recentred
 
 CHECK_EVERY = 10
@@ -24,9 +24,6 @@ CHECK_EVERY = 10
 
 MAX_ITER = 100_000
 """Iterations allowed where the caller sets no limit."""
-
-ROUNDING = 64 * float(np.finfo(float).eps)
-"""Gaps this far below 0, relative to the objective, are what the rounding errors of an accurate evaluation leave."""
 
 GRACE = 0.5
 """Seconds after the time limit in which what makes the work so far count, a pass over X or a measurement, is ended."""
@@ -307,13 +304,9 @@ class _Monitor:
         gap = np.nan
         if problem.convex:
             gap = problem.gap_from(state.w, state.z, gradient, self._late) if state.gap is None else state.gap
-            gap = self._trusted(gap / objective_scale(objective, self.at_zero))
+            gap = trusted(gap / objective_scale(objective, self.at_zero), self.tol)
         passes, seconds = state.passes + self.own_passes, time.perf_counter() - self.start
         return n_iter, objective, gap, known.violation, seconds, passes, known.n_active
-
-    def _trusted(self, gap: float) -> float:
-        """The relative gap; one below 0 by more than tol shows rounding errors of its size, by which it then counts."""
-        return max(gap, 0.0) if gap >= -max(self.tol, ROUNDING) else -gap
 
     def _measures(self, state: Any, gradient: np.ndarray) -> Measures:
         penalty = self.problem.penalty

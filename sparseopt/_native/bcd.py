@@ -256,8 +256,15 @@ class Descent:
             ask,
         )
 
+    def take_strength(self, strength: np.ndarray) -> None:
+        """Go on with these strengths of the penalty [G]."""
+        self.strength = np.ascontiguousarray(strength, dtype=np.float64)
+        self.fields["strength"] = address(self.strength)
+
     def prepare_large(self, working: np.ndarray) -> None:
         """Eigenbases of the blocks among `working` that are too large for the compiled loop."""
+        if self.store.fields["largest"] <= LARGE_GROUP:
+            return
         for g in working[(self.store.groups.sizes[working] > LARGE_GROUP)]:
             self.prepare_block(int(g))
 

@@ -15,6 +15,7 @@ from .._native.reading import Reading, is_small, padded
 from ..problem import Problem
 from ..solve import GRACE, Measures
 from .block_penalty import (
+    as_block_penalty,
     largest_violation,
     norms_decide,
     penalty_value,
@@ -53,23 +54,38 @@ class GroupDescent:
     """
 
     def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
-        self.problem, self.options, self.groups = problem, options, problem.penalty.groups
+        self.options, self.groups = options, problem.penalty.groups
         self.frame = frame_for(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
+        self.start = time.perf_counter()
+        self._take_penalty(problem)
+        self.columns_read = 0
+        self.reading, self.enter_above = self._known(w0)
+        self._begin(w0)
+
+    def at_strength(self, problem: Problem, w0: np.ndarray) -> None:
+        """Go on from w0 [p] or [p, T] with a problem that differs in the strengths of the groups alone."""
+        self._take_penalty(problem)
+        self.inner.take_strength(as_block_penalty(problem.penalty).strength)
+        self.columns_read, self.enter_above = 0, CANDIDATE_ABOVE
+        self._begin(w0)
+
+    def _take_penalty(self, problem: Problem) -> None:
+        self.problem = problem
         self.radial = scalar_part(problem.penalty) is not None
         self.strength = strengths(problem.penalty) + getattr(problem.penalty, "l1", 0.0)  # 0 where a group is free
         self.smallest_strength = float(np.min(self.strength[self.strength > 0], initial=np.inf)) if self.radial else 0.0
         self.smallest_strength = self.smallest_strength if np.isfinite(self.smallest_strength) else 0.0
         self.slope0 = _settling_slope(problem.penalty)
-        self.start = time.perf_counter()
-        self.columns_read, self.surveyed = 0, False
+        self.by_norms = norms_decide(problem.penalty)
+
+    def _begin(self, w0: np.ndarray) -> None:
+        self.surveyed = False
         self.gap: float | None = None
         self.measures: Measures | None = None
-        self.by_norms = norms_decide(problem.penalty)
-        self.reading, self.enter_above = self._known(w0)
+        self.point: Point | None = None
         start = np.ascontiguousarray(w0.reshape(len(w0), -1)[self.store.columns])
         self.inner.set_coefficients(start)
-        self.point: Point | None = None
         if not look(self.frame, self, start):
             self.move(start)
         self.working = np.flatnonzero((self.strength == 0) | (self.norms > 0)).astype(np.int64)

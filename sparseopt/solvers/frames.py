@@ -80,7 +80,7 @@ class LeastSquaresFrame:
         self.store, cache = kept_columns(problem)
         blocks = self._blocks(problem, cache)
         self.inner = _descent(problem, self.store, blocks, share=share, target=padded(datafit.target))
-        self.loss = _compiled_loss(problem)
+        self.loss = compiled_loss(problem)
 
     def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
         """Where the eigenbases of the blocks are kept."""
@@ -128,7 +128,7 @@ class NewtonFrame:
         self.store, cache = kept_columns(problem)
         share = np.full(self.store.n, 1.0 / self.store.n)
         self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
-        self.loss = _compiled_loss(problem)
+        self.loss = compiled_loss(problem)
         self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
         self.started = False
@@ -298,7 +298,7 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
     return True
 
 
-def _compiled_loss(problem: Problem) -> SampleLoss | None:
+def compiled_loss(problem: Problem) -> SampleLoss | None:
     """The loss as the compiled loop knows it, None for others."""
     datafit: Any = problem.datafit
     kinds = {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y"), LeastSquares: (SQUARED, "target")}

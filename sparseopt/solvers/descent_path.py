@@ -1,0 +1,116 @@
+"""Paths of small problems: one run of block descent, which goes on from strength to strength."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+from .._native import HAS_NATIVE
+from .._native.reading import is_small
+from ..finer_fit import cancels
+from ..problem import Problem
+from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
+from ..recentred import recentred
+from ..solve import History, Result, Status
+from .block_penalty import as_block_penalty, norms_decide
+from .descent import GroupDescent
+from .frames import compiled_loss, kept_columns
+from .group_bcd import GroupBCD
+
+LONGEST = 2.0
+"""Extrapolations go at most this much farther than the last two solutions are apart."""
+
+ROUNDS = 3
+"""Rounds for one strength; what needs more is left to `solve`."""
+
+
+class DescentPath:
+    """A convex problem at decreasing strengths, each solved from the line through the two solutions before.
+
+    For data so small that every pass reads all of X, where the arrays of a run cost more than the descent.
+    tol: relative gap wanted.
+    """
+
+    def __init__(self, problem: Problem, tol: float) -> None:
+        self.tol, self.at_zero = tol, loss_at_zero(problem)
+        self.run: GroupDescent | None = None
+        self.before: tuple[float, np.ndarray] | None = None  # strength and solution
+
+    @staticmethod
+    def treats(problem: Problem) -> bool:
+        """Whether the data are small, and one call of the compiled loops tells all of a point."""
+        penalty = problem.penalty
+        if not (HAS_NATIVE and GroupBCD.suits(problem) and problem.convex and norms_decide(penalty)):
+            return False
+        if recentred(problem)[0] is not problem or not is_small(kept_columns(problem)[0]):
+            return False
+        return compiled_loss(problem) is not None and as_block_penalty(penalty).own is None
+
+    def solutions(self, problems: list[Problem], seconds: float | None) -> Iterator[Result | None]:
+        """The solution of each of these problems, which differ in strength; None where it fails, or may be rounding.
+
+        seconds: time limit, at which the solutions end.
+        """
+        options = GroupBCD(accuracy=self.tol, time_limit=seconds)
+        if rounding_may_decide(problems[-1]):
+            return
+        for problem in problems:
+            with np.errstate(over="ignore", invalid="ignore"):
+                run = self._run_at(problem, options)
+                result = self._solved(run)
+            if result is None and run.ask():
+                return
+            yield result
+
+    def _run_at(self, problem: Problem, options: GroupBCD) -> GroupDescent:
+        """The run at the strength of the problem, and at a point to begin from."""
+        if self.run is None:
+            self.run = GroupDescent(problem, np.zeros(problem.w_shape), options)
+            return self.run
+        run = self.run
+        now, w = run.problem.penalty.lam, run.w
+        start = w
+        if self.before is not None and self.before[0] != now:
+            length = (problem.penalty.lam - now) / (now - self.before[0])
+            if 0 < length <= LONGEST:
+                start = w + length * (w - self.before[1])
+        self.before = now, w
+        run.at_strength(problem, start)
+        return run
+
+    def _solved(self, run: GroupDescent) -> Result | None:
+        begun = time.perf_counter()
+        rows: list[tuple[float, ...]] = []
+        for rounds in range(ROUNDS + 1):
+            if rounds:
+                run.round()
+            assert run.measures is not None
+            assert run.gap is not None
+            objective = run.measures.objective
+            gap = trusted(run.gap / objective_scale(objective, self.at_zero), self.tol)
+            seconds = time.perf_counter() - begun
+            rows.append((rounds, objective, gap, run.measures.violation, seconds, run.passes, run.measures.n_active))
+            if gap <= self.tol:
+                return None if cancels(run.problem, run.w, run.seen_z) else _result(run, rows)
+        return None
+
+
+def _result(run: GroupDescent, rows: list[tuple[float, ...]]) -> Result:
+    n_iter, objective, gap, violation, _, passes, _ = rows[-1]
+    problem, w = run.problem, run.w.copy()
+    return Result(
+        w=problem.collapse(w),
+        intercept=problem.datafit.intercept(run.seen_z),
+        status=Status.CONVERGED,
+        objective=objective,
+        gap=gap,
+        violation=violation,
+        n_iter=int(n_iter),
+        passes=passes,
+        lam=problem.penalty.lam,
+        history=History(*map(np.array, zip(*rows, strict=True))),
+        latent=w,
+        advice=Status.CONVERGED.advice,
+    )

@@ -1,0 +1,120 @@
+"""Paths of small problems in one run, against certificates and solutions one at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt.solvers.descent_path import DescentPath
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
+
+LOSSES = {
+    "squares": lambda z, rng, **options: so.LeastSquares(z + rng.standard_normal(len(z)), **options),
+    "logistic": lambda z, rng, **options: so.Logistic(np.where(z > rng.standard_normal(len(z)), 1.0, -1.0), **options),
+    "poisson": lambda z, rng, **options: so.Poisson(rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float), **options),
+}
+
+
+def instance(loss="squares", sizes=(5, 1, 3, 4) * 8, n=60, as_sparse=False, **options):
+    rng = np.random.default_rng(1)
+    groups = so.Groups.from_sizes(sizes)
+    X = rng.standard_normal((n, groups.n_features))
+    w = np.where(groups.labels % 5 == 1, rng.standard_normal(groups.n_features), 0.0)
+    datafit = LOSSES[loss](X @ w / 2, rng, **options)
+    X = sparse.csc_matrix(np.where(rng.random(X.shape) < 0.5, X, 0.0)) if as_sparse else np.asfortranarray(X)
+    return so.Problem(X, datafit, so.GroupLasso(1.0, groups))
+
+
+def count(monkeypatch):
+    """How many strengths are left to `solve`."""
+    from sparseopt import path
+
+    calls = []
+    original = path.solve
+    monkeypatch.setattr(path, "solve", lambda *args, **named: calls.append(args) or original(*args, **named))
+    return calls
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("options", [{}, {"intercept": True}, {"sample_weight": np.linspace(0.5, 2, 60)}], ids=str)
+@pytest.mark.parametrize("loss", LOSSES)
+def test_every_solution_is_certified(monkeypatch, loss, options, as_sparse):
+    problem = instance(loss, as_sparse=as_sparse, **options)
+    assert DescentPath.treats(problem)
+    calls = count(monkeypatch)
+    path = so.solve_path(problem, 15)
+    assert len(path) == 15
+    assert not calls
+    for result in path:
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
+        np.testing.assert_allclose(result.objective, at_lam.objective(result.latent), rtol=1e-12)
+        np.testing.assert_allclose(result.violation, at_lam.violation(result.latent), rtol=1e-6, atol=1e-12)
+        z = problem.X @ result.latent
+        np.testing.assert_allclose(result.intercept, problem.datafit.intercept(z), rtol=1e-9, atol=1e-12)
+
+
+def test_strengths_at_will_and_in_any_distance():
+    """Equal ones, long leaps and tiny steps: the line through two solutions may lead anywhere."""
+    problem = instance()
+    top = so.lambda_max(problem)
+    lams = top * np.array([2.0, 1.0, 1.0, 0.999999, 0.5, 0.5, 0.1, 0.0999, 0.01, 0.001])
+    for result in so.solve_path(problem, lams=lams, tol=1e-9):
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=1e-9, level="ball").proved
+
+
+def test_the_penalty_given_keeps_its_strengths():
+    problem = instance()
+    before = problem.penalty.strength.copy()
+    so.solve_path(problem, 10)
+    np.testing.assert_array_equal(problem.penalty.strength, before)
+
+
+def test_solutions_do_not_share_memory():
+    path = list(so.solve_path(instance(), 6))
+    path[2].w[:] = np.nan
+    assert all(np.isfinite(result.w).all() for i, result in enumerate(path) if i != 2)
+
+
+def test_what_one_run_cannot_prove_is_left_to_solve(monkeypatch):
+    from sparseopt.solvers import descent_path
+
+    problem = instance()
+    monkeypatch.setattr(descent_path, "cancels", lambda problem, w, z: 10 < np.count_nonzero(w) < 60)
+    calls = count(monkeypatch)
+    path = so.solve_path(problem, 20)
+    assert 0 < len(calls) < 20
+    for result in path:
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
+
+
+def test_time_limit(monkeypatch):
+    from sparseopt.solvers.descent import GroupDescent
+
+    problem = instance(sizes=(5,) * 60)
+    late = []
+    monkeypatch.setattr(GroupDescent, "ask", lambda self: bool(late))
+    original = GroupDescent.round
+
+    def slow(self):
+        original(self)
+        late.append(True)
+        self.gap = np.inf
+
+    monkeypatch.setattr(GroupDescent, "round", slow)
+    path = so.solve_path(problem, 20, time_limit=1e-3, throw=False)
+    assert path.results[-1].status is so.Status.TIME_LIMIT
+    assert len(path) + len(path.unreached) == 20
+
+
+@pytest.mark.parametrize("deviance", [0.3, 0.6])
+def test_ends_where_the_deviance_is_explained(deviance):
+    problem = instance()
+    path = so.solve_path(problem, 40, max_deviance=deviance)
+    assert len(path) < 40
