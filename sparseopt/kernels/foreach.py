@@ -3,8 +3,8 @@
 Every tensor argument is a list with an entry for each matrix, and so is the result.  The numbers are those of the
 operation on each matrix alone, bit for bit.  Matrices of one dtype in the host's memory are worked on in one compiled
 call, those on a CUDA device in common launches; others one by one.  None of these is differentiable.  ValueError as
-from the single operations, and for lists of different lengths.  cuts: a list, or, but for `foreach_augment_`,
-`foreach_attract_` and `foreach_block_prox_`, `Cuts` of a list that is worked on again and again.
+from the single operations, and for lists of different lengths.  cuts: a list, or, but for `foreach_augment_`
+and `foreach_block_prox_`, `Cuts` of a list that is worked on again and again.
 """
 
 from __future__ import annotations
@@ -94,10 +94,10 @@ def foreach_augment_(gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rho: fl
     _augment(list(gs), ws, list(zs), list(us), float(rho))
 
 
-def foreach_attract_(gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
-    """g <- g + rho (w - z): the gradient of rho/2 |w - z|^2."""
-    ws, _ = _checked(ws, [(1, 1)] * len(ws), gs=(gs, _like), zs=(zs, _like))
-    _attract(list(gs), ws, list(zs), float(rho))
+def foreach_attract_(gs: Tensors, ws: Tensors, zs: Tensors, rho: float, cuts: Cuts | None = None) -> None:
+    """g <- g + rho (w - z): the gradient of rho/2 |w - z|^2.  Cuts, if any, say what they say, and no more."""
+    ws, flat = _checked(ws, [(1, 1)] * len(ws) if cuts is None else cuts, gs=(gs, _like), zs=(zs, _like))
+    _attract(list(gs), ws, list(zs), float(rho), flat)
 
 
 def foreach_admm_update_(ws: Tensors, zs: Tensors, us: Tensors, kepts: Tensors, cuts: Sequence[Any]) -> list[Tensor]:
@@ -255,8 +255,8 @@ def _augment(gs: Tensors, ws: Tensors, zs: Tensors, us: Tensors, rho: float) -> 
 
 
 @operator("foreach_attract_", mutates_args=("gs",))
-def _attract(gs: Tensors, ws: Tensors, zs: Tensors, rho: float) -> None:
-    at = hosts([Cut(1, w.shape[1]) for w in ws], ws, gs, zs)
+def _attract(gs: Tensors, ws: Tensors, zs: Tensors, rho: float, cuts: Sequence[int]) -> None:
+    at = cuts.by_rows(ws) if isinstance(cuts, Cuts) else hosts([Cut(1, w.shape[1]) for w in ws], ws, gs, zs)
     if at is None:
         for g, w, z in zip(gs, ws, zs, strict=True):
             g.copy_(reference.attract(g, w, z, rho))

@@ -52,6 +52,7 @@ class Cuts(Checked):
         super().__init__(size for cut in cuts for size in cut)
         pairs = list(zip(cuts, shapes, strict=True))
         self.layouts = [GridLayout(n, m // cut.taps, cut.taps, m, cut.r, cut.c) for cut, (n, m) in pairs]
+        self.rows = [GridLayout(n, m, 1, m, 1, m) for n, m in shapes]
         self.entries = [n * m for n, m in shapes]
         self.units = [-(-n // cut.r) * -(-(m // cut.taps) // cut.c) * cut.taps for cut, (n, m) in pairs]
 
@@ -74,6 +75,10 @@ class Cuts(Checked):
     def at(self, ws: Sequence[torch.Tensor]) -> Grids:
         """What the compiled core needs to know of tensors that are dense."""
         return Grids(self.layouts, DTYPES[ws[0].dtype], torch.get_num_threads())
+
+    def by_rows(self, ws: Sequence[torch.Tensor]) -> Grids:
+        """The same of operations to which blocks mean nothing: rows one by one."""
+        return Grids(self.rows, DTYPES[ws[0].dtype], torch.get_num_threads())
 
     @staticmethod
     def dense(*lists: Sequence[torch.Tensor]) -> bool:

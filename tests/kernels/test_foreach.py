@@ -171,7 +171,7 @@ OPCHECKS = {
     "foreach_power_blocks_vjp_": lambda w, x, s: (x, w, [v.abs() for v in s], FLAT),
     "foreach_sparse_decay_": lambda w, x, s: (x, w, [v != 0 for v in s], 0.1, FLAT),
     "foreach_augment_": lambda w, x, s: (x, w, drawn(4)[FEW], drawn(5)[FEW], 0.1),
-    "foreach_attract_": lambda w, x, s: (x, w, drawn(4)[FEW], 0.1),
+    "foreach_attract_": lambda w, x, s: (x, w, drawn(4)[FEW], 0.1, FLAT),
     "foreach_admm_update_": lambda w, x, s: (x, drawn(4)[FEW], w, [v != 0 for v in s], FLAT),
     "foreach_block_prox_": lambda w, x, s: (x, copies(s), [v.abs().double() for v in s], 0, 0.0, FLAT),
 }

@@ -82,8 +82,12 @@ def test_what_is_dense():
     assert not kernels.Cuts.dense([w])  # autograd looks on
 
 
+class Own(torch.Tensor):
+    """Of a class of its own."""
+
+
 @pytest.mark.skipif(not HAS_NATIVE, reason="no compiled core")
-@pytest.mark.parametrize("wrong", ["entries", "values", "count", "gaps", "dtype"])
+@pytest.mark.parametrize("wrong", ["entries", "values", "subclass", "count", "gaps", "dtype"])
 def test_cuts_are_checked_against_what_they_are_given_with(wrong):
     cuts = kernels.Cuts([kernels.Cut(3, 2)] * 2, [(6, 4), (6, 8)])
     ws, scales = [torch.ones(6, 4), torch.ones(6, 8)], [torch.ones(4), torch.ones(8)]
@@ -94,6 +98,8 @@ def test_cuts_are_checked_against_what_they_are_given_with(wrong):
             ws[1] = torch.ones(6, 6)
         elif wrong == "values":
             scales[0] = torch.ones(3)
+        elif wrong == "subclass":
+            scales[0] = scales[0].as_subclass(Own)
         elif wrong == "count":
             ws, scales = ws[:1], scales[:1]
         elif wrong == "gaps":
@@ -102,3 +108,17 @@ def test_cuts_are_checked_against_what_they_are_given_with(wrong):
             ws[1] = ws[1].double()
         with pytest.raises(ValueError, match=r"give a list of cuts instead|the cuts ask for"):
             kernels.foreach_scale_blocks_(ws, scales, cuts)
+
+
+@pytest.mark.skipif(not HAS_NATIVE, reason="no compiled core")
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_cuts_do_not_change_how_gradients_are_attracted(dtype):
+    generator = torch.Generator().manual_seed(0)
+    shapes = [(6, 4), (40, 24, 3, 3)]
+    cuts = kernels.Cuts([kernels.Cut(3, 2), kernels.Cut(16, 8, 9)], [(6, 4), (40, 216)])
+    g, w, z = ([torch.randn(shape, generator=generator, dtype=dtype) for shape in shapes] for _ in range(3))
+    expected = [x.flatten(1).clone() for x in g]
+    with torch.no_grad():
+        kernels.foreach_attract_(expected, [x.flatten(1) for x in w], [x.flatten(1) for x in z], 0.3)
+        kernels.foreach_attract_(g, w, z, 0.3, cuts)
+    assert all(torch.equal(a.flatten(1), b) for a, b in zip(g, expected, strict=True))

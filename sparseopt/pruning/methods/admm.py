@@ -83,12 +83,20 @@ class ADMM(Method):
         if phase.kind != "admm":
             return
         rho = float(sp.memory["rho"])
-        views = [view for view in together.views_of(sp.layers) if view.weight.parameter.grad is not None]
-        ws, anchors = together.matrices_of(views), _anchors(sp, views)
+        views = together.views_of(sp.layers)
+        weights = together.weights_of(views)
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        anchors = _anchors(sp, views)
+        cuts = views.dense(gradients, weights, anchors) if len(gradients) == len(weights) else None
+        if cuts is not None:
+            kernels.foreach_attract_(gradients, weights, anchors, rho, cuts)
+            return
+        held = [view for view in views if view.weight.parameter.grad is not None]
+        ws, anchors = together.matrices_of(held), _anchors(sp, held)
         together.change(
-            views,
+            held,
             lambda _, gradients: kernels.foreach_attract_(gradients, ws, anchors, rho),
-            [view.weight.parameter.grad for view in views],
+            [view.weight.parameter.grad for view in held],
         )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 
@@ -121,17 +121,16 @@ def _attention(logits: list[Tensor], masks: list[Tensor], densities: list[float]
     torch._foreach_minimum_(clipped, [1 / density for density in densities])
 
     def pull(products: Products) -> Products:
-        given = [(i, product) for i, product in enumerate(products) if product is not None]
-        there = [i for i, _ in given]
-        inner = torch._foreach_mul([product for _, product in given], [masks[i] for i in there])
-        torch._foreach_mul_(inner, [clipped[i] == attention[i] for i in there])
-        torch._foreach_mul_(inner, [attention[i] for i in there])
-        sums: list[Any] = [x.sum() for x in inner]
-        torch._foreach_sub_(inner, torch._foreach_mul([shares[i] for i in there], sums))
+        there = [i for i, product in enumerate(products) if product is not None]
+        inner = torch._foreach_mul([product for product in products if product is not None], [follow[i] for i in there])
+        sums = [x.sum() for x in inner]
+        torch._foreach_addcmul_(inner, [shares[i] for i in there], sums, value=-1)
         found = dict(zip(there, inner, strict=True))
         return [found.get(i) for i in range(len(products))]
 
-    return list(torch._foreach_mul(clipped, masks)), pull
+    values = list(torch._foreach_mul(clipped, masks))
+    follow = torch._foreach_mul(values, [a == b for a, b in zip(clipped, attention, strict=True)])
+    return values, pull
 
 
 def _support(sp: Sparsifier) -> list[Tensor]:

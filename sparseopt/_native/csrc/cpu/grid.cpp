@@ -71,7 +71,7 @@ void scaled(const T* const* w, const S* const* values, T* const* out, const list
     T* to = out[t.matrix];
     const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
-    leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band());
+    leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band(), 0);
   });
 }
 
@@ -139,7 +139,7 @@ template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* ke
     const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(kept[t.matrix] + t.cells(), memory, 0);
     if (from == to) leaves<T>().mask(to + t.start, factors, t.band());
-    else leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band());
+    else leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band(), 0);
   });
 }
 
@@ -151,7 +151,7 @@ template <class T> void so_grid_power(const T* const* w, T* const* norms, T* con
     T *found = norms[t.matrix], *to = out[t.matrix];
     norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
     const so_per_block<T> factors = t.spread(found + t.cells(), memory, 1);
-    leaves<T>().scale(w[t.matrix] + t.start, factors, to + t.start, streams<T>(w[t.matrix], to, tasks), t.band());
+    leaves<T>().scale(w[t.matrix] + t.start, factors, to + t.start, streams<T>(w[t.matrix], to, tasks), t.band(), t.back());
   });
 }
 
@@ -184,7 +184,7 @@ template <class T> void so_grid_prox(T* const* w, T* const* norms, const so_prox
       scale[cell - first] = (T)so_radial_scale(p.kind, p.parameter, norm, p.step[p.per_block ? cell : 0]);
     });
     const so_per_block<T> factors = t.spread(scale, memory, 1);
-    leaves<T>().scale(x + t.start, factors, x + t.start, false, t.band());
+    leaves<T>().scale(x + t.start, factors, x + t.start, false, t.band(), t.back());
   });
 }
 

@@ -24,7 +24,8 @@ template <class T> struct so_grid_rows {
   void (*fold)(T* from, int64_t taps, int64_t width, int64_t blocks, double* sums);  // sums += columns, which become 0
   void (*add_products)(const T* a, const T* b, int64_t width, T* sums, so_band band);     // sums += a b
   void (*add_sum_squares)(const T* a, const T* b, int64_t width, T* sums, so_band band);  // sums += (a + b)^2
-  void (*scale)(const T* w, so_per_block<T> s, T* out, bool stream, so_band band);        // out = s w, 0 where s is 0
+  // out = s w, 0 where s is 0; what lies `next` entries away is fetched for the pass behind it
+  void (*scale)(const T* w, so_per_block<T> s, T* out, bool stream, so_band band, int64_t next);
   void (*mask)(T* w, so_per_block<T> kept, so_band band);                                 // w = 0 where not kept
   void (*scale_vjp)(const T* w, const T* g, so_per_block<T> s, T* dw, T* sums, so_band band);
   void (*triple)(const T* w, T* z, T* u, so_per_block<T> kept, T* primal, T* dual, so_band band);

@@ -108,6 +108,9 @@ struct task {
     leaves<T>().fold(from + whole * g.bc * g.taps, g.taps, rest(), count - whole, sums + whole * g.taps);
   }
 
+  // From its entries to those of the rows ahead of them, which are next where it goes backwards.
+  int64_t back() const { return -rows * g.ld; }
+
   // Rows of it.
   so_band band(int64_t count) const { return {count, g.ld, columns}; }
   so_band band() const { return band(rows); }
