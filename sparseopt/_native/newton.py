@@ -47,14 +47,16 @@ class SampleLoss:
 class Limits:
     """What ends the steps and how they are made.
 
-    models, epochs, halvings: most models, sweeps for each, and step lengths tried.  epochs_per_cycle, anderson: sweeps
-    of a cycle, iterates extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first,
+    models, epochs, halvings: most models, sweeps for each, and step lengths tried.  most_epochs: sweeps up to which they
+    are doubled after a slow model, before that ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
+    extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first,
     that a step may leave.  smallest_share: least weight, relative to the largest one.  margin: of curvatures that were
     not measured yet.
     """
 
     models: int
     epochs: int
+    most_epochs: int
     epochs_per_cycle: int
     anderson: int
     halvings: int
@@ -113,7 +115,14 @@ def newton_steps(
     """
     assert core is not None
     descent.prepare_large(working)
-    counts = limits.models, limits.epochs, limits.epochs_per_cycle, limits.anderson, limits.halvings
+    counts = (
+        limits.models,
+        limits.epochs,
+        limits.most_epochs,
+        limits.epochs_per_cycle,
+        limits.anderson,
+        limits.halvings,
+    )
     rest = limits.target, limits.slow, limits.last, limits.smallest_share, limits.margin
     needed = core.newton_workspace(descent.fields, limits.anderson)
     if len(descent.workspace) < needed:

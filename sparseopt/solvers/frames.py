@@ -59,6 +59,7 @@ SMALLEST_SHARE = 1e-6
 LOOK = Limits(
     models=0,
     epochs=0,
+    most_epochs=0,
     epochs_per_cycle=0,
     anderson=0,
     halvings=0,
@@ -150,8 +151,7 @@ class NewtonFrame:
                 return
             if slow:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
-                cheap = self.epochs <= CHEAP_SWEEPS and in_one_call(self, run)
-                if not cheap and support_step(run):
+                if support_step(run):
                     self.inner.set_coefficients(run.by_position)
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
@@ -170,7 +170,8 @@ class NewtonFrame:
         limits = Limits(
             models=most,
             epochs=self.epochs,
-            epochs_per_cycle=min(self.epochs, EPOCHS_PER_MODEL),
+            most_epochs=CHEAP_SWEEPS,
+            epochs_per_cycle=EPOCHS_PER_MODEL,
             anderson=run.options.anderson,
             halvings=HALVINGS,
             target=target,
@@ -184,6 +185,8 @@ class NewtonFrame:
         run.count(done.columns)
         if done.models:
             run.take(done.point, run.scores)
+        if done.why is End.SLOW:  # sweeps were doubled up to there
+            self.epochs = max(self.epochs, CHEAP_SWEEPS)
         return done.models, done.why, done.error
 
     def _start(self, run: GroupDescent) -> None:

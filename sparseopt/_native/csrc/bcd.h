@@ -152,10 +152,10 @@ struct so_loss {
 };
 
 // Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go
-// down, or a step left more than `slow` of the gap before it, which is `last` at the start.
+// down, or a step left more than `slow` of the gap before it, which is `last` at the start, and sweeps were doubled up to `most_epochs`.
 //   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
 struct so_newton_options {
-  int64_t models, epochs, epochs_per_cycle, anderson, halvings;
+  int64_t models, epochs, most_epochs, epochs_per_cycle, anderson, halvings;
   double target, slow, last, smallest_share, margin;
 };
 // In and out: z [ldr], X w.  scores [G] of the working set.

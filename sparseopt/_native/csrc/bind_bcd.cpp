@@ -166,16 +166,16 @@ using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, 
 // what: kind, y, share and offset of the loss.  point: those of so_newton_point, in order; limits those of so_newton_options
 newton_answer newton(const nb::dict& d, std::tuple<int, uintptr_t, uintptr_t, uintptr_t> what, uintptr_t working, int64_t count,
                      std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t> point,
-                     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t> counts,
+                     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t> counts,
                      std::tuple<double, double, double, double, double> limits, uintptr_t workspace, nb::object ask) {
   so_problem p = problem_of(d);
   const auto [kind, y, share, offset] = what;
   const so_loss loss = {kind, (const double*)y, (const double*)share, (const double*)offset};
   const auto [z, scores, force, w, sizes, pull, norms] = point;
   const so_newton_point found = {(double*)z, (double*)scores, (double*)force, (double*)w, (double*)sizes, (double*)pull, (double*)norms};
-  const auto [models, epochs, epochs_per_cycle, anderson, halvings] = counts;
+  const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings] = counts;
   const auto [target, slow, last, smallest_share, margin] = limits;
-  const so_newton_options options = {models, epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin};
+  const so_newton_options options = {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin};
   question q{ask, nb::borrow(d["asked"])};
   p.penalty.asked = {question::answer, &q};
   so_newton_report r;
