@@ -47,8 +47,8 @@ class SampleLoss:
 class Limits:
     """What ends the steps and how they are made.
 
-    models, epochs, halvings: most models, sweeps for each, and step lengths tried.  most_epochs: sweeps up to which they
-    are doubled after a slow model, before that ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
+    models, epochs, halvings: most models, sweeps for each, and step lengths tried.  most_epochs: up to which sweeps are
+    doubled after a slow model, before one ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
     extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first,
     that a step may leave.  smallest_share: least weight, relative to the largest one.  margin: of curvatures that were
     not measured yet.
