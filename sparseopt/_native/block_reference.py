@@ -89,12 +89,32 @@ class RadialBlock:
                 break
         return h
 
+    def _root_near(self, h: float) -> float:
+        """A stationary norm near h > 0: the same, with |w(h)| where that leads nowhere.
+
+        That norm minimises the quadratic that is above the penalty and touches it at h, whatever the curvatures are.
+        """
+        for _ in range(100):
+            if not 0 < h < np.inf:
+                break
+            step = 1e-7 * h
+            f0 = self._off_balance(h)
+            rise = (f0 - self._off_balance(h - step)) / step
+            if abs(f0) <= 1e-13:
+                break
+            newton = h - f0 / rise if rise > 0 else 0.0
+            after = newton if 0.25 * h < newton < 4 * h else h / (1 + f0)
+            change, h = abs(after - h), after
+            if change <= 1e-13 * h:
+                break
+        return h
+
     def _off_balance(self, h: float) -> float:
         """h / |w(h)| - 1, 0 at a stationary norm h."""
         return 1 / np.sqrt((self.squares / (self.d * h + self._ask(SLOPE, h)) ** 2).sum()) - 1
 
     def _best_candidate(self, x: np.ndarray) -> np.ndarray:
-        """Zero, the largest stationary point, or one prox step with the largest curvature, compared by value."""
+        """Zero, the largest stationary point, or the one near a prox step with the largest curvature, by value."""
         best, chosen, top = 0.0, np.zeros_like(x), self.d.max()
         h = self._root_radial()
         if h > 0:
@@ -106,8 +126,11 @@ class RadialBlock:
             v = x + (self.q - self.d[:, None] * x) / top
             norm = np.linalg.norm(v)
             w = v * (self._ask(PROX, norm, top) / norm if norm > 0 else 0.0)
-            if self._value(w) < best - 1e-12 * abs(best):
-                chosen = w
+            value = self._value(w)
+            if value < best - 1e-12 * abs(best):
+                near = self._root_near(float(np.linalg.norm(w)))
+                there = self._stationary(self._ask(SLOPE, near) / near)
+                chosen = there if self._value(there) <= value + 1e-12 * abs(value) else w
         return chosen
 
     def _value(self, w: np.ndarray) -> float:
