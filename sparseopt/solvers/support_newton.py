@@ -26,6 +26,15 @@ RIDGES = (1e-14, 1e-10, 1e-6, 1e-4, 1e-2)
 DIFFERENCE = 1e-6
 """Relative distance of the norms whose slopes give the second derivative of a penalty."""
 
+MOST_LEAVING = 20
+"""Coefficients that may become 0 between two sweeps."""
+
+BLOCKED = 1e-3
+"""Part of a step below which a coefficient that becomes 0 ends it before anything is gained."""
+
+SHORT_OF = 0.9999
+"""Part of the way to where a coefficient is 0 that is gone where the objective is higher there."""
+
 HALVINGS = 3
 """Step lengths tried; on a wrong support none may be good."""
 
@@ -34,15 +43,30 @@ VISIBLE = 1e-12
 
 
 def support_step(run: GroupDescent) -> bool:
-    """One Newton step of `run` in its nonzero coefficients, accepted if it helps; whether it did.
+    """Newton steps of `run` in its nonzero coefficients, accepted if they help; whether they did.
 
     The direction has the absolute values of the curvatures (the objective need not be convex), and ends where a
-    coefficient would change its sign under an entrywise penalty.  A penalty that is not of the norms has no curvature
-    to be known here, so nothing is done.
+    coefficient would change its sign under an entrywise penalty.  Where that is at once, it is 0 from then on, and the
+    next step is one in the others: sweeps between them would move it again where columns are nearly parallel.  A
+    penalty that is not of the norms has no curvature to be known here, so nothing is done.
     """
+    before, value, helped = run.by_position, run.value, False
+    for _ in range(MOST_LEAVING):
+        helped, left = _newton_step(run)
+        if not left or run.ask():
+            break
+    if helped or run.value < value - VISIBLE * abs(value):
+        return True
+    if run.by_position is not before:
+        run.move(before)
+    return False
+
+
+def _newton_step(run: GroupDescent) -> tuple[bool, bool]:
+    """One step; whether it helped, and whether it ended at once where a coefficient is 0, the objective no higher."""
     support = run.by_position != 0
     if not run.radial or not 0 < np.count_nonzero(support) <= MOST_ENTRIES:
-        return False
+        return False, False
     before, value = run.by_position, run.value
     rows = np.flatnonzero(support.any(axis=1))
     columns = run.problem.X[:, run.store.columns[rows]]
@@ -52,19 +76,22 @@ def support_step(run: GroupDescent) -> bool:
     hessian = _hessian(run, columns, rows)  # not complete where time is up
     hessian = hessian if inside.all() else hessian[np.ix_(inside.ravel(), inside.ravel())]
     if run.ask() or not np.isfinite(hessian).all() or not hessian.any():
-        return False
+        return False, False
     direction = np.zeros_like(before)
     for flattest in RIDGES:
         direction[support] = -_solved(hessian, gradient, flattest)
-        length = _longest(run.problem.penalty, before, direction)
+        length, first = _longest(run.problem.penalty, before, direction)
+        if first.any() and length < BLOCKED and run.try_move(np.where(first, 0.0, before + length * direction), value):
+            return False, True
+        length *= SHORT_OF if first.any() else 1.0
         for _ in range(HALVINGS):
             if run.try_move(before + length * direction, value):
                 after = np.linalg.norm(_gradient(run, columns, rows)[inside])
                 if run.value < value - VISIBLE * abs(value) or after < np.linalg.norm(gradient):
-                    return True
+                    return True, False
                 run.move(before)
             length /= 4
-    return False
+    return False, False
 
 
 def _solved(hessian: np.ndarray, gradient: np.ndarray, flattest: float) -> np.ndarray:
@@ -140,9 +167,14 @@ def _groups(run: GroupDescent, rows: np.ndarray) -> np.ndarray:
     return np.searchsorted(run.store.offsets, rows, side="right") - 1
 
 
-def _longest(penalty: Any, w: np.ndarray, direction: np.ndarray) -> float:
-    """The longest step up to 1 along which no sign changes, where the penalty is one of entries."""
-    if not (getattr(penalty, "l1", 0.0) > 0 or getattr(penalty, "positive", False)):
-        return 1.0
-    crossing = w * direction < 0
-    return float(min(1.0, 0.9999 * np.min(-w[crossing] / direction[crossing], initial=np.inf)))
+def _longest(penalty: Any, w: np.ndarray, direction: np.ndarray) -> tuple[float, np.ndarray]:
+    """The longest step up to 1 along which no sign changes, where the penalty is one of entries, and what is 0 there.
+
+    direction, w: [p, outputs]; the latter is bool of the same shape.
+    """
+    reach = np.full(w.shape, np.inf)
+    if getattr(penalty, "l1", 0.0) > 0 or getattr(penalty, "positive", False):
+        crossing = w * direction < 0
+        reach[crossing] = -w[crossing] / direction[crossing]
+    length = float(reach.min())
+    return (length, reach == length) if length <= 1 else (1.0, np.zeros(w.shape, dtype=bool))

@@ -36,3 +36,16 @@ def test_columns_over_eight_orders(penalty, share, seed):
     problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, GROUPS))
     problem = problem.with_penalty(penalty(share * so.lambda_max(problem), GROUPS))
     assert so.solve(problem, tol=1e-9, max_iter=100).status is so.Status.CONVERGED
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_entries_become_zero_where_columns_are_nearly_parallel(seed):
+    """Means of 1e5 standard deviations, without an intercept: sweeps over entries or groups move almost nothing."""
+    rng = np.random.default_rng([seed, 8])
+    means = 1e5 * (np.arange(12) % 4 > 0) * rng.choice([1, -1], 12)
+    X = rng.standard_normal((40, 12)) + means
+    z = X @ (rng.standard_normal(12) * (rng.random(12) < 0.4))
+    y = z - z.mean() + 0.1 * rng.standard_normal(40)
+    problem = so.Problem(X, so.LeastSquares(y), so.SparseGroupLasso(1.0, GROUPS, l1_ratio=0.5))
+    problem = problem.with_lam(10 ** rng.uniform(-3, -0.2) * so.lambda_max(problem))
+    assert so.certify.duality_gap(problem, so.solve(problem, max_iter=20).w, tol=2e-6).proved
