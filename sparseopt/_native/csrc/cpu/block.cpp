@@ -40,23 +40,9 @@ const so_isa& isa() {
   return chosen;
 }
 
-// Whether a block is 0: its bits, without the signs, taken together.
-template <class T, class Bits> bool all_zero_bits(const T* w, const so_blocks& b) {
-  Bits bits = 0;
-  for (int64_t i = 0; i < b.br && !bits; ++i)
-    for (int64_t j = 0; j < b.bc; ++j) {
-      Bits x;
-      memcpy(&x, w + i * b.ld + j, sizeof x);
-      bits |= x << 1;
-    }
-  return bits == 0;
-}
-bool all_zero(const float* w, const so_blocks& b) { return all_zero_bits<float, uint32_t>(w, b); }
-bool all_zero(const double* w, const so_blocks& b) { return all_zero_bits<double, uint64_t>(w, b); }
-
 // Norm of one block whose plain sum of squares is not safe.
 template <class T> double careful_norm(const T* w, const so_blocks& b) {
-  if (all_zero(w, b)) return 0;  // as most blocks of a pruned matrix that come here
+  if (so_all_zero(w, b.br, b.bc, b.ld)) return 0;
   return so_careful_norm(b.br, b.bc, [=](int64_t i, int64_t j) { return (double)w[i * b.ld + j]; });
 }
 

@@ -21,7 +21,9 @@ namespace {
 template <class T> double careful_norm(const T* a, const T* b, const so_grid& g, int64_t cell) {
   const int64_t across = (g.channels + g.bc - 1) / g.bc, t = cell % g.taps, column = cell / g.taps % across * g.bc;
   const int64_t row = cell / g.taps / across * g.br, first = row * g.ld + column * g.taps + t;
-  return so_careful_norm(std::min(g.rows - row, g.br), std::min(g.channels - column, g.bc), [=](int64_t i, int64_t j) {
+  const int64_t rows = std::min(g.rows - row, g.br), cols = std::min(g.channels - column, g.bc);
+  if (g.taps == 1 && !b && so_all_zero(a + first, rows, cols, g.ld)) return 0;
+  return so_careful_norm(rows, cols, [=](int64_t i, int64_t j) {
     const int64_t at = first + i * g.ld + j * g.taps;
     return (double)(b ? a[at] + b[at] : a[at]);
   });

@@ -70,6 +70,7 @@ template <class T> double taken(T* a) {
 // |a| of a block, or |a + b|, of which the square is known but for overflow or underflow.
 template <class T> double norm_of(double square, const T* a, const T* b, int64_t rows, const so_grid& g) {
   if (so_safe(T(0), square)) return sqrt(square);
+  if (!b && so_all_zero(a, rows, g.bc, g.ld)) return 0;
   return so_careful_norm(rows, g.bc, [=](int64_t i, int64_t j) {
     return (double)(b ? a[i * g.ld + j] + b[i * g.ld + j] : a[i * g.ld + j]);
   });
