@@ -114,6 +114,23 @@ def test_time_limit(monkeypatch):
     assert len(path) + len(path.unreached) == 20
 
 
+def test_no_strength_is_begun_after_the_time_limit():
+    path = so.solve_path(instance(), 20, time_limit=1e-9, throw=False)
+    assert path.results[-1].status is so.Status.TIME_LIMIT
+    assert len(path) + len(path.unreached) == 20
+    assert len(path) < 20
+
+
+def test_strengths_whose_squares_underflow():
+    problem = instance()
+    problem = so.Problem(problem.X * 1e-150, problem.datafit, problem.penalty)
+    path = so.solve_path(problem, 10, 1e-6, throw=False)
+    for result in path:
+        if result.status is so.Status.CONVERGED:
+            at_lam = problem.with_lam(result.lam)
+            assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
+
+
 @pytest.mark.parametrize("deviance", [0.3, 0.6])
 def test_ends_where_the_deviance_is_explained(deviance):
     problem = instance()
