@@ -23,6 +23,7 @@ from .penalties import (
     SparseGroupLasso,
 )
 from .problem import Problem
+from .result import NotConverged, Result, Status
 from .soft_topk import (
     AnnealingTemperature,
     CappedSimplexTopK,
@@ -36,7 +37,7 @@ from .soft_topk import (
     temperature_for,
 )
 from .solution_path import Path, PathNotConverged
-from .solve import NotConverged, Result, Status, iterate, solve
+from .solve import iterate, solve
 from .standardise import GroupStandardisation
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -12,8 +11,10 @@ from ._array import as_float, checked_seconds, checked_tolerance, real_number
 from .datafits import Datafit
 from .problem import Problem, checked_problem
 from .recentred import recentred
+from .result import NotConverged, Result, Status
 from .solution_path import Path, PathNotConverged, deviance_explained
-from .solve import NotConverged, Result, Status, solve
+from .solve import solve
+from .solvers.deadline import deadline, past, seconds_until
 from .standardise import GroupStandardisation
 from .unpenalised import beyond_rounding, movable, refit, unpenalised_columns
 
@@ -91,7 +92,7 @@ def _fitted_in_time(null: Problem, end: float) -> np.ndarray:
     from .solvers import FISTA
 
     solver = FISTA() if hasattr(null.penalty, "conjugate") else None
-    result = solve(null, solver, tol=FIT_TOLERANCE, time_limit=_left(end), throw=False)
+    result = solve(null, solver, tol=FIT_TOLERANCE, time_limit=seconds_until(end), throw=False)
     if result.status is Status.TIME_LIMIT:
         raise ValueError(LATE)
     if result.status is not Status.CONVERGED:
@@ -102,9 +103,9 @@ def _fitted_in_time(null: Problem, end: float) -> np.ndarray:
 def _exact_fit(datafit: Datafit, columns: np.ndarray, end: float) -> np.ndarray:
     """z [n] or [n, T] of the fit of these columns [n, k] alone; ValueError where it is exact, or there is none."""
     shape = columns.shape[:1] if datafit.n_outputs is None else (len(columns), datafit.n_outputs)
-    z, fitted = refit(datafit, columns, np.zeros(shape), lambda: time.perf_counter() > end)
+    z, fitted = refit(datafit, columns, np.zeros(shape), past(end))
     left, start = (np.abs(datafit.gradient(at)).max() for at in (z, np.zeros(shape)))
-    if not fitted and time.perf_counter() > end:
+    if not fitted and past(end)():
         raise ValueError(LATE)
     if not fitted or left <= 64 * len(z) * np.finfo(float).eps * start:
         raise ValueError(
@@ -140,8 +141,9 @@ def solve_path(
     Raises PathNotConverged, which names every lam that fell short and carries the path, unless throw=False;
     ValueError for bad arguments, and where no lambda_max is known (in time) and lams are not given.
     """
-    _check_limits(max_deviance, time_limit)
-    end = np.inf if time_limit is None else time.perf_counter() + time_limit
+    if max_deviance is not None and not 0 < real_number(max_deviance) <= 1:
+        raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
+    end = deadline(checked_seconds(time_limit))
     standardisation = _standardisation(standardize, checked_problem(problem))
     problem = problem if standardisation is None else standardisation.problem
     strengths = _grid(problem, n_lambdas, ratio, end) if lams is None else _checked_strengths(lams)
@@ -155,12 +157,6 @@ def solve_path(
     if throw and path.short:
         raise PathNotConverged(path)
     return path
-
-
-def _check_limits(max_deviance: float | None, time_limit: float | None) -> None:
-    if max_deviance is not None and not 0 < real_number(max_deviance) <= 1:
-        raise ValueError(f"max_deviance is {max_deviance!r}: give a share of the deviance in (0, 1], or None")
-    checked_seconds(time_limit)
 
 
 def lambda_grid(
@@ -213,16 +209,11 @@ def _solutions(
     for at_lam in problems:
         result = next(known, None)
         if result is None:
-            result = solve(at_lam, w0=w0, time_limit=_left(end), throw=False, **options)
+            result = solve(at_lam, w0=w0, time_limit=seconds_until(end), throw=False, **options)
         w0 = result.latent if result.latent.any() else None
         yield result
         if result.status is Status.TIME_LIMIT:
             return
-
-
-def _left(end: float) -> float | None:
-    """Seconds until `end`, of time.perf_counter, at least a nanosecond; None for inf."""
-    return None if end == np.inf else max(end - time.perf_counter(), 1e-9)
 
 
 def _in_one_run(
@@ -246,9 +237,9 @@ def _in_one_run(
     if options["solver"] is not None or options["max_iter"] is not None or not GroupBCD.suits(problem):
         return iter(())
     if gram_pays(problem, len(problems), tol):
-        return GramPath(problem, tol).solutions(problems, _left(end), max_deviance)
+        return GramPath(problem, tol).solutions(problems, seconds_until(end), max_deviance)
     if DescentPath.treats(problem):
-        return DescentPath(problem, tol).solutions(problems, _left(end))
+        return DescentPath(problem, tol).solutions(problems, seconds_until(end))
     return iter(())
 
 

@@ -9,7 +9,7 @@ from typing import Any, overload
 import numpy as np
 
 from .problem import Problem
-from .solve import NotConverged, Result, Status
+from .result import NotConverged, Result, Status
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, fields, replace
-from enum import Enum
+from dataclasses import dataclass, fields, replace
 from functools import cache
 from typing import Any, ClassVar, Protocol
 
@@ -18,6 +17,7 @@ from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
 from .range import confirmed_gap, loss_at_zero, objective_scale, rounding_may_decide, trusted
 from .recentred import recentred
+from .result import History, NotConverged, Result, Status, result_of
 
 CHECK_EVERY = 10
 """Iterations between two stopping tests."""
@@ -30,25 +30,6 @@ GRACE = 0.5
 
 STALL_CHECKS = 200
 """Stopping tests in a row without a better gap (violation) or objective after which a run counts as stalled."""
-
-
-class Status(Enum):
-    """How a run ended; `.advice` is one sentence on what to do."""
-
-    CONVERGED = "the stopping test is met"
-    MAX_ITER = "the iteration limit was reached: raise max_iter, loosen tol, or start from a better w0"
-    TIME_LIMIT = "the time limit was reached: raise time_limit, loosen tol, or start from a better w0"
-    STALLED = (
-        "no progress at floating-point precision: tol is below what this problem's conditioning allows; "
-        "loosen it, or rescale the columns of X"
-    )
-    NONFINITE = "an iterate became NaN or infinite: use the solver's default step, and rescale the columns of X"
-    UNSTABLE = "the solver's parameters allow divergence: use the values it reports"
-
-    @property
-    def advice(self) -> str:
-        """One sentence on what happened and what to do."""
-        return self.value
 
 
 @dataclass(frozen=True)
@@ -97,62 +78,7 @@ class Solver(Protocol):
         """Next state; the old one is not modified."""
 
 
-@dataclass(frozen=True)
-class History:
-    """Arrays [number of stopping tests]: what was seen at each of them.
-
-    iteration; objective; gap (relative; NaN for nonconvex problems); violation; seconds since the start; passes;
-    n_active, the number of groups that are not zero.
-    """
-
-    iteration: np.ndarray
-    objective: np.ndarray
-    gap: np.ndarray
-    violation: np.ndarray
-    seconds: np.ndarray
-    passes: np.ndarray
-    n_active: np.ndarray
-
-
 State.history = History
-
-
-@dataclass(frozen=True)
-class Result:
-    """What `solve` returns.
-
-    w: [p] or [p, T].  intercept: number or [T].  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN
-    for nonconvex problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).
-    n_iter: iterations.  passes: columns of X read / p.  lam: strength of the penalty.  history: History.
-    latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
-    is [n_columns], one coefficient for each column of X as given.
-    advice: one sentence on the status; for UNSTABLE with the numbers to use instead.
-    """
-
-    w: np.ndarray
-    intercept: Any
-    status: Status
-    gap: float
-    violation: float
-    objective: float
-    n_iter: int
-    passes: float
-    lam: float
-    history: Any = field(repr=False)
-    latent: np.ndarray = field(repr=False)
-    advice: str = field(repr=False)
-
-
-class NotConverged(RuntimeError):
-    """Raised by `solve` when the stopping test is not met; `.result` holds what was reached."""
-
-    def __init__(self, result: Result) -> None:
-        self.result = result
-        reached = f"gap {result.gap:.1e}, violation {result.violation:.1e} after {result.n_iter} iterations"
-        super().__init__(f"{result.status.name}: {result.advice} ({reached}); throw=False returns the result")
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return NotConverged, (self.result,)
 
 
 def iterate(problem: Problem, solver: Solver | None = None, w0: Any = None) -> Iterator[Any]:
@@ -330,18 +256,14 @@ class _Monitor:
             status = Status.UNSTABLE
         stuck = status in (Status.STALLED, Status.MAX_ITER, Status.TIME_LIMIT)
         said = advice_on(self.problem, latent, state.z, self.tol, self._late) if stuck else None
-        return Result(
-            w=self.problem.collapse(latent),
-            intercept=datafit.intercept(state.z) - (shift @ latent if datafit.fit_intercept else 0.0),
+        return result_of(
+            self.problem,
+            latent,
+            datafit.intercept(state.z) - (shift @ latent if datafit.fit_intercept else 0.0),
+            seen,
+            reached=row,
             status=status,
-            objective=row[1],
-            gap=float(row[2]),
-            violation=row[3],
-            n_iter=int(self.rows[-1][0]),
-            passes=float(self.rows[-1][5]),
-            lam=self.problem.penalty.lam,
-            history=type(state).history(*map(np.array, zip(*seen, strict=True))),
-            latent=latent,
+            history=type(state).history,
             advice="; ".join(sentence for sentence in (status.advice, self.caution, said) if sentence),
         )
 

@@ -9,7 +9,7 @@ from scipy import sparse
 
 from .groups import Groups
 from .problem import Problem
-from .solve import Result
+from .result import Result
 
 RANK = 1e-10
 """Directions of a group this much shorter than its longest one are collinear columns, and dropped."""

@@ -15,7 +15,8 @@ ROOT = Path(__file__).parents[1]
 BASE = {"_array", "_native", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
 PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
-SOLVERS = {"solve", "advice", "finer_fit", "range", "solvers", "path", "solution_path", "standardise", "certify"}
+SOLVERS = {"result", "solve", "advice", "finer_fit", "range", "solvers"}
+SOLVERS |= {"path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
 ALLOWED = {
     "_array": set(),

@@ -15,6 +15,15 @@ LONGEST = 2.0
 """Extrapolations go at most this much farther than the last two solutions are apart."""
 
 
+def length_ahead(strength: float, now: float, before: float) -> float:
+    """How far the solution at a strength is ahead of that `now`, on the line from that `before`, in their distances.
+
+    0 where it is not ahead, or too far.
+    """
+    length = (strength - now) / (now - before) if now != before else 0.0
+    return length if 0 < length <= LONGEST else 0.0
+
+
 class GramColumns:
     """What `Descent` asks of a design, where only products of columns are known, in the groups' order."""
 
@@ -104,9 +113,9 @@ class GramDescent:
         g = int(strength.argmax())
         now, b = float(self.descent.strength[g]), self.descent.b
         here = (now, b.copy(), self.pull.copy())
-        if self.before is not None and self.before[0] != now:
-            length = (strength[g] - now) / (now - self.before[0])
-            if 0 < length <= LONGEST:
+        if self.before is not None:
+            length = length_ahead(float(strength[g]), now, self.before[0])
+            if length > 0:
                 b += length * (b - self.before[1])
                 self.pull += length * (self.pull - self.before[2])
         self.before = here

@@ -49,9 +49,8 @@ class Limits:
 
     models, epochs, halvings: most models, sweeps for each, and step lengths tried.  most_epochs: up to which sweeps are
     doubled after a slow model, before one ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
-    extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first,
-    that a step may leave.  smallest_share: least weight, relative to the largest one.  margin: of curvatures that were
-    not measured yet.
+    extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first, that a step may leave.
+    smallest_share: least weight, relative to the largest one.  margin: of curvatures that were not measured yet.
     """
 
     models: int

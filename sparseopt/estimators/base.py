@@ -15,7 +15,8 @@ from ..path import lambda_max
 from ..penalties import GroupLasso
 from ..problem import Problem
 from ..recentred import recentred
-from ..solve import Result, Status, solve
+from ..result import Result, Status
+from ..solve import solve
 from ..standardise import GroupStandardisation
 from .columns import resolve_groups
 

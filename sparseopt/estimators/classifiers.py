@@ -10,7 +10,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from ..datafits import Logistic, Multinomial
-from ..solve import Result
+from ..result import Result
 from .base import GroupEstimator
 from .validated import CrossValidated
 

@@ -11,8 +11,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import check_cv
 
 from ..problem import Problem
+from ..result import Result
 from ..selection import cross_validate
-from ..solve import Result
 from .base import gradient_vanishes
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..path import Path, PathNotConverged, solve_path
 from ..problem import Problem, checked_problem
-from ..solve import Result
+from ..result import Result
 from .folds import checked_folds
 from .resampling import changed, deadline, in_parallel, weighted, within
 

@@ -9,7 +9,8 @@ import numpy as np
 from .._array import checked_seconds
 from ..penalties import GroupLasso
 from ..problem import Problem
-from ..solve import NotConverged, Result, Status, solve
+from ..result import NotConverged, Result, Status
+from ..solve import solve
 from ..solvers.deadline import deadline, past, seconds_until
 from ..unpenalised import refit, unpenalised_columns
 

@@ -40,7 +40,8 @@ def deadline(time_limit: float | None) -> float | None:
 
     time_limit: positive seconds, or None.
     """
-    return None if checked_seconds(time_limit) is None else time.time() + time_limit  # type: ignore[operator]
+    seconds = checked_seconds(time_limit)
+    return None if seconds is None else time.time() + seconds
 
 
 def within(end: float | None) -> dict[str, Any]:

@@ -9,7 +9,8 @@ import numpy as np
 
 from .._array import checked_flag, positive_scalar
 from ..problem import Problem
-from ..solve import History, State
+from ..result import History
+from ..solve import State
 from .deadline import deadline, past
 from .iht import fixed_point_residual
 from .loss_prox import LossProx

@@ -8,19 +8,18 @@ from collections.abc import Iterator
 import numpy as np
 
 from .._native import HAS_NATIVE
+from .._native.gram import length_ahead
 from .._native.reading import is_small
 from ..finer_fit import cancels
 from ..problem import Problem
 from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
-from ..solve import History, Result, Status
-from .block_penalty import as_block_penalty, norms_decide
+from ..result import Result, result_of
+from .block_penalty import norms_decide
+from .deadline import deadline, past
 from .descent import GroupDescent
 from .frames import compiled_loss, kept_columns
 from .group_bcd import GroupBCD
-
-LONGEST = 2.0
-"""Extrapolations go at most this much farther than the last two solutions are apart."""
 
 ROUNDS = 3
 """Rounds for one strength; what needs more is left to `solve`."""
@@ -41,12 +40,9 @@ class DescentPath:
     @staticmethod
     def treats(problem: Problem) -> bool:
         """Whether the data are small, and one call of the compiled loops tells all of a point."""
-        penalty = problem.penalty
-        if not (HAS_NATIVE and GroupBCD.suits(problem) and problem.convex and norms_decide(penalty)):
+        if not (HAS_NATIVE and problem.convex and norms_decide(problem.penalty)) or compiled_loss(problem) is None:
             return False
-        if recentred(problem)[0] is not problem or not is_small(kept_columns(problem)[0]):
-            return False
-        return compiled_loss(problem) is not None and as_block_penalty(penalty).own is None
+        return recentred(problem)[0] is problem and is_small(kept_columns(problem)[0])
 
     def solutions(self, problems: list[Problem], seconds: float | None) -> Iterator[Result | None]:
         """The solution of each of these problems, which differ in strength; None where it fails, or may be rounding.
@@ -56,14 +52,15 @@ class DescentPath:
         options = GroupBCD(accuracy=self.tol, time_limit=seconds)
         if rounding_may_decide(problems[-1]):
             return
-        begun = time.perf_counter()
+        late = past(deadline(seconds))
         for problem in problems:
-            if seconds is not None and time.perf_counter() - begun > seconds:
+            if late():
                 return
+            begun = time.perf_counter()
             with np.errstate(over="ignore", invalid="ignore"):
                 run = self._run_at(problem, options)
-                result = self._solved(run)
-            if result is None and run.ask():
+                result = self._solved(run, begun)
+            if result is None and late():
                 return
             yield result
 
@@ -74,17 +71,13 @@ class DescentPath:
             return self.run
         run = self.run
         now, w = run.problem.penalty.lam, run.w
-        start = w
-        if self.before is not None and self.before[0] != now:
-            length = (problem.penalty.lam - now) / (now - self.before[0])
-            if 0 < length <= LONGEST:
-                start = w + length * (w - self.before[1])
+        before, w_before = self.before or (now, w)
         self.before = now, w
-        run.at_strength(problem, start)
+        run.at_strength(problem, w + length_ahead(problem.penalty.lam, now, before) * (w - w_before))
         return run
 
-    def _solved(self, run: GroupDescent) -> Result | None:
-        begun = time.perf_counter()
+    def _solved(self, run: GroupDescent, begun: float) -> Result | None:
+        """The result where the run gets to the tolerance, with seconds since `begun`; else None."""
         rows: list[tuple[float, ...]] = []
         for rounds in range(ROUNDS + 1):
             if rounds:
@@ -101,19 +94,4 @@ class DescentPath:
 
 
 def _result(run: GroupDescent, rows: list[tuple[float, ...]]) -> Result:
-    n_iter, objective, gap, violation, _, passes, _ = rows[-1]
-    problem, w = run.problem, run.w.copy()
-    return Result(
-        w=problem.collapse(w),
-        intercept=problem.datafit.intercept(run.seen_z),
-        status=Status.CONVERGED,
-        objective=objective,
-        gap=gap,
-        violation=violation,
-        n_iter=int(n_iter),
-        passes=passes,
-        lam=problem.penalty.lam,
-        history=History(*map(np.array, zip(*rows, strict=True))),
-        latent=w,
-        advice=Status.CONVERGED.advice,
-    )
+    return result_of(run.problem, run.w.copy(), run.problem.datafit.intercept(run.seen_z), rows)

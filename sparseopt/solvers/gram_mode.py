@@ -10,7 +10,7 @@ import numpy as np
 
 from .._native.gram import GramDescent
 from ..problem import Problem
-from ..solve import History, Result, Status
+from ..result import Result, result_of
 from .block_penalty import as_block_penalty
 from .frames import kept_columns
 from .gram_certificate import Certified, PathModel, Products, certified, products
@@ -143,22 +143,9 @@ class GramPath:
         problem, w = found.problems[i], np.empty(found.b.shape[1])
         w[self.order] = found.b[i]
         objective, gap, violation = (float(of[i]) for of in (known.objective, known.gap, known.violation))
-        epochs, gap = int(found.epochs[i]), max(gap, 0.0)
-        row = (epochs, objective, gap, violation, float(found.seconds[i]), 0.0, int(known.active[i]))
-        return Result(
-            w=problem.collapse(w),
-            intercept=self._intercept(w),
-            status=Status.CONVERGED,
-            gap=gap,
-            violation=violation,
-            objective=objective,
-            n_iter=epochs,
-            passes=0.0,
-            lam=problem.penalty.lam,
-            history=History(*(np.array([value]) for value in row)),
-            latent=w,
-            advice=Status.CONVERGED.advice,
-        )
+        seconds, active = float(found.seconds[i]), int(known.active[i])
+        row = (int(found.epochs[i]), objective, max(gap, 0.0), violation, seconds, 0.0, active)
+        return result_of(problem, w, self._intercept(w), [row])
 
     def _intercept(self, w: np.ndarray) -> float:
         """The weighted mean of y - offset - X w."""

@@ -9,7 +9,8 @@ import numpy as np
 
 from .._array import positive_scalar
 from ..problem import Problem
-from ..solve import History, State
+from ..result import History
+from ..solve import State
 from .masks import Mask
 
 ARMIJO = 0.25

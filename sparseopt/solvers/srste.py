@@ -9,7 +9,8 @@ import numpy as np
 
 from .._array import positive_scalar, real_number
 from ..problem import Problem
-from ..solve import History, State
+from ..result import History
+from ..solve import State
 from .iht import checked_set, kept_mask
 
 MARGIN = 1.1

@@ -16,8 +16,9 @@ from ..datafits import LeastSquares
 from ..groups import Groups
 from ..penalties import GroupLasso, GroupMCP
 from ..problem import Problem
+from ..result import Status
 from ..sets import TopGroups
-from ..solve import Status, iterate, solve
+from ..solve import iterate, solve
 from . import strategies
 from .battery import Case, Property
 from .inequality import at_most, close, rounding, same, true

@@ -124,11 +124,9 @@ def test_no_strength_is_begun_after_the_time_limit():
 def test_strengths_whose_squares_underflow():
     problem = instance()
     problem = so.Problem(problem.X * 1e-150, problem.datafit, problem.penalty)
-    path = so.solve_path(problem, 10, 1e-6, throw=False)
-    for result in path:
-        if result.status is so.Status.CONVERGED:
-            at_lam = problem.with_lam(result.lam)
-            assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
+    for result in so.solve_path(problem, 10, 1e-6):
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
 
 
 @pytest.mark.parametrize("deviance", [0.3, 0.6])
