@@ -64,6 +64,16 @@ def mask_ptr(w: Addresses, kept: Addresses, out: Addresses, grids: Grids) -> Non
     grids.call("mask", w, kept, out)
 
 
+def remask_ptr(w: Addresses, kept: Addresses, changed: Addresses, out: Addresses, grids: Grids) -> None:
+    """The same, which out is already but in the blocks with changed [grid] (bytes)."""
+    grids.call("remask", w, kept, changed, out)
+
+
+def mask_norms_ptr(w: Addresses, kept: Addresses, norms: Addresses, out: Addresses, grids: Grids) -> None:
+    """norms [grid] = |w_b|, out = w where kept [grid] (bytes), else 0, from memory once; out may not be w."""
+    grids.call("mask_norms", w, kept, norms, out)
+
+
 def add_scaled_ptr(w: Addresses, scale: Addresses, g: Addresses, grids: Grids) -> None:
     """g += each block of w times its entry of scale [grid], where that is not 0."""
     grids.call("add_scaled", w, scale, g)

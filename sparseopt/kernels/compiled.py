@@ -71,6 +71,18 @@ def mask(grids: Grids, outs: Tensors, ws: Tensors, kepts: Tensors) -> None:
     native.mask_ptr(_at(ws), _at(flags), _at(outs), grids)
 
 
+def remask(grids: Grids, outs: Tensors, ws: Tensors, kepts: Tensors, changed: Tensors) -> None:
+    """The same, which out is already but in the blocks that are changed."""
+    flags, news = _flags(kepts), _flags(changed)
+    native.remask_ptr(_at(ws), _at(flags), _at(news), _at(outs), grids)
+
+
+def mask_norms(grids: Grids, outs: Tensors, found: Tensors, ws: Tensors, kepts: Tensors) -> None:
+    """out = w where kept, else 0, and found = |w_b|."""
+    flags = _flags(kepts)
+    native.mask_norms_ptr(_at(ws), _at(flags), _at(found), _at(outs), grids)
+
+
 def scale_vjp(grids: Grids, dws: Tensors, dscales: Tensors, gs: Tensors, ws: Tensors, scales: Tensors) -> None:
     """dw = scale_b g_b, which may be g, and dscale = <w_b, g_b>."""
     factors = _factors(scales, ws)

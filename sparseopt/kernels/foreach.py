@@ -48,6 +48,22 @@ def foreach_mask_blocks_into_(outs: Tensors, ws: Tensors, kepts: Tensors, cuts: 
     _mask_into(list(outs), ws, list(kepts), flat)
 
 
+def foreach_remask_blocks_into_(
+    outs: Tensors, ws: Tensors, kepts: Tensors, changed: Tensors, cuts: Sequence[Any]
+) -> None:
+    """out <- w in the blocks with kept (bool [grid]), else 0, as it is already but in those with changed (alike)."""
+    ws, flat = _checked(ws, cuts, outs=(outs, _like), kepts=(kepts, checked_kept), changed=(changed, checked_kept))
+    _remask_into(list(outs), ws, list(kepts), list(changed), flat)
+
+
+def foreach_mask_norms_into_(outs: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[Any]) -> list[Tensor]:
+    """out <- w in the blocks with kept (bool [grid]), else 0; returns the norms [grid] of w.  No out may be a w."""
+    ws, flat = _checked(ws, cuts, outs=(outs, _like), kepts=(kepts, checked_kept))
+    norms = _numbers(ws, flat)
+    _mask_norms_into(list(outs), norms, ws, list(kepts), flat)
+    return norms
+
+
 def foreach_scale_blocks_(ws: Tensors, scales: Tensors, cuts: Sequence[Any]) -> None:
     """w <- scale_b w_b; scale: [grid]."""
     ws, flat = _checked(ws, cuts, scales=(scales, checked_scale))
@@ -187,6 +203,25 @@ def _mask_into(outs: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[int]) 
         _one_by_one(updates._mask_into, cuts, outs, ws, kepts)
     else:
         compiled.mask(at, outs, ws, kepts)
+
+
+@operator("foreach_remask_blocks_into_", mutates_args=("outs",))
+def _remask_into(outs: Tensors, ws: Tensors, kepts: Tensors, changed: Tensors, cuts: Sequence[int]) -> None:
+    at = _at(cuts, ws, outs)
+    if at is None:
+        _one_by_one(updates._mask_into, cuts, outs, ws, kepts)
+    else:
+        compiled.remask(at, outs, ws, kepts, changed)
+
+
+@operator("foreach_mask_norms_into_", mutates_args=("outs", "norms"))
+def _mask_norms_into(outs: Tensors, norms: Tensors, ws: Tensors, kepts: Tensors, cuts: Sequence[int]) -> None:
+    at = _at(cuts, ws, outs)
+    if at is None:
+        _copy(norms, _one_by_one(blocks._block_norms, cuts, ws))
+        _one_by_one(updates._mask_into, cuts, outs, ws, kepts)
+    else:
+        compiled.mask_norms(at, outs, norms, ws, kepts)
 
 
 @operator("foreach_scale_blocks_", mutates_args=("ws",))

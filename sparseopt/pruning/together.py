@@ -137,6 +137,18 @@ def mask(layers: Sequence[Layer], masks: Sequence[Tensor]) -> None:
     )
 
 
+def masked_norms(layers: Layers, outs: Sequence[Tensor], masks: Sequence[Tensor]) -> list[Tensor] | None:
+    """Norms of the units of each layer, and its weights without the units that have no mask (bool [n]) into outs.
+
+    None, and nothing is done, where that takes two passes: see `norms` and `change`.
+    """
+    if not (layers.alone and layers.blocks):
+        return None
+    weights = weights_of(layers.views)
+    cuts = layers.views.dense(weights, outs)
+    return None if cuts is None else kernels.foreach_mask_norms_into_(outs, weights, masks, cuts)
+
+
 def norms(layers: Sequence[Layer], tensors: Sequence[Sequence[Any] | None]) -> list[Tensor]:
     """`Layer.norms` of each, of the weights (None) or of a tensor like the weight for each view."""
     if isinstance(layers, Layers) and layers.alone and layers.blocks and not any(tensors):

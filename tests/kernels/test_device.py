@@ -269,9 +269,16 @@ def test_lists_of_matrices_in_common_launches(place, dtype):
 
     check(kernels.foreach_block_norms(ws, cuts), single(kernels.block_norms, ws))
     check(kernels.foreach_sum_norms(ws, us, cuts), single(kernels.sum_norms, ws, us))
-    masked, decayed, pulled, augmented = copies(ws), copies(gs), copies(gs), copies(gs)
+    masked, remasked, decayed, pulled, augmented = copies(ws), copies(gs), copies(gs), copies(gs), copies(gs)
     kernels.foreach_mask_blocks_(masked, kepts, cuts)
     check(masked, single(kernels.mask_blocks_, copies(ws), kepts))
+    expected, positive = [*single(kernels.block_norms, ws), *masked], [scale > 0 for scale in scales]
+    LAUNCHES.clear()
+    found = kernels.foreach_mask_norms_into_(remasked, ws, positive, cuts)
+    kernels.foreach_remask_blocks_into_(
+        remasked, ws, kepts, [a != b for a, b in zip(kepts, positive, strict=True)], cuts
+    )
+    check([*found, *remasked], expected)
     kernels.foreach_sparse_decay_(decayed, ws, kepts, 0.3, cuts)
     check(
         decayed, [kernels.sparse_decay_(g.clone(), *x) for g, *x in zip(gs, ws, kepts, [0.3] * 17, cuts, strict=True)]

@@ -66,6 +66,17 @@ def cases(dtype):
     yield [kernels.foreach_sum_norms(w, u, CUTS), each(kernels.sum_norms, w, u)]
     yield both(kernels.foreach_mask_blocks_, kernels.mask_blocks_, w, kept)
     yield both(kernels.foreach_mask_blocks_into_, kernels.mask_blocks_into_, g, w, kept)
+    masked, before = copies(g), [s > 0 for s in scale]
+    returned = kernels.foreach_mask_norms_into_(masked, w, before, CUTS)
+    yield [
+        returned,
+        each(kernels.block_norms, w),
+        copies(masked),
+        each(kernels.mask_blocks_into_, copies(g), w, before),
+    ]
+    changed = [a != b for a, b in zip(kept, before, strict=True)]
+    kernels.foreach_remask_blocks_into_(masked, w, kept, changed, CUTS)
+    yield [masked, each(kernels.mask_blocks_into_, copies(g), w, kept)]
     yield both(kernels.foreach_scale_blocks_, kernels.scale_blocks_, w, scale)
     yield both(kernels.foreach_scale_blocks_into_, kernels.scale_blocks_into_, g, w, scale)
     yield both(kernels.foreach_scale_blocks_vjp_, kernels.scale_blocks_vjp_, g, w, scale)
@@ -164,6 +175,8 @@ OPCHECKS = {
     "foreach_sum_norms": lambda w, x, s: (w, x, FLAT),
     "foreach_mask_blocks_": lambda w, x, s: (x, [v != 0 for v in s], FLAT),
     "foreach_mask_blocks_into_": lambda w, x, s: (x, w, [v != 0 for v in s], FLAT),
+    "foreach_mask_norms_into_": lambda w, x, s: (x, copies(s), w, [v != 0 for v in s], FLAT),
+    "foreach_remask_blocks_into_": lambda w, x, s: (x, w, [v != 0 for v in s], [v > 0 for v in s], FLAT),
     "foreach_scale_blocks_": lambda w, x, s: (x, s, FLAT),
     "foreach_scale_blocks_into_": lambda w, x, s: (x, w, s, FLAT),
     "foreach_scale_blocks_vjp_": lambda w, x, s: (x, copies(s), w, s, FLAT),

@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 
 from sparseopt import kernels  # noqa: E402
 from sparseopt._native import HAS_NATIVE  # noqa: E402
-from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
+from sparseopt.pruning import Block, Sparsifier, methods, together  # noqa: E402
 
 CHOSEN = {
     "masks": methods.Magnitude(end=0.2),
@@ -61,6 +61,38 @@ def test_as_they_lie_or_one_by_one(name, idle, monkeypatch):
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
     start, _ = trained(CHOSEN[name], idle=True)
     assert torch.equal(start[0], found[0]) == idle
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("every", [1, 2])
+@pytest.mark.parametrize("columns", [8, 16])
+def test_masks_that_change_within_the_pass_for_the_norms(dtype, every, columns, monkeypatch):
+    """Blocks with taps, cut off, and of whole lines of the cache, to the bits of two passes."""
+
+    def run():
+        torch.manual_seed(0)
+        layers = torch.nn.Conv2d(20, 40, 3), torch.nn.Flatten(), torch.nn.Linear(40, 64), torch.nn.Linear(64, 32)
+        model = torch.nn.Sequential(*layers).to(dtype)
+        optimiser = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+        given = {"sparsity": 0.6, "total_steps": 12, "optimizer": optimiser, "include": ["."], "smallest": 1}
+        method = methods.SRSTE(pull=1e-2, until=0.75, every=every)
+        sp, states = Sparsifier(model, Block(16, columns), method=method, **given), []
+        for step in range(12):
+            if step == 5:  # goes on from a state
+                sp.load_state_dict(sp.state_dict())
+            generator = torch.Generator().manual_seed(step)
+            for parameter in model.parameters():
+                parameter.grad = torch.randn(parameter.shape, dtype=dtype, generator=generator)
+            optimiser.step()
+            states += [parameter.detach().clone() for parameter in model.parameters()]
+        return states, sp.history["flips"]
+
+    found, flips = run()
+    monkeypatch.setattr(together, "masked_norms", lambda *_: None)
+    expected, also = run()
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert flips == also
+    assert max(number for _, number in flips) > 0
 
 
 def test_a_mode_or_another_order_of_memory():

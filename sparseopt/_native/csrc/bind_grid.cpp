@@ -52,6 +52,18 @@ template <class T> void mask(const addresses& w, const addresses& kept, const ad
   so_grid_mask(in<T>(w), in<uint8_t>(kept), out<T>(to), work(l, threads).grids);
 }
 
+template <class T>
+void remask(const addresses& w, const addresses& kept, const addresses& changed, const addresses& to, const layouts& l,
+            int threads) {
+  so_grid_remask(so_remasked<T>{in<T>(w), in<uint8_t>(kept), in<uint8_t>(changed), out<T>(to)}, work(l, threads).grids);
+}
+
+template <class T>
+void mask_norms(const addresses& w, const addresses& kept, const addresses& found, const addresses& to, const layouts& l,
+                int threads) {
+  so_grid_mask_norms(in<T>(w), in<uint8_t>(kept), out<T>(found), out<T>(to), work(l, threads).grids);
+}
+
 template <class T> void add_scaled(const addresses& w, const addresses& s, const addresses& g, const layouts& l, int threads) {
   so_grid_add_scaled(in<T>(w), in<T>(s), out<T>(g), work(l, threads).grids);
 }
@@ -121,6 +133,10 @@ void so_define_grid(nb::module_& m) {
   define<3>(m, "grid_scale_f64", scale<double>);
   define<3>(m, "grid_mask_f32", mask<float>);
   define<3>(m, "grid_mask_f64", mask<double>);
+  define<4>(m, "grid_remask_f32", remask<float>);
+  define<4>(m, "grid_remask_f64", remask<double>);
+  define<4>(m, "grid_mask_norms_f32", mask_norms<float>);
+  define<4>(m, "grid_mask_norms_f64", mask_norms<double>);
   define<3>(m, "grid_add_scaled_f32", add_scaled<float>);
   define<3>(m, "grid_add_scaled_f64", add_scaled<double>);
   define<3>(m, "grid_power_f32", power<float>);

@@ -71,6 +71,18 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
 // out = w in the blocks that are kept, else 0
 template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* kept, T* const* out, const so_grids& grids);
 
+// The same, which out is already but in the blocks that are changed.
+template <class T> struct so_remasked {
+  const T* const* w;
+  const uint8_t *const *kept, *const *changed;
+  T* const* out;
+};
+template <class T> void so_grid_remask(const so_remasked<T>& given, const so_grids& grids);
+
+// The norms too, from memory once; out may not be w.
+template <class T>
+void so_grid_mask_norms(const T* const* w, const uint8_t* const* kept, T* const* norms, T* const* out, const so_grids& grids);
+
 // g += rho * (w - z + u)
 template <class T> void so_grid_augment(const so_triple<T>& triple, T* const* g, double rho, const so_grids& grids);
 

@@ -69,13 +69,15 @@ class Behind(Method):
             sp.opened = False
             super().settle(sp, phase)
             return
-        views = together.views_of(sp.layers)
-        targets = [sp.memory[PREFIX + view.weight.name] for view in views]
-        found = self.values(sp)
+        views, found = together.views_of(sp.layers), self.values(sp)
         values = None if found is None else together.values_of(sp.layers, found)
-        together.change(views, partial(self.write, sp), targets, None, values=values)
+        together.change(views, partial(self.write, sp), self.targets(sp), None, values=values)
         _exchange(sp)
         sp.opened = False
+
+    def targets(self, sp: Sparsifier) -> list[Tensor]:
+        """Where that is written, for each view; the weights change places with it then."""
+        return [sp.memory[PREFIX + view.weight.name] for view in together.views_of(sp.layers)]
 
     def replaced(self, sp: Sparsifier, phase: Phase) -> bool:
         """Whether the layers compute with other weights than those written, beyond the rounding of other devices."""

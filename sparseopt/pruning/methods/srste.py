@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..sparsifier import Sparsifier
 
 Tensor = torch.Tensor
+CHANGED = "changed masks"
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ class SRSTE(Behind):
     def enter(self, sp: Sparsifier, phase: Phase) -> None:
         """Choose masks, or forget them."""
         if phase.kind == "straight":
-            self._choose(sp)
+            self._keep(sp, self._choose(sp))
             sp.record_masks([sp.memory[f"kept.{i}"] for i in range(len(sp.layers))])
         else:
             sp.memory.clear()
@@ -60,8 +61,12 @@ class SRSTE(Behind):
         return [sp.memory[f"kept.{i}"] for i in range(len(sp.layers))]
 
     def write(self, sp: Sparsifier, cuts: Any, outs: list[Tensor], ws: list[Tensor], values: Any = None) -> None:
-        """The projection."""
-        kernels.foreach_mask_blocks_into_(outs, ws, values, cuts)
+        """The projection; behind a choice of masks that wrote that by the masks before, what changed."""
+        changed = sp.carried.pop(CHANGED, None)
+        if changed is None:
+            kernels.foreach_mask_blocks_into_(outs, ws, values, cuts)
+        else:
+            kernels.foreach_remask_blocks_into_(outs, ws, values, changed, cuts)
 
     def before(self, sp: Sparsifier, phase: Phase) -> None:
         """Add pull (1 - mask) w to the gradients."""
@@ -74,18 +79,22 @@ class SRSTE(Behind):
         )
 
     def after(self, sp: Sparsifier, phase: Phase) -> None:
-        """Choose masks anew."""
-        if phase.kind == "straight" and (sp.step - phase.start) % self.every == 0:
-            sp.record("flips", self._choose(sp))
+        """Choose masks anew, from norms that are found while the weights are written by the masks before."""
+        if phase.kind != "straight" or (sp.step - phase.start) % self.every:
+            return
+        old = self.values(sp)
+        norms = together.masked_norms(sp.layers, self.targets(sp), old) if sp.counted else None
+        masks = self._choose(sp) if norms is None else sp.choose(sp.comparable(norms))
+        changed = [torch.from_numpy(a.cpu().numpy() != b.cpu().numpy()) for a, b in zip(old, masks, strict=True)]
+        sp.record("flips", sum(int(np.count_nonzero(units)) for units in changed))
+        self._keep(sp, masks)
+        if norms is not None:
+            sp.carried[CHANGED] = changed
 
-    def _choose(self, sp: Sparsifier) -> int:
-        """New masks; how many units changed sides."""
-        masks = sp.choose(sp.norms() if sp.counted else [])
-        names = [f"kept.{i}" for i in range(len(masks))]
-        old = [sp.memory[name] for name in names if name in sp.memory]
-        sp.memory.update(zip(names, masks, strict=True))
-        return (
-            sum(int(np.count_nonzero(a.cpu().numpy() != b.cpu().numpy())) for a, b in zip(old, masks, strict=True))
-            if old
-            else 0
-        )
+    def _choose(self, sp: Sparsifier) -> list[Tensor]:
+        """Masks."""
+        return sp.choose(sp.norms() if sp.counted else [])
+
+    def _keep(self, sp: Sparsifier, masks: list[Tensor]) -> None:
+        """Put masks into memory."""
+        sp.memory.update((f"kept.{i}", mask) for i, mask in enumerate(masks))

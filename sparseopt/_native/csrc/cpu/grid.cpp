@@ -11,6 +11,7 @@
 #include "rows.h"
 
 #include <math.h>
+#include <string.h>
 
 #include <algorithm>
 #include <vector>
@@ -74,6 +75,19 @@ void scaled(const T* const* w, const S* const* values, T* const* out, const list
     const bool stream = streams(from, to, tasks);
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 0);
     leaves<T>().scale(from + t.start, factors, to + t.start, stream, t.band(), 0);
+  });
+}
+
+// The norms of narrow blocks, and out = w times one number for each of them, which may be the norm.
+template <class T, class S>
+void normed(const T* const* w, T* const* norms, const S* const* values, T* const* out, const so_grids& grids) {
+  const list tasks(grids, narrow_norms);
+  for_tasks<T>(tasks, backwards, 2, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
+    const T* from = w[t.matrix];
+    T *found = norms[t.matrix], *to = out[t.matrix];
+    norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
+    const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 1);
+    leaves<T>().scale(from + t.start, factors, to + t.start, streams<T>(from, to, tasks), t.band(), t.back());
   });
 }
 
@@ -145,16 +159,36 @@ template <class T> void so_grid_mask(const T* const* w, const uint8_t* const* ke
   });
 }
 
+template <class T>
+void so_grid_mask_norms(const T* const* w, const uint8_t* const* kept, T* const* norms, T* const* out, const so_grids& grids) {
+  for (int64_t k = grids.count - 1; k >= 0; --k) {
+    if (!wide_norms(grids.layout[k])) continue;
+    const so_blocks blocks = plain_blocks(grids.layout[k]);
+    so_block_norms(w[k], norms[k], blocks, grids.threads);
+    so_keep_blocks(w[k], out[k], blocks, kept[k], grids.threads);
+  }
+  normed(w, norms, kept, out, grids);
+}
+
+template <class T> void so_grid_remask(const so_remasked<T>& given, const so_grids& grids) {
+  for_tasks<T>(list(grids, all), forwards, 1, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
+    const uint8_t* const changed = given.changed[t.matrix] + t.cells();
+    const auto changes = [&](int64_t b, int64_t n) { return memchr(changed + b * t.g.taps, 1, n * t.g.taps); };
+    if (!changes(0, t.count)) return;
+    const so_per_block<T> kept = t.spread(given.kept[t.matrix] + t.cells(), memory, 0);
+    for (int64_t b = 0; b < t.count; ++b) {
+      if (!changes(b, 1)) continue;
+      const int64_t column = b * t.g.bc * t.g.taps, at = t.start + column;
+      const so_per_block<T> factors = {kept.values + (kept.width ? b : column), kept.width};
+      leaves<T>().scale(given.w[t.matrix] + at, factors, given.out[t.matrix] + at, false, {t.rows, t.g.ld, t.width(b) * t.g.taps}, 0);
+    }
+  });
+}
+
 template <class T> void so_grid_power(const T* const* w, T* const* norms, T* const* out, const so_grids& grids) {
   wide(w, norms, grids);
   scaled(w, (const T* const*)norms, out, list(grids, wide_norms), grids.threads);
-  const list tasks(grids, narrow_norms);
-  for_tasks<T>(tasks, backwards, 2, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
-    T *found = norms[t.matrix], *to = out[t.matrix];
-    norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
-    const so_per_block<T> factors = t.spread(found + t.cells(), memory, 1);
-    leaves<T>().scale(w[t.matrix] + t.start, factors, to + t.start, streams<T>(w[t.matrix], to, tasks), t.band(), t.back());
-  });
+  normed(w, norms, (const T* const*)norms, out, grids);
 }
 
 template <class T> void so_grid_power_vjp(const T* const* w, const T* const* norms, T* const* g, const so_grids& grids) {
@@ -252,6 +286,8 @@ void so_grid_decay(const T* const* w, T* const* g, const uint8_t* const* kept, d
   template void so_grid_sum_norms(const T* const*, const T* const*, T* const*, const so_grids&);            \
   template void so_grid_scale(const T* const*, const T* const*, T* const*, const so_grids&);                \
   template void so_grid_mask(const T* const*, const uint8_t* const*, T* const*, const so_grids&);           \
+  template void so_grid_remask(const so_remasked<T>&, const so_grids&);                                     \
+  template void so_grid_mask_norms(const T* const*, const uint8_t* const*, T* const*, T* const*, const so_grids&); \
   template void so_grid_scale_vjp(const so_scale_vjp<T>&, const so_grids&);                                 \
   template void so_grid_power(const T* const*, T* const*, T* const*, const so_grids&);                      \
   template void so_grid_power_vjp(const T* const*, const T* const*, T* const*, const so_grids&);            \
