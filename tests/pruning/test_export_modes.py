@@ -51,6 +51,19 @@ def test_as_the_dense_model_in_every_mode(target):
     )  # of type bfloat16, some roundings of numbers below 2
 
 
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("target", FORMATS)
+def test_cast_to_half_types_behind_the_export(target, dtype):
+    fast = exported(model(), target)[0].to(dtype)
+    x, w, bias = torch.randn(5, 64).to(dtype), fast.weight.double(), fast.bias.double()
+    with torch.no_grad():
+        found = fast(x)
+    assert found.dtype == dtype
+    size = x.double().abs() @ w.abs().T + bias.abs()
+    rounding = (torch.finfo(dtype).eps + 64 * torch.finfo(torch.float32).eps) * size  # of product and sum; of 64 terms
+    assert bool(((found.double() - x.double() @ w.T - bias).abs() <= rounding).all())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("target", FORMATS)
 def test_compiled_as_one_graph(target):

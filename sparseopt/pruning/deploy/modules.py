@@ -10,6 +10,7 @@ from torch import nn
 from torch.nn import functional
 
 from ...kernels import BlockSparse, block_linear
+from ...kernels.layout import HALF
 
 Tensor = torch.Tensor
 
@@ -118,7 +119,9 @@ def _compressed(values: Tensor, rows: Tensor, columns: Tensor, outputs: int, inp
 
 
 def _product(values: Tensor, rows: Tensor, columns: Tensor, x: Tensor, outputs: int) -> Tensor:
-    """x W' of x [n, inputs]."""
+    """x W' of x [n, inputs]; half types on the host in float32, as torch has no such product for them."""
+    if x.is_cpu and x.dtype in HALF and values.dtype == x.dtype:
+        return _product(values.float(), rows, columns, x.float(), outputs).to(x.dtype)
     return (_compressed(values, rows, columns, outputs, x.shape[1]) @ x.t()).t()
 
 
