@@ -319,7 +319,7 @@ class Sparsifier:
         """Go on where another run stopped.
 
         Build model, optimiser and Sparsifier as at the start, then load this state, the model's and the optimiser's, in
-        any order.  Raises ValueError, and changes nothing, for a state of other layers or settings.
+        any order.  Raises ValueError, and changes nothing, for a state of other layers or settings, or with NaN.
         """
         states.load_state(self, state)
 

@@ -141,6 +141,12 @@ def _check(sp: Sparsifier, state: dict[str, Tensor]) -> Phase:
         cut = ["its entries are others"]
     if cut:
         raise ValueError(f"the state was changed or cut short ({', '.join(cut)}): load it as it was saved")
+    spoiled = [name for name, x in _under(state, "memory.").items() if bool(torch.isnan(x).any())]
+    if spoiled:
+        raise ValueError(
+            f"the state has NaN in memory.{spoiled[0]}: the training had diverged when it was saved, or the file is "
+            "damaged; load an earlier one"
+        )
     return sp.timeline.at(int(state["step"]))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 
 import pytest
 
@@ -107,6 +108,28 @@ def test_states_know_patterns_and_not_addresses():
         one.load_state_dict(other.state_dict())
     one, other = (state(Block(4, 4), methods.Magnitude(growth=lambda t: t)) for _ in range(2))
     one.load_state_dict(other.state_dict())
+
+
+@pytest.mark.parametrize("method", ["SMART", "ADMM"])
+def test_states_with_nan(method):
+    model = net()
+    sp = sparsifier(model, sgd(model), method, total_steps=4)
+    train(model, sp.optimisers.all[0], 1)
+    state, before = sp.state_dict(), sp.state_dict()
+    name = next(name for name in state if name.startswith("memory.") and state[name].is_floating_point())
+    state[name].view(-1)[-1] = torch.nan
+    with pytest.raises(ValueError, match=f"NaN in {name}"):
+        sp.load_state_dict(state)
+    assert all(torch.equal(x, sp.state_dict()[name]) for name, x in before.items())
+
+
+def test_a_search_over_several_devices():
+    places = [SimpleNamespace(parameter=torch.empty(1, device=place)) for place in ("cpu", "meta")]
+    sp = SimpleNamespace(weights=places, counted=True, allocation=SimpleNamespace(scope="global"))
+    with pytest.raises(ValueError, match=r"cpu, meta.*one device"):
+        methods.SMART().check(sp)
+    sp.allocation.scope = "layer"
+    methods.SMART().check(sp)
 
 
 def test_two_sparsifiers_of_one_optimiser():

@@ -65,7 +65,13 @@ class SMART(SoftMasks):
         checked_tau(self.end, "end")
 
     def check(self, sp: Sparsifier) -> None:
-        """Units that are counted, or windows that are not cut off."""
+        """Units that are counted, or windows that are not cut off; those of a common search on one device."""
+        places = sorted({str(weight.parameter.device) for weight in sp.weights})
+        if _shared(sp) and len(places) > 1:
+            raise ValueError(
+                f'SMART with scope="global" searches in all layers together, but these are on {", ".join(places)}: put '
+                'them on one device, or use scope="layer"'
+            )
         if self.importance == "activation":
             check_parallel(sp.group)
             for weight in sp.weights:
