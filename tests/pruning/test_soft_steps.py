@@ -11,6 +11,7 @@ from sparseopt.kernels import Cut, reference  # noqa: E402
 from sparseopt.pruning import Block, Sparsifier, methods  # noqa: E402
 from sparseopt.pruning.allocation import top  # noqa: E402
 from sparseopt.pruning.methods.sequential_attention import _attention  # noqa: E402
+from sparseopt.pruning.methods.soft_masks import pulled  # noqa: E402
 
 
 def drawn(*shape, seed=0):
@@ -44,6 +45,26 @@ def test_derivative_of_attention_is_that_of_autograd():
     first, none = pull([gs[0], None])
     assert none is None
     assert torch.equal(first, pulled[0])
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_products_with_small_gradients(dtype):
+    """Of float16 they lie below its smallest number; of bfloat16 they are rounded to it."""
+    model = torch.nn.Sequential(torch.nn.Linear(8, 12, bias=False)).to(dtype)
+    optimiser = torch.optim.SGD(model.parameters(), lr=0.1)
+    given = {"sparsity": 0.5, "total_steps": 9, "optimizer": optimiser, "include": ["."], "smallest": 1}
+    sp = Sparsifier(model, Block(4, 4), method=methods.SMART(pretrain=0), **given)
+    w, g = (1e-3 * drawn(12, 8)).to(dtype), (1e-6 * drawn(12, 8, seed=1)).to(dtype)
+    scale = drawn(6, seed=2).float()
+    with torch.no_grad():
+        model[0].weight.copy_(w)
+        model[0].weight.grad = g.clone()
+        found = pulled(sp.layers, [scale])[0]
+    terms = reference.block_dots(w.double().abs(), g.double().abs(), Cut(4, 4)).flatten()
+    kept = dtype if dtype == torch.bfloat16 else torch.float32
+    error = (found - reference.block_dots(w.double(), g.double(), Cut(4, 4)).flatten()).abs()
+    assert bool((error <= (torch.finfo(kept).eps + 16 * torch.finfo(torch.float32).eps) * terms).all())
+    assert torch.equal(model[0].weight.grad, reference.scale_blocks(g, scale.reshape(3, 2, 1), Cut(4, 4)))
 
 
 @pytest.mark.parametrize("k", [0, 1, 3, 4, 6, 9])

@@ -108,7 +108,7 @@ def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | N
     views, products = together.change_gradients(
         together.views_of(layers),
         together.values_of(layers, scales),
-        lambda cuts, gradients, ws, factors: kernels.foreach_scale_blocks_vjp_(gradients, ws, factors, cuts),
+        _scaled,
     )
     if len(products) == len(layers) and all(layer.alone for layer in layers):
         pairs = zip(products, scales, strict=True)
@@ -117,6 +117,16 @@ def pulled(layers: Sequence[Layer], scales: Sequence[Tensor]) -> list[Tensor | N
     idle = [all(id(view) not in found for view in layer.views) for layer in layers]
     totals = summed(layers, [_total(layer, scale, found) for layer, scale in zip(layers, scales, strict=True)])
     return [None if without else total for without, total in zip(idle, totals, strict=True)]
+
+
+def _scaled(cuts: Any, gradients: list[Tensor], ws: list[Tensor], factors: list[Tensor]) -> list[Tensor]:
+    """<w_b, gradient_b>, and the gradients scaled; of float16 in float32, as the products would underflow."""
+    if all(w.dtype != torch.float16 for w in ws):
+        return kernels.foreach_scale_blocks_vjp_(gradients, ws, factors, cuts)
+    triples = zip(ws, gradients, cuts, strict=True)
+    found = [kernels.block_dots(working(w).contiguous(), working(g).contiguous(), cut) for w, g, cut in triples]
+    kernels.foreach_scale_blocks_(gradients, factors, cuts)
+    return found
 
 
 def _total(layer: Layer, values: Tensor, found: dict[int, Tensor]) -> Tensor:
