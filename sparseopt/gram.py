@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._array import as_float, checked_flag
-from .datafits.samples import checked_weights
-from .problem import Problem
+from ._array import as_float, check_finite, checked_flag, described
+from .datafits.samples import centred, checked_weights
+from .problem import Problem, _design
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,14 @@ class GramStatistics:
     mean_y: float = 0.0
 
     def merge(self, other: GramStatistics) -> GramStatistics:
-        """Statistics of both sets of samples; centred ones by the update of Chan, Golub and LeVeque (1979)."""
+        """Statistics of both sets of samples; centred ones by the update of Chan, Golub and LeVeque (1979).
+
+        Raises ValueError for other columns, and where one of them alone is centred.
+        """
+        if len(self.Xty) != len(other.Xty):
+            raise ValueError(f"chunks have {len(self.Xty)} and {len(other.Xty)} columns: all must have the same")
+        if (self.mean_X is None) != (other.mean_X is None):
+            raise ValueError("statistics with and without centring cannot be merged: give intercept to all or to none")
         if self.mean_X is None or other.mean_X is None:
             sums = (self.XtX + other.XtX, self.Xty + other.Xty, self.yty + other.yty)
             return GramStatistics(*sums, self.n + other.n)
@@ -66,17 +73,14 @@ def accumulate_gram(
     checked_flag(intercept, "intercept")
     if y is not None:
         return _from_dask(chunks, y, sample_weight, intercept)
-    statistics = (chunk_statistics(*chunk, intercept=intercept) for chunk in _checked_chunks(chunks))
-    try:
-        return reduce(GramStatistics.merge, statistics)
-    except TypeError:
-        raise ValueError("chunks is empty: at least one chunk (X, y) of positive weight is needed") from None
+    statistics = (_of_chunk(*chunk, intercept=intercept) for chunk in _checked_chunks(chunks))
+    return _checked_total(reduce(_merged, statistics, None))
 
 
 def chunk_statistics(X: Any, y: Any, sample_weight: Any = None, *, intercept: bool = False) -> GramStatistics:
     """Statistics of one chunk: X [n, p] dense or sparse, y [n], sample_weight [n] >= 0 (default 1), not all 0."""
-    if not sparse.issparse(X):
-        X = as_float(X, "X", ndim=2).astype(np.float64, copy=False)
+    X = _design(X).astype(np.float64, copy=False)
+    check_finite(*((X.data, "X.data") if sparse.issparse(X) else (X, "X")))
     y = as_float(y, "y", ndim=1).astype(np.float64)
     if X.shape[0] != len(y):
         raise ValueError(f"a chunk of X has {X.shape[0]} rows, but its y has {len(y)}")
@@ -84,9 +88,9 @@ def chunk_statistics(X: Any, y: Any, sample_weight: Any = None, *, intercept: bo
     n = float(weight.sum())
     mean_X, mean_y = None, 0.0
     if intercept:
-        mean_X, mean_y = np.asarray(weight @ X) / n, float(weight @ y) / n
-        y = y - mean_y
-        X = X if sparse.issparse(X) else X - mean_X
+        y, centre = centred(y, weight / n)  # constants are exactly 0 then, as in the fit of the data themselves
+        mean_y = float(centre)
+        X, mean_X = (X, np.asarray(weight @ X) / n) if sparse.issparse(X) else centred(X, weight / n)
     scaled = sparse.diags_array(weight) @ X if sparse.issparse(X) else weight[:, None] * X
     XtX, Xty = X.T @ scaled, np.asarray(scaled.T @ y)
     XtX = np.asarray(XtX.todense() if sparse.issparse(XtX) else XtX, dtype=np.float64)
@@ -96,12 +100,31 @@ def chunk_statistics(X: Any, y: Any, sample_weight: Any = None, *, intercept: bo
 
 
 def _checked_chunks(chunks: Iterable[Any]) -> Iterator[tuple[Any, ...]]:
-    """The chunks, less those whose weights are all 0."""
+    """The chunks; ValueError for what is none."""
+    if not isinstance(chunks, Iterable):
+        raise ValueError(f"chunks is {described(chunks)}: give an iterable of (X, y), or a Dask array with its y")
     for chunk in chunks:
         if not isinstance(chunk, tuple | list) or len(chunk) not in (2, 3):
             raise ValueError("every chunk must be (X, y) or (X, y, sample_weight); for a Dask array give y too")
-        if len(chunk) == 2 or np.any(chunk[2]):
-            yield tuple(chunk)
+        yield tuple(chunk)
+
+
+def _of_chunk(X: Any, y: Any, sample_weight: Any = None, *, intercept: bool) -> GramStatistics | None:
+    """`chunk_statistics`; None for a chunk whose weights are all 0, which is no data."""
+    if sample_weight is not None and not np.any(sample_weight):
+        return None
+    return chunk_statistics(X, y, sample_weight, intercept=intercept)
+
+
+def _merged(one: GramStatistics | None, other: GramStatistics | None) -> GramStatistics | None:
+    """The statistics of both, None being those of no data."""
+    return one or other if one is None or other is None else one.merge(other)
+
+
+def _checked_total(total: GramStatistics | None) -> GramStatistics:
+    if total is None:
+        raise ValueError("chunks is empty: at least one chunk (X, y) of positive weight is needed")
+    return total
 
 
 def _from_dask(X: Any, y: Any, sample_weight: Any, intercept: bool) -> GramStatistics:
@@ -115,9 +138,9 @@ def _from_dask(X: Any, y: Any, sample_weight: Any, intercept: bool) -> GramStati
     rows = X.chunks[0]
     parts = [X.to_delayed()[:, 0]]
     parts += [da.asarray(v).rechunk((rows,)).to_delayed() for v in (y, sample_weight) if v is not None]
-    one, merge = dask.delayed(chunk_statistics), dask.delayed(GramStatistics.merge)
+    one, merge = dask.delayed(_of_chunk), dask.delayed(_merged)
     tasks = [one(*blocks, intercept=intercept) for blocks in zip(*parts, strict=True)]
     while len(tasks) > 1:
         paired = [merge(a, b) for a, b in zip(tasks[::2], tasks[1::2], strict=False)]
         tasks = paired + tasks[len(tasks) - len(tasks) % 2 :]
-    return tasks[0].compute()
+    return _checked_total(tasks[0].compute())

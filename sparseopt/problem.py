@@ -46,6 +46,11 @@ class Problem:
             raise ValueError(f"X has {n} rows, but the datafit has {datafit.n_samples} samples")
         if groups.n_columns != p:
             raise ValueError(f"X has {p} columns, but the groups cover {groups.n_columns} coefficients")
+        if groups.columns is not None and isinstance(datafit, Quadratic):
+            raise ValueError(
+                "a quadratic has no columns that overlapping groups could share: with c = groups.columns give "
+                "H[np.ix_(c, c)] (or XtX) and b[c] (or Xty), and as groups Groups.from_labels(groups.labels)"
+            )
         self.X = groups.expand(self.X)
         self.kept: dict[str, Any] = {}  # what solvers learn of X and reuse: problems made by with_penalty share it
         self._check_finite()
@@ -121,13 +126,10 @@ class Problem:
 
     def _check_finite(self) -> None:
         """One pass over X for two purposes: the gradient at 0 is kept, and every NaN or infinite entry shows in it."""
-        if not _by_columns(self.X):  # other products may skip the rows where the gradient of the loss is 0
-            check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
-            return
-        with np.errstate(all="ignore"):
-            finite = np.isfinite(self.gradient_at_zero).all()
-        if not finite:
-            check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
+        with np.errstate(all="ignore"):  # other products may skip the rows where the gradient of the loss is 0
+            if _by_columns(self.X) and np.isfinite(self.gradient_at_zero).all():
+                return
+        check_finite(*((self.X.data, "X.data") if sparse.issparse(self.X) else (self.X, "X")))
 
     def check_coefficients(self, w: Any, name: str = "w") -> np.ndarray:
         """w as float64 of the shape `w_shape`; ValueError for another shape or dtype, NaN or infinite entries."""
@@ -296,12 +298,10 @@ class Problem:
     def _require(self, *names: str) -> None:
         missing = [name for name in names if not hasattr(self.penalty, name)]
         if missing:
-            raise ValueError(
-                f"{type(self.penalty).__name__} has no {' or '.join(missing)}: solve "
-                "problem.with_penalty(penalty.companion) and use certify.global_gap, or use solvers.MaskDescent"
-                if isinstance(self.penalty, InverseSum | SmartDecay)
-                else f"{type(self.penalty).__name__} has no {' or '.join(missing)}: a solver needs them"
-            )
+            advice = "a solver needs them"
+            if isinstance(self.penalty, InverseSum | SmartDecay):
+                advice = "solve problem.with_penalty(penalty.companion), then certify.global_gap; or use MaskDescent"
+            raise ValueError(f"{type(self.penalty).__name__} has no {' or '.join(missing)}: {advice}")
 
     def __repr__(self) -> str:
         n, p = self.X.shape

@@ -13,7 +13,7 @@ SYMMETRY = 1e-10
 """Largest relative asymmetry of XtX that counts as rounding."""
 
 CONSISTENCY = 1e-8
-"""Relative rounding error allowed in yty and in the part of Xty outside the range of XtX."""
+"""Relative rounding error allowed in eigenvalues of XtX, in yty and in the part of Xty outside the range of XtX."""
 
 
 class GramLeastSquares(Quadratic):
@@ -27,6 +27,8 @@ class GramLeastSquares(Quadratic):
 
     constant: yty / (2n).
     """
+
+    _accuracy = CONSISTENCY
 
     def __init__(self, XtX: Any, Xty: Any, yty: float, n: float, means: Any = None) -> None:
         H = as_float(XtX, "XtX", ndim=2).astype(np.float64)
@@ -44,13 +46,22 @@ class GramLeastSquares(Quadratic):
     def _check_consistent(self) -> None:
         kernel = self.H @ self.minimiser - self.b
         if np.abs(kernel).max() > CONSISTENCY * np.abs(self.b).max():
-            raise ValueError("Xty is not in the range of XtX: they are not of the same data")
+            raise ValueError(
+                "Xty is not in the range of XtX: they are not of the same data, or the sizes of the columns differ by "
+                "too much for sums of squares: then rescale the columns of X, e.g. to unit length"
+            )
         explained = 0.5 * float(self.b @ self.minimiser)
         if explained > (1 + CONSISTENCY) * self.constant:
             raise ValueError(
                 f"yty is {2 * self.n_rows * self.constant:g}, but XtX and Xty explain {2 * self.n_rows * explained:g}: "
                 "they are not of the same data"
             )
+
+    def restrict(self, chosen: np.ndarray) -> GramLeastSquares:
+        """Least squares in the columns with these indices [k] alone."""
+        n, H, b = self.n_rows, self.H[np.ix_(chosen, chosen)], self.b[chosen]
+        means = None if self.means is None else (self.means[0][chosen], self.means[1])
+        return GramLeastSquares(n * H, n * b, 2 * n * self.constant, n, means)
 
     def intercept(self, z: np.ndarray) -> float:
         """mean of y - means' z for centred statistics, else 0."""

@@ -89,6 +89,8 @@ class Multinomial:
     def _balance_at(self, z: np.ndarray) -> np.ndarray:
         used = self.share > 0
         eta, share = (z + self.rest)[used], self.share[used]
+        if not np.isfinite(eta).all():  # of a step that diverged: no b is balanced, and the value is no number
+            return np.full(self.n_outputs, np.nan)
         occurs = self.share @ self.one_hot
         present = occurs > 0
         b = np.zeros(self.n_outputs)

@@ -19,6 +19,7 @@ class Quadratic:
 
     fit_intercept = False
     n_outputs: int | None = None
+    _accuracy = 0.0  # relative error of H, which may make eigenvalues negative
 
     def __init__(self, H: Any, b: Any) -> None:
         self.H = as_float(H, "H", ndim=2).astype(np.float64)
@@ -29,11 +30,16 @@ class Quadratic:
         if not np.array_equal(self.H, self.H.T):
             raise ValueError("H is not symmetric: give (H + H.T) / 2")
         values, self._vectors = np.linalg.eigh(self.H)
-        rounding = self.n_samples * np.finfo(float).eps * max(abs(values[0]), abs(values[-1]))
-        if values[0] < -rounding:
+        size = max(abs(values[0]), abs(values[-1]))
+        rounding = self.n_samples * np.finfo(float).eps * size
+        if values[0] < -max(rounding, self._accuracy * size):
             raise ValueError(f"H has the eigenvalue {values[0]:g}: it must be positive semidefinite")
         self._values = np.where(values > rounding, values, 0.0)
         self.smoothness_bound = float(values[-1])
+
+    def restrict(self, chosen: np.ndarray) -> Quadratic:
+        """The same function of the coordinates with these indices [k], the others being 0."""
+        return Quadratic(self.H[np.ix_(chosen, chosen)], self.b[chosen])
 
     def intercept(self, z: np.ndarray) -> float:
         """0: there is none."""

@@ -10,6 +10,7 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
+from .._array import real_number
 from ..groups import Groups
 from ..path import lambda_max
 from ..penalties import GroupLasso
@@ -74,6 +75,7 @@ class GroupEstimator(BaseEstimator):
         if self.lam is None:
             problem = problem.with_lam(relative_strength(problem, self.ratio))
         result = solve(problem, tol=self.tol, max_iter=self.max_iter, throw=False)
+        self.active_groups_ = problem.penalty.groups.active(result.latent)
         return result if back is None else back(result)
 
     def _adopt(self, result: Result) -> Self:
@@ -81,8 +83,6 @@ class GroupEstimator(BaseEstimator):
         self.status_, self.dual_gap_, self.lam_ = result.status, result.gap, result.lam
         self.n_iter_ = max(result.n_iter, 1)
         self.coef_, self.intercept_ = result.w.T, result.intercept
-        rows = result.w if self.groups_.columns is None else result.latent
-        self.active_groups_ = self.groups_.active(rows)
         if result.status is not Status.CONVERGED:
             warnings.warn(f"{result.status.name}: {result.status.advice}", ConvergenceWarning, stacklevel=3)
         return self
@@ -112,7 +112,7 @@ def gradient_vanishes(problem: Problem) -> bool:
 
 def relative_strength(problem: Problem, ratio: float) -> float:
     """ratio * lambda_max, or 1 where the gradient at 0 vanishes, so that 0 is the solution for every strength."""
-    if not ratio > 0:
+    if not 0 < real_number(ratio) < np.inf:
         raise ValueError(f"ratio is {ratio!r}: it is lam relative to lambda_max, a positive number")
     if gradient_vanishes(problem):
         return 1.0

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
-from sklearn.metrics import d2_tweedie_score
+from sklearn.metrics import d2_tweedie_score, mean_poisson_deviance
 
 from ..datafits import Poisson
 from .base import GroupEstimator
@@ -34,5 +34,9 @@ class GroupPoissonRegressor(RegressorMixin, GroupEstimator):
         return np.exp(self._linear(X))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """1 - deviance / deviance of the mean of y."""
-        return float(d2_tweedie_score(y, self.predict(X), sample_weight=sample_weight, power=1))
+        """1 - deviance / deviance of the mean of y; for a constant y 1 where the deviance is 0 too, else 0."""
+        predicted = self.predict(X)
+        try:
+            return float(d2_tweedie_score(y, predicted, sample_weight=sample_weight, power=1))
+        except ZeroDivisionError:  # as r2_score has it
+            return float(mean_poisson_deviance(y, predicted, sample_weight=sample_weight) == 0)

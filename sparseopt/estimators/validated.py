@@ -89,4 +89,6 @@ class CrossValidated:
         if found.path.short:
             text = ", ".join(f"{lam:.6g}" for lam in found.path.short)
             warnings.warn(f"solutions fell short of tol at lam = {text}", ConvergenceWarning, stacklevel=3)
-        return found.result_one_standard_error if me.one_standard_error else found.result
+        result = found.result_one_standard_error if me.one_standard_error else found.result
+        me.active_groups_ = found.path.problem.penalty.groups.active(result.latent)
+        return result

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .._array import real_number
 from ..datafits import LeastSquares, MultiResponse
 from ..path import Path
 from ..penalties import GroupElasticNet, GroupLasso, SparseGroupLasso
@@ -39,9 +40,10 @@ def information_criteria(path: Path, *, gamma: float = 1.0, variance: float | No
     Raises ValueError for other arguments, datafits without samples, and an exact fit of unknown variance.
     Source: Akaike (1974); Schwarz (1978); Chen and Chen, Extended Bayesian information criteria (2008), with groups.
     """
-    if not 0 <= gamma <= 1:
+    if not 0 <= real_number(gamma) <= 1:
         raise ValueError(f"gamma is {gamma!r}: give a number from 0 (BIC) to 1")
-    problem, weights = path.problem, path.problem.penalty.weights
+    problem, penalty = path.problem, path.problem.penalty
+    weights = getattr(penalty, "weights", np.ones(penalty.groups.n_groups))
     n = float(_total_weight(problem))
     fit = np.array([_fit_term(problem, result.latent, n, variance) for result in path])
     df = np.array([degrees_of_freedom(problem.with_lam(result.lam), result.latent) for result in path])
@@ -127,7 +129,7 @@ def _fit_term(problem: Problem, w: np.ndarray, n: float, variance: float | None)
     loss = problem.datafit.value(problem.X @ w)
     gaussian = isinstance(problem.datafit, LeastSquares | MultiResponse) or hasattr(problem.datafit, "n_rows")
     if variance is not None:
-        if not gaussian or not variance > 0:
+        if not gaussian or not real_number(variance) > 0:
             raise ValueError(f"variance is {variance!r}: give a positive number, for least squares only")
         return 2 * n * loss / variance
     if not gaussian:

@@ -11,7 +11,7 @@ from ..path import Path, PathNotConverged, solve_path
 from ..problem import Problem, checked_problem
 from ..result import Result
 from .folds import checked_folds
-from .resampling import changed, deadline, in_parallel, weighted, within
+from .resampling import deadline, in_parallel, sample_weights, weighted, within
 
 
 @dataclass(frozen=True)
@@ -92,19 +92,19 @@ def cross_validate(
     ValueError for bad arguments and datafits without samples.
     """
     end = deadline(time_limit)
-    masks = checked_folds(folds, checked_problem(problem).datafit.n_samples, samples, rng)
-    masks = [mask for mask in masks if problem.datafit.sample_weight[mask].any()]  # type: ignore[attr-defined]
+    weights = sample_weights(checked_problem(problem).datafit)
+    masks = [mask for mask in checked_folds(folds, len(weights), samples, rng) if weights[mask].any()]
     path = solve_path(problem, n_lambdas, ratio, lams=lams, throw=throw, **within(end), **options)
     tasks = [(problem, mask, path.lams, end, options) for mask in masks]
     outcomes = in_parallel(_fold, tasks, n_jobs)
     short = [fold_path for _, fold_path in outcomes if fold_path is not None]
     if throw and short:
         raise PathNotConverged(short[0])
-    weight = np.array([problem.datafit.sample_weight[mask].sum() for mask in masks])  # type: ignore[attr-defined]
+    totals = np.array([weights[mask].sum() for mask in masks])
     reached = min(len(losses) for losses, _ in outcomes)
     if reached < len(path):
         path = Path(path.problem, path.results[:reached], (*path.lams[reached:].tolist(), *path.unreached))
-    return CrossValidation(path.lams, np.stack([losses[:reached] for losses, _ in outcomes], axis=1), weight, path)
+    return CrossValidation(path.lams, np.stack([losses[:reached] for losses, _ in outcomes], axis=1), totals, path)
 
 
 def _fold(
@@ -120,12 +120,7 @@ def _fold(
 def _held_out_loss(training: Problem, result: Result, datafit: Any, held_out: np.ndarray) -> float:
     """Mean loss of the samples held out, for the coefficients and the intercept of the others."""
     z = training.X @ _one_latent_choice(training, result.w)
-    test = changed(
-        datafit,
-        sample_weight=np.where(held_out, datafit.sample_weight, 0.0),
-        offset=datafit.offset + result.intercept,
-        intercept=False,
-    )
+    test = weighted(datafit, held_out, offset=datafit.offset + result.intercept, intercept=False)
     return float(test.value(z))
 
 

@@ -27,7 +27,10 @@ def group_folds(samples: Any, k: int, rng: Any = 0) -> np.ndarray:
     labels = np.asarray(samples)
     if labels.ndim != 1:
         raise ValueError(f"samples has shape {labels.shape}: give one label for each sample, shape [n]")
-    inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)[1:]
+    try:
+        inverse, counts = np.unique(labels, return_inverse=True, return_counts=True)[1:]
+    except TypeError as reason:
+        raise ValueError(f"samples cannot be sorted ({reason}): give integers or strings, None is no label") from None
     k = _checked_number(k, len(counts), "labels")
     shuffled = np.random.default_rng(rng).permutation(len(counts))
     order = shuffled[np.argsort(-counts[shuffled], kind="stable")]

@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy import sparse
 
 from .._array import checked_seconds
+from ..datafits import Quadratic
 from ..penalties import GroupLasso
 from ..problem import Problem
 from ..result import NotConverged, Result, Status
@@ -23,8 +25,9 @@ def refit_on_support(
     Fitted by Newton's method to rounding; of several solutions the shortest.  Result.gap is that of the problem
     without a penalty on these groups, objective its loss, lam that of `problem`.
     time_limit: seconds, after which the fit ends where it is, with TIME_LIMIT.
-    Raises NotConverged, unless throw=False, where the fit has no finite solution (separable data, zero counts) or is
-    not finished in time; ValueError for another time_limit.
+    Where there is no finite solution (separable data, zero counts), a point within tol of the infimum is returned.
+    Raises NotConverged, unless throw=False, where tol is not reached, or not in time; ValueError for another
+    time_limit.
     """
     end = deadline(checked_seconds(time_limit))
     w = problem.check_coefficients(w)
@@ -36,10 +39,12 @@ def refit_on_support(
     else:
         free = GroupLasso(1.0, groups, np.zeros(groups.n_groups)).restrict(active)
     chosen = np.flatnonzero(np.isin(groups.labels, active))
-    columns = problem.X[:, chosen]
-    part = Problem(columns, problem.datafit, free)
-    dense = unpenalised_columns(columns, free)[1]
-    z = refit(problem.datafit, dense, np.zeros((problem.X.shape[0], *w.shape[1:])), past(end))[0]
+    if isinstance(problem.datafit, Quadratic):  # of which the coefficients are the samples
+        part = Problem(sparse.identity(len(chosen), format="csr"), problem.datafit.restrict(chosen), free)
+    else:
+        part = Problem(problem.X[:, chosen], problem.datafit, free)
+    dense = unpenalised_columns(part.X, free)[1]
+    z = refit(part.datafit, dense, np.zeros((part.X.shape[0], *w.shape[1:])), past(end))[0]
     start = np.linalg.lstsq(dense, z, rcond=None)[0] if dense.shape[1] else np.zeros(part.w_shape)
     result = solve(part, w0=start, tol=tol, max_iter=1, time_limit=seconds_until(end), throw=False)
     full = np.zeros_like(w)

@@ -30,9 +30,26 @@ def changed(datafit: Any, **changes: Any) -> Any:
     return type(datafit)(**{name: getattr(datafit, kept) for name, kept in names.items()} | changes)
 
 
-def weighted(datafit: Any, mask: np.ndarray) -> Any:
-    """The datafit of the samples in mask, bool [n]: the others get the weight 0."""
-    return changed(datafit, sample_weight=np.where(mask, datafit.sample_weight, 0.0))
+def sample_weights(datafit: Any) -> np.ndarray:
+    """The weights [n] of the samples; ValueError for datafits without samples."""
+    if not hasattr(datafit, "sample_weight"):
+        raise ValueError(f"{type(datafit).__name__} has no samples to leave out: give the data, as Problem(X, ...)")
+    return np.asarray(datafit.sample_weight)
+
+
+def weighted(datafit: Any, mask: np.ndarray, **changes: Any) -> Any:
+    """The datafit of the samples in mask, bool [n]: the others get the weight 0.  changes: of other arguments.
+
+    Raises ValueError where these samples are no data for it: of weight 0, or without an event (Cox).
+    """
+    weight = np.where(mask, sample_weights(datafit), 0.0)
+    try:
+        return changed(datafit, sample_weight=weight, **changes)
+    except ValueError as reason:
+        raise ValueError(
+            f"{np.count_nonzero(mask)} of {len(mask)} samples are to be used without the others, which they do not "
+            f"allow ({reason}): take fewer folds, or folds of which each has positive weights (and events, for Cox)"
+        ) from None
 
 
 def deadline(time_limit: float | None) -> float | None:

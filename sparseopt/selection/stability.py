@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from .._array import real_number
 from ..path import Path, PathNotConverged, lambda_grid, solve_path
-from ..problem import Problem
-from .resampling import deadline, in_parallel, weighted, within
+from ..problem import Problem, checked_problem
+from .resampling import deadline, in_parallel, sample_weights, weighted, within
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,13 @@ def stability_selection(
     Source: Meinshausen and Buehlmann (2010); complementary pairs: Shah and Samworth (2013).
     """
     end = deadline(time_limit)
-    if not 0.5 < threshold <= 1 or not isinstance(n_pairs, int | np.integer) or n_pairs < 1:
+    if not 0.5 < real_number(threshold) <= 1 or not isinstance(n_pairs, int | np.integer) or n_pairs < 1:
         raise ValueError(f"threshold is {threshold!r} and n_pairs {n_pairs!r}: give a share in (1/2, 1] and >= 1 pairs")
+    n = len(sample_weights(checked_problem(problem).datafit))
     if lams is None:
         lams = lambda_grid(problem, n_lambdas, ratio, options.get("standardize"))
     strengths = np.sort(np.asarray(lams, dtype=np.float64))[::-1]
-    halves = _complementary_halves(problem.datafit.n_samples, int(n_pairs), np.random.default_rng(rng))
+    halves = _complementary_halves(n, int(n_pairs), np.random.default_rng(rng))
     outcomes = in_parallel(_active_groups, [(problem, half, strengths, end, options) for half in halves], n_jobs)
     short = [path for _, path in outcomes if path is not None]
     if throw and short:

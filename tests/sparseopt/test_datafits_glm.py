@@ -164,6 +164,18 @@ def test_far_out_nothing_overflows(name, intercept, size):
             assert np.abs(gradient.sum(axis=0)).max() <= 1e-12 * max(np.abs(gradient).sum(), 1)
 
 
+@EVERY
+@pytest.mark.parametrize("entry", [np.nan, np.inf])
+def test_a_point_that_diverged_has_no_value(name, intercept, entry):
+    """Solvers try steps that overflow, and go back where the value is no number: nothing may be raised there."""
+    fit = datafit(name, intercept=intercept, plain=True)
+    z = np.zeros(shape_of(fit))
+    z[([0, 1], [1, 0])[: z.ndim]] = entry
+    with np.errstate(all="ignore"):
+        assert not np.isfinite(fit.value(z))
+        assert fit.gradient(z).shape == z.shape
+
+
 @pytest.mark.parametrize("name", WITH_INTERCEPT)
 def test_a_huge_offset_is_taken_up_by_the_intercept(name):
     fit = datafit(name, plain=True, intercept=True)

@@ -135,7 +135,14 @@ def test_cross_validation_equals_the_function():
 
 @pytest.mark.parametrize(
     "groups",
-    [GROUPS, [0, 0, 1, 1, 1, 2], [[0, 1], [2, 3, 4], [5]], {"u": [0, 1], "v": (2, 3, 4), "w": 5}],
+    [
+        GROUPS,
+        [0, 0, 1, 1, 1, 2],
+        [[0, 1], [2, 3, 4], [5]],
+        [range(2), {2, 3, 4}, (5,)],
+        {"u": [0, 1], "v": (2, 3, 4), "w": 5},
+        {"u": range(2), "v": {2, 3, 4}, "w": 5},
+    ],
 )
 def test_groups_in_every_form(groups):
     X, y, _ = data()
@@ -157,8 +164,38 @@ def test_groups_by_column_name():
     ]:
         with pytest.raises(ValueError, match=message):
             resolve_groups(groups, 6, names)
+    assert resolve_groups([["a", 2], [1, "d", 4, "f"]], 6, names) == made
     with pytest.raises(ValueError, match="no column names"):
         resolve_groups([["a"]], 1)
+    for groups in (3, "ab"):
+        with pytest.raises(ValueError, match="groups is"):
+            resolve_groups(groups, 6)
+    with pytest.raises(ValueError, match=r"lists\[0\]"):
+        resolve_groups([["a", [1]], ["b"]], 6, names)
+
+
+def test_active_groups_of_overlapping_groups_with_collinear_columns():
+    """Standardised, a group of collinear columns has fewer coefficients than columns."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((50, 9))
+    X[:, 1] = X[:, 0]
+    y = X[:, 3:5] @ [2.0, -1.0] + 0.1 * rng.standard_normal(50)
+    groups = so.Groups.from_lists([[0, 1, 2], [2, 3], [3, 4, 5], [5, 6, 7, 8]], 9, overlap="latent")
+    one = estimators.GroupLassoRegressor(groups, ratio=0.5, standardize="group").fit(X, y)
+    several = estimators.GroupLassoRegressorCV(groups, lams=[one.lam_], cv=2, standardize="group").fit(X, y)
+    for found in (one, several):
+        assert found.active_groups_.tolist() == [1, 2]
+        assert not found.coef_[[0, 1, 6, 7, 8]].any()
+
+
+def test_wrong_ratios_and_constant_counts():
+    X, y, _ = data()
+    for ratio in ("0.1", 0.0, np.inf):
+        with pytest.raises(ValueError, match="ratio is"):
+            estimators.GroupLassoRegressor(GROUPS, ratio=ratio).fit(X, y)
+    model = estimators.GroupPoissonRegressor(GROUPS).fit(X, np.arange(len(y)) % 3)
+    assert model.score(X, np.full(len(y), 2)) == 0.0
+    assert model.fit(X, np.full(len(y), 2)).score(X, np.full(len(y), 2)) in (0.0, 1.0)
 
 
 def test_a_fit_that_falls_short_warns_and_says_so():

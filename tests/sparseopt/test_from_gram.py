@@ -63,6 +63,61 @@ def test_a_dask_array():
     np.testing.assert_allclose(lazy.Xty, now.Xty, rtol=1e-12)
 
 
+def test_chunks_of_weight_zero_are_no_data():
+    da = pytest.importorskip("dask.array", reason="dask is not installed")
+    X, y, s = data()
+    s[:10] = 0
+    kept = so.accumulate_gram([(X[10:], y[10:], s[10:])], intercept=True)
+    chunks = [(X[i : i + 10], y[i : i + 10], s[i : i + 10]) for i in range(0, 40, 10)]
+    lazy = da.from_array(X, chunks=(10, 6))
+    found = [so.accumulate_gram(chunks, intercept=True), so.accumulate_gram(lazy, y, sample_weight=s, intercept=True)]
+    for statistics in found:
+        np.testing.assert_allclose(statistics.XtX, kept.XtX, rtol=1e-12)
+        assert statistics.n == pytest.approx(kept.n)
+    for nothing in (
+        lambda: so.accumulate_gram([(X, y, 0 * s)]),
+        lambda: so.accumulate_gram(lazy, y, sample_weight=0 * s),
+    ):
+        with pytest.raises(ValueError, match="at least one chunk"):
+            nothing()
+
+
+def test_a_constant_response_and_singular_columns_are_data_too():
+    """Rounding errors are no sign of statistics that belong to different data."""
+    rng, groups = np.random.default_rng(0), so.Groups.uniform(3, 1)
+    column = rng.standard_normal(300)
+    X, parts = np.outer(column, [1.0, 0.3, -2.0]), np.array_split(np.arange(300), 7)
+    constant = so.accumulate_gram(((X[rows], np.full(len(rows), 0.1)) for rows in parts), intercept=True)
+    assert not constant.Xty.any()
+    result = so.solve(constant.problem(so.GroupLasso(1.0, groups)))
+    assert not result.w.any()
+    assert result.intercept == pytest.approx(0.1)
+    for seed in range(20):
+        mix = np.random.default_rng(seed).standard_normal(3)
+        X = np.outer(np.random.default_rng(seed).standard_normal(5000), mix)
+        problem = so.accumulate_gram((X[i::4], X[i::4] @ mix) for i in range(4)).problem(so.GroupLasso(1.0, groups))
+        assert so.solve(problem).objective <= problem.objective(np.zeros(3))
+
+
+def test_chunks_that_do_not_fit_are_refused():
+    X, y, _ = data()
+    plain, centred = so.accumulate_gram([(X, y)]), so.accumulate_gram([(X, y)], intercept=True)
+    for refused, message in [
+        (lambda: so.accumulate_gram([(X, y), (X[:, :3], y)]), "6 and 3 columns"),
+        (lambda: so.accumulate_gram([(sparse.csr_array(X * np.nan), y)]), "must be finite"),
+        (lambda: so.accumulate_gram(None), "chunks is None"),
+        (lambda: plain.merge(centred), "centring"),
+        (
+            lambda: plain.problem(so.GroupLasso(1.0, so.Groups.from_lists([[0, 1], [1, 2, 3, 4, 5]], 6, "latent"))),
+            "np.ix_",
+        ),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            refused()
+    with pytest.raises(TypeError, match="len"):  # of what reads the chunks, and comes through unchanged
+        so.accumulate_gram((X, len(3)) for _ in range(2))
+
+
 @pytest.mark.parametrize("penalty", [so.GroupLasso, so.SparseGroupLasso])
 def test_certificates_of_statistics_and_of_the_data(penalty):
     """The same gap and scale, to the rounding of the statistics, at every level; bad points are refuted."""

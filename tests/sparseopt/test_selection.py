@@ -139,6 +139,54 @@ def test_refit_is_least_squares_on_the_support():
     assert not selection.refit_on_support(problem, np.zeros(10)).w.any()
 
 
+def test_refit_from_statistics_is_that_of_the_data():
+    problem = problem_with_signal(intercept=True)
+    statistics = so.accumulate_gram([(problem.X, problem.datafit.y)], intercept=True).problem(problem.penalty)
+    w = so.solve(problem).w
+    for point in (w, 0 * w):
+        raw, refitted = selection.refit_on_support(problem, point), selection.refit_on_support(statistics, point)
+        np.testing.assert_allclose(refitted.w, raw.w, atol=1e-9)
+        assert refitted.intercept == pytest.approx(raw.intercept)
+        assert refitted.objective == pytest.approx(raw.objective)
+    plain = so.Problem.quadratic(2 * np.eye(10), np.arange(10.0), problem.penalty)
+    np.testing.assert_allclose(selection.refit_on_support(plain, np.ones(10)).w, np.arange(10) / 2, atol=1e-12)
+
+
+def test_what_has_no_samples_or_no_weights_is_refused_with_advice():
+    problem = problem_with_signal()
+    quadratic = so.Problem.quadratic(np.eye(10), np.ones(10), problem.penalty)
+    for of_samples in (selection.cross_validate, selection.stability_selection):
+        with pytest.raises(ValueError, match="Quadratic has no samples"):
+            of_samples(quadratic)
+    coupled = problem.with_penalty(so.KSupport(0.1, problem.penalty.groups, 2))
+    with pytest.raises(ValueError, match="has no weights"):
+        selection.adaptive_weights(coupled, np.ones(10))
+    path = so.solve_path(coupled, lams=[1.0, 0.1])
+    assert (
+        selection.information_criteria(path).degrees_of_freedom == np.count_nonzero(path.coefficients, axis=1)
+    ).all()
+    for wrong in (
+        lambda: selection.adaptive_weights(problem, np.ones(10), power="1"),
+        lambda: selection.information_criteria(so.solve_path(problem, 2), gamma="1"),
+        lambda: selection.information_criteria(so.solve_path(problem, 2), variance="1"),
+        lambda: selection.stability_selection(problem, threshold="1"),
+    ):
+        with pytest.raises(ValueError, match="is '1'"):
+            wrong()
+
+
+def test_folds_that_are_no_data_are_named():
+    problem = problem_with_signal()
+    rare = problem.with_datafit(so.Cox(np.arange(40.0), np.arange(40) < 2))
+    few = problem.with_datafit(so.LeastSquares(problem.datafit.y, np.arange(40) < 5))
+    for of_folds, folds in [(rare, 4), (few, np.arange(40) // 10)]:
+        with pytest.raises(ValueError, match="of 40 samples") as caught:
+            selection.cross_validate(of_folds, folds, n_lambdas=2)
+        assert "fewer folds" in str(caught.value)
+    with pytest.raises(ValueError, match="cannot be sorted"):
+        selection.cross_validate(problem, 3, samples=[None, *"a" * 39])
+
+
 def test_adaptive_weights():
     problem = problem_with_signal()
     w = so.solve(problem).w
