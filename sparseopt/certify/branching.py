@@ -24,6 +24,7 @@ def gap_by_branching(problem: Problem, w: np.ndarray, tol: float, seconds: float
     w: [p].  Undecided, with the reason, beyond GROUP_LIMIT groups, and where SECONDS, or `seconds`, do not suffice.
     """
     from ..solvers.branch_and_bound import BranchAndBound
+    from ..solvers.relaxation import ConcaveModel
 
     groups = problem.penalty.groups.n_groups
     if groups > GROUP_LIMIT:
@@ -34,7 +35,11 @@ def gap_by_branching(problem: Problem, w: np.ndarray, tol: float, seconds: float
     low, high = float(here.lo), float(here.hi)
     scale = max(low, -high, low - float(zero.hi), float(zero.lo) - high, 0.0)
     scale = 1.0 if not w.any() and scale == 0 else scale
-    optimum = BranchAndBound(tol=max(tol / 2, 1e-12), time_limit=min(SECONDS, seconds or SECONDS)).prove(problem, w)
+    relative_to = max(
+        scale, ConcaveModel(problem).smallest_full
+    )  # in the search, where penalties may exceed objectives
+    accuracy = max(tol / 2 * (scale / relative_to), 1e-12)
+    optimum = BranchAndBound(tol=accuracy, time_limit=min(SECONDS, seconds or SECONDS)).prove(problem, w)
     upper = float((here - optimum.lower).hi)
     lower = max(float((here - _objective(problem, optimum.w)).lo), 0.0)
     upper = max(upper, lower)

@@ -154,6 +154,17 @@ def test_intercept_weights_and_groups_without_penalty_or_forced_out():
     assert optimum.objective == pytest.approx(best, rel=1e-9)
 
 
+@pytest.mark.parametrize("seed", [1, 7, 17])
+def test_penalties_far_above_the_objective_leave_no_doubt(seed):
+    """What the search calls closed is relative to them too; a certificate is relative to the objective alone."""
+    rng = np.random.default_rng(seed)
+    X, y, groups = rng.standard_normal((2, 6)), rng.standard_normal(2), so.Groups.uniform(6, 1)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupMCP(1.0, groups, gamma=10.0, weights="none"))
+    problem = problem.with_lam(0.9 * np.abs(problem.gradient_at_zero).max())
+    certificate = so.certify.global_gap(problem, so.solve(problem, tol=1e-9).w, tol=1e-5)
+    assert certificate.verdict == "proved", certificate.reason
+
+
 def test_the_node_limit_leaves_a_gap_and_a_reason():
     problem = planted(0, l0, groups=20, size=3, n=40, ratio=1.0)
     optimum = BranchAndBound(node_limit=2).prove(problem)
