@@ -11,7 +11,7 @@ from importlib import import_module
 
 import numpy as np
 
-from .._array import positive_scalar
+from .._array import checked_seconds, positive_scalar
 from ..problem import Problem
 from ..solve import State
 from .incumbent import Incumbent
@@ -73,6 +73,7 @@ class BranchAndBound:
     def __post_init__(self) -> None:
         positive_scalar(self.node_limit, "node_limit")
         positive_scalar(self.tol, "tol")
+        checked_seconds(self.time_limit)
 
     def prove(self, problem: Problem, w0: np.ndarray | None = None) -> Optimum:
         """Search until the gap is closed or a limit is reached.  w0: [p], a first incumbent.

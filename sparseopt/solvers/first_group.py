@@ -15,6 +15,7 @@ from ..unpenalised import coefficients_of, column_norms, refit
 from .block_penalty import scalar_part
 from .deadline import deadline, past, seconds_until
 from .descent import GroupDescent
+from .frames import as_least_squares
 from .group_bcd import GroupBCD
 
 MOST_FITTED = 16
@@ -36,6 +37,7 @@ def first_groups(problem: Problem, options: Any) -> np.ndarray:
     The groups of largest gradient are fitted alone, to rounding (with those of weight 0), and compared by the objective
     there; then blocks are lowered one by one, candidates by value, over the groups that come next.
     """
+    problem = as_least_squares(problem)
     end, zero = deadline(options.time_limit), np.zeros(problem.w_shape)
     ranked = _ranked(problem)
     free = np.flatnonzero(problem.penalty.strength == 0)

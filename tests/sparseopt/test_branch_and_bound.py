@@ -173,6 +173,11 @@ def test_the_node_limit_leaves_a_gap_and_a_reason():
     assert "2 nodes" in optimum.reason
 
 
+def test_a_time_limit_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="time_limit is -1"):
+        so.solvers.BranchAndBound(time_limit=-1)
+
+
 def test_solve_runs_the_search():
     problem = planted(1, mcp)
     result = so.solve(problem, BranchAndBound(), tol=1e-6)

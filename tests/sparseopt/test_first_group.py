@@ -43,6 +43,17 @@ def test_no_single_group_is_better(loss):
     assert found.objective <= problem.objective(np.zeros(problem.w_shape)) - 0.1 * gain + rounding
 
 
+@pytest.mark.parametrize("penalty", [so.GroupL0(0.01, GROUPS), so.GroupLq(0.03, GROUPS, q=0.5)])
+def test_statistics_and_quadratics_start_as_the_data_do(penalty):
+    raw = made_with("LeastSquares", penalty)
+    X, y = raw.X, raw.datafit.y
+    found, expected = so.solve(so.Problem.from_gram(X.T @ X, X.T @ y, y @ y, 30, penalty)), so.solve(raw)
+    assert expected.w.any()
+    np.testing.assert_allclose(found.w, expected.w, atol=1e-5)
+    plain = so.solve(so.Problem.quadratic(X.T @ X / 30, X.T @ y / 30, penalty))
+    np.testing.assert_allclose(plain.w, expected.w, atol=1e-5)
+
+
 def test_the_fit_may_have_a_penalty_of_its_own():
     made = made_with("Logistic", so.GroupLq(0.02, GROUPS, q=0.5, weights="none"))
     found = so.solve(made)
