@@ -87,7 +87,7 @@ void normed(const T* const* w, T* const* norms, const S* const* values, T* const
     T *found = norms[t.matrix], *to = out[t.matrix];
     norms_of<T>(t, memory, w, nullptr, [&](int64_t cell, double norm) { found[cell] = (T)norm; });
     const so_per_block<T> factors = t.spread(values[t.matrix] + t.cells(), memory, 1);
-    leaves<T>().scale(from + t.start, factors, to + t.start, streams<T>(from, to, tasks), t.band(), t.back());
+    leaves<T>().scale(from + t.start, factors, to + t.start, streams<T>(from, to, tasks), t.band(), t.behind);
   });
 }
 
@@ -192,7 +192,7 @@ template <class T> void so_grid_power(const T* const* w, T* const* norms, T* con
 }
 
 template <class T> void so_grid_power_vjp(const T* const* w, const T* const* norms, T* const* g, const so_grids& grids) {
-  for_tasks<T>(list(grids, all), forwards, 4, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
+  for_tasks<T>(list(grids, all, short_tasks), forwards, 4, grids.threads, [&](const task& t, int64_t, scratch<T>& memory) {
     const T *x = w[t.matrix], *norm = norms[t.matrix];
     T *y = g[t.matrix], *along = memory.row(3);
     const int64_t first = t.cells();
@@ -203,7 +203,7 @@ template <class T> void so_grid_power_vjp(const T* const* w, const T* const* nor
         },
         [&](int64_t cell, double sum) { along[cell - first] = norm[cell] > 0 ? (T)sum / norm[cell] : norm[cell]; });
     const T *factors = t.spread_columns(norm + first, memory, 1), *added = t.spread_columns(along, memory, 2);
-    leaves<T>().combine(x + t.start, added, y + t.start, factors, t.band());
+    leaves<T>().combine(x + t.start, added, y + t.start, factors, t.band(), t.rows * t.columns <= most_fetched ? t.ahead : 0);
   });
 }
 
@@ -220,7 +220,7 @@ template <class T> void so_grid_prox(T* const* w, T* const* norms, const so_prox
       scale[cell - first] = (T)so_radial_scale(p.kind, p.parameter, norm, p.step[p.per_block ? cell : 0]);
     });
     const so_per_block<T> factors = t.spread(scale, memory, 1);
-    leaves<T>().scale(x + t.start, factors, x + t.start, false, t.band(), t.back());
+    leaves<T>().scale(x + t.start, factors, x + t.start, false, t.band(), t.behind);
   });
 }
 

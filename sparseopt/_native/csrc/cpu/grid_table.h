@@ -31,7 +31,8 @@ template <class T> struct so_grid_rows {
   void (*triple)(const T* w, T* z, T* u, so_per_block<T> kept, T* primal, T* dual, so_band band);
   void (*augment)(const T* w, const T* z, const T* u, T* g, T rho, so_band band);    // g += rho (w - z + u); u null: 0
   void (*add_scaled)(const T* w, so_per_block<T> s, T* g, so_band band);             // g += s w where s is not 0
-  void (*combine)(const T* w, const T* along, T* g, const T* factors, so_band band);  // g = g factors + along w; along 0: g factors
+  // g = g factors + along w; along 0: g factors; `next` as in scale, 0: nothing is fetched
+  void (*combine)(const T* w, const T* along, T* g, const T* factors, so_band band, int64_t next);
 };
 
 struct so_grid_kernels {

@@ -14,9 +14,12 @@
 namespace {
 
 const int64_t chunk_columns = 8192, chunk_entries = 1 << 17;  // of a task, or one block: it and what belongs to it stay in the second cache
+const int64_t few_columns = 192, few_entries = 3072;  // of a short task, which the first cache keeps for a second pass
+const int64_t most_fetched = 1 << 14;       // entries of a task during which the next one is fetched
 const int64_t terms_between_folds = 64;     // sums of more terms in single precision would lose digits
 const int64_t parallel_entries = 1 << 15;   // below this a second thread costs more than it saves
 
+enum length { short_tasks, long_tasks };
 enum order { forwards, backwards };  // where the pass before this one, of the optimiser or of backpropagation, left the cache
 
 const so_grid_kernels& table() {
@@ -66,6 +69,7 @@ template <class T> struct scratch {
 struct task {
   const so_grid& g;
   int64_t matrix, block_row, first, count, start, columns, rows;  // start: offset of the first entry; columns, rows: its size
+  int64_t ahead, behind;  // from there to the first entry of the next task, and of the one before
   // of a block, where the leaf kernels take whole blocks, else 0
   template <class T> int64_t whole() const { return g.taps == 1 && g.bc % line_of<T>() == 0 && g.channels % g.bc == 0 ? g.bc : 0; }
   int64_t width(int64_t b) const { return std::min(g.bc, g.channels - (first + b) * g.bc); }
@@ -108,9 +112,6 @@ struct task {
     leaves<T>().fold(from + whole * g.bc * g.taps, g.taps, rest(), count - whole, sums + whole * g.taps);
   }
 
-  // From its entries to those of the rows ahead of them, which are next where it goes backwards.
-  int64_t back() const { return -rows * g.ld; }
-
   // Rows of it.
   so_band band(int64_t count) const { return {count, g.ld, columns}; }
   so_band band() const { return band(rows); }
@@ -119,21 +120,23 @@ struct task {
 struct tasks {
   const so_grid& g;
   int64_t matrix, down, across, per_task, chunks;
-  tasks(const so_grid& g, int64_t matrix) : g(g), matrix(matrix) {
+  tasks(const so_grid& g, int64_t matrix, length size) : g(g), matrix(matrix) {
     down = (g.rows + g.br - 1) / g.br;
     across = (g.channels + g.bc - 1) / g.bc;
-    const int64_t wide = std::min(chunk_columns, chunk_entries / std::min(g.br, g.rows));
+    const int64_t high = std::min(g.br, g.rows), longest = std::min(chunk_columns, chunk_entries / high);
+    const int64_t wide = size == long_tasks ? longest : std::min(longest, std::max(few_columns, few_entries / high));
     const int64_t most = std::max<int64_t>(1, wide / (g.bc * g.taps)), wanted = (across + most - 1) / most;
     per_task = (across + wanted - 1) / wanted;
     chunks = (across + per_task - 1) / per_task;
   }
   int64_t count() const { return down * chunks; }
+  int64_t start_of(int64_t i) const { return i / chunks * g.br * g.ld + i % chunks * per_task * g.bc * g.taps; }
   int64_t widest() const { return std::min(per_task * g.bc, g.channels) * g.taps; }
   task operator[](int64_t i) const {
     const int64_t row = i / chunks, first = i % chunks * per_task, count = std::min(per_task, across - first);
     const int64_t columns = (std::min(g.channels, (first + count) * g.bc) - first * g.bc) * g.taps;
-    const int64_t start = row * g.br * g.ld + first * g.bc * g.taps;
-    return {g, matrix, row, first, count, start, columns, std::min(g.br, g.rows - row * g.br)};
+    const int64_t start = start_of(i), rows = std::min(g.br, g.rows - row * g.br);
+    return {g, matrix, row, first, count, start, columns, rows, start_of(i + 1) - start, start_of(i - 1) - start};
   }
 };
 
@@ -142,12 +145,12 @@ struct list {
   std::vector<tasks> parts;
   std::vector<int64_t> starts = {0}, sizes = {0};  // tasks and entries ahead of each
   int64_t entries = 0, widest = 0, cells = 0;
-  template <class Here> list(const so_grids& grids, Here here) {
+  template <class Here> list(const so_grids& grids, Here here, length size = long_tasks) {
     parts.reserve(grids.count);
     for (int64_t k = 0; k < grids.count; ++k) {
       const so_grid& g = grids.layout[k];
       if (!here(g)) continue;
-      parts.emplace_back(g, k);
+      parts.emplace_back(g, k, size);
       starts.push_back(starts.back() + parts.back().count());
       entries += g.rows * g.channels * g.taps;
       sizes.push_back(entries);
