@@ -82,9 +82,10 @@ def write(result: Array, out: Array | None) -> Array:
 def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), finite: bool = True) -> np.ndarray:
     """Validated NumPy array of a floating type; used once, where data enter the package.
 
-    Integers and booleans become float64, float32 and float64 stay.  values: array-like with a number of dimensions
-    in `ndim`.  Raises ValueError for object, complex, string, half or masked data, for another number of dimensions,
-    for NaN or infinite entries (unless finite=False) and for an empty array.
+    Integers and booleans become float64, float32 and float64 stay, in the byte order of the machine.
+    values: array-like with a number of dimensions in `ndim`.  Raises ValueError for object, complex, string, half or
+    masked data, for another number of dimensions, for NaN or infinite entries (unless finite=False) and for an empty
+    array.
     """
     if isinstance(values, np.ma.MaskedArray):
         raise ValueError(f"{name} is a masked array: fill or drop the masked entries first, e.g. {name}.filled(0.0)")
@@ -94,6 +95,8 @@ def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), fi
         raise ValueError(f"{name} cannot be made an array ({error}): give numbers of one shape") from None
     if array.dtype.kind in "iub":
         array = array.astype(np.float64)
+    if not array.dtype.isnative:  # as files may hold them
+        array = array.astype(array.dtype.newbyteorder("="))
     if array.dtype == object and array.ndim == 0:  # no array at all, say a Result
         wanted = "its .w" if hasattr(values, "w") else "an array of real numbers"
         raise ValueError(f"{name} is {described(values)}: give {wanted}")

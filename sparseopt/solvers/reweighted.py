@@ -51,12 +51,17 @@ class ReweightedGroupLasso:
         positive_scalar(self.accuracy, "accuracy")
 
     def init(self, problem: Problem, w0: np.ndarray) -> ReweightedState:
-        """State at w0 [p] or [p, T]; ValueError for penalties that are not concave functions of the norms."""
+        """State at w0 [p] or [p, T]; ValueError for penalties not concave in the norms, and where 0 would stay 0."""
         penalty = problem.penalty
         if not isinstance(penalty, GroupPenalty) or getattr(penalty, "positive", False) or not _concave(penalty.rho):
             raise ValueError(
                 f"ReweightedGroupLasso needs a penalty concave in each norm, such as GroupLogSum or GroupMCP, "
                 f"not {penalty!r}: use ProximalGradient()"
+            )
+        if not w0.any() and np.isinf(penalty.slope0[np.isfinite(penalty.strength)]).any():
+            raise ValueError(
+                f"under {penalty!r} every group that is 0 stays 0 here: give a dense w0, e.g. a group LASSO solution, "
+                "or use GroupBCD()"
             )
         return self._state(problem, w0, problem.X @ w0, 1.0, deadline(self.time_limit))
 

@@ -148,6 +148,13 @@ def test_integers_and_booleans_are_converted(place):
 
 
 @pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("dtype", [">f4", "<f4", ">f8", "<f8"])
+def test_any_byte_order_is_read(place, dtype):
+    good, use = PLACES[place]
+    use((np.eye(8) if place == "H" else good).astype(dtype))
+
+
+@pytest.mark.parametrize("place", PLACES)
 def test_wrong_lengths_and_dimensions(place):
     good, use = PLACES[place]
     for bad in (good[:-1], np.concatenate([good, good]), good[None], good[..., None][..., None], good[:0], 1.0):

@@ -32,6 +32,12 @@ def test_penalties_that_are_not_concave_with_a_slope_are_refused(make):
         so.solve(convex.with_penalty(make(0.1, convex.penalty.groups)), ReweightedGroupLasso())
 
 
+def test_a_start_that_would_stay_is_refused_with_advice():
+    convex = random_problem(0)
+    with pytest.raises(ValueError, match="give a dense w0"):
+        so.solve(convex.with_penalty(so.GroupLq(0.1, convex.penalty.groups)), ReweightedGroupLasso())
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_rate_of_fista_for_strongly_convex_losses(seed):
     """D4: F_k - F* <= (1 - q)^k (F_0 - F* + mu / 2 |w_0 - w*|^2)."""
