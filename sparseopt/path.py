@@ -9,12 +9,12 @@ import numpy as np
 
 from ._array import as_float, checked_seconds, checked_tolerance, real_number
 from .datafits import Datafit
+from .deadline import deadline, past, seconds_until
 from .problem import Problem, checked_problem
 from .recentred import recentred
 from .result import NotConverged, Result, Status
 from .solution_path import Path, PathNotConverged, deviance_explained
 from .solve import solve
-from .solvers.deadline import deadline, past, seconds_until
 from .standardise import GroupStandardisation
 from .unpenalised import beyond_rounding, movable, refit, unpenalised_columns
 
@@ -238,8 +238,8 @@ def _in_one_run(
         return iter(())
     if gram_pays(problem, len(problems), tol):
         return GramPath(problem, tol).solutions(problems, seconds_until(end), max_deviance)
-    if DescentPath.treats(problem):
-        return DescentPath(problem, tol).solutions(problems, seconds_until(end))
+    if DescentPath.treats(problem, several=True):
+        return DescentPath(problem, tol, several=True).solutions(problems, seconds_until(end))
     return iter(())
 
 

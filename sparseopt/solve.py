@@ -12,6 +12,7 @@ import numpy as np
 
 from ._array import checked_seconds, checked_tolerance, described
 from .advice import advice_on
+from .deadline import deadline, seconds_until
 from .finer_fit import cancels
 from .penalties import GroupPenalty
 from .problem import Problem, checked_problem
@@ -137,8 +138,13 @@ def solve(
     Raises NotConverged, which carries the result, unless throw=False; ValueError for bad arguments.
     """
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
+    tol, end = checked_tolerance(tol), deadline(checked_seconds(time_limit))
     problem, shift = recentred(checked_problem(problem))
-    monitor = _Monitor(problem, checked_tolerance(tol), time_limit)
+    if solver is w0 is max_iter is callback is None and not verbose and not shift.any():
+        result = _solved_at_once(problem, tol, end)
+        if result is not None:
+            return result
+    monitor = _Monitor(problem, tol, seconds_until(end))
     status = Status.MAX_ITER
     solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
     monitor.follow(solver)
@@ -157,11 +163,20 @@ def solve(
     return result
 
 
+def _solved_at_once(problem: Problem, tol: float, end: float) -> Result | None:
+    """The solution of a small problem, without a state for every round; None where that fails, or is not for it."""
+    from .solvers.descent_path import DescentPath
+
+    if not DescentPath.treats(problem, several=False):
+        return None
+    return next(DescentPath(problem, tol, several=False).solutions([problem], seconds_until(end)), None)
+
+
 class _Monitor:
     """Measures states, remembers the best one and decides when a run ends."""
 
     def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
-        self.problem, self.tol, self.time_limit = problem, tol, checked_seconds(time_limit)
+        self.problem, self.tol, self.time_limit = problem, tol, time_limit
         loss = loss_at_zero(problem)
         self.doubtful = problem.convex and rounding_may_decide(problem)
         self.start = time.perf_counter()

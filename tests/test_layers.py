@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-BASE = {"_array", "_native", "groups", "k_support"}
+BASE = {"_array", "_native", "deadline", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
 PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
 SOLVERS = {"result", "solve", "advice", "finer_fit", "range", "solvers"}
@@ -21,6 +21,7 @@ PATHS = {"gram", "selection"}
 ALLOWED = {
     "_array": set(),
     "_native": set(),
+    "deadline": set(),
     "groups": {"_array"},
     "growth": {"_array"},
     "k_support": set(),

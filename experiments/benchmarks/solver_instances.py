@@ -5,19 +5,21 @@ Needs NumPy and SciPy of any version: the peers run in an environment of their o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 from scipy.signal import lfilter
+from scipy.special import xlogy
 
 
 @dataclass(frozen=True)
 class Shape:
-    """n samples, p columns in groups of `size`, `active` of them in the truth; kind "ls", "logistic" or "multi".
+    """n samples, p columns in groups of `size`, `active` of them in the truth.
 
-    density: of a sparse X, None for dense.  outputs: of "multi".  rho: correlation of neighbouring columns.
+    kind: "ls", "logistic", "poisson" or "multi".  density: of a sparse X, None for dense.  outputs: of "multi".
+    rho: correlation of neighbouring columns.
     """
 
     kind: str
@@ -54,6 +56,8 @@ SHAPES = {
     "J": Shape("logistic", 200, 100, size=1, active=4),
 }
 """Letter of a shape -> shape.  An instance is a letter and lambda_max / lambda: A10 is A at lambda_max / 10."""
+MOST_ENTRIES = 1e7
+"""n p of a random shape."""
 
 
 @dataclass(frozen=True)
@@ -74,17 +78,41 @@ class Instance:
         return np.full(len(self.weights), self.shape.size)
 
 
-def build(name: str) -> Instance:
-    """ "A10", "C100", ...; with a suffix s1, s2, ... another seed ("A10s1"); "Apath" is 100 strengths down to 1/100."""
+def parsed(name: str) -> tuple[Shape, str]:
+    """Shape of an instance, and lambda_max / lambda, or "path"."""
+    if name.startswith("random"):
+        return random_shape(int(name.removeprefix("random")))
     head, _, seed = name.partition("s") if "path" not in name else (name, "", "")
-    letter, rest = head[0], head[1:]
-    shape = SHAPES[letter]
-    rng = np.random.default_rng([ord(letter), int(seed or 0), shape.seed])
+    return replace(SHAPES[head[0]], seed=int(seed or 0)), head[1:]
+
+
+def random_shape(seed: int) -> tuple[Shape, str]:
+    """Any shape of at most MOST_ENTRIES entries, and any strength from lambda_max / 2 to / 200, or a path."""
+    rng = np.random.default_rng([ord("r"), seed])
+    kind = str(rng.choice(["ls", "logistic", "poisson", "multi"], p=[0.5, 0.25, 0.15, 0.1]))
+    n = int(10 ** rng.uniform(1.5, 4.5))
+    size = 1 if kind == "multi" else int(rng.choice([1, 2, 3, 5, 10, 20, 50]))
+    groups = max(2, int(min(10 ** rng.uniform(1, 4.3), MOST_ENTRIES / n) / size))
+    active = int(min(groups / 2, max(1, n / (2 * size)), 10 ** rng.uniform(0, 2))) or 1
+    density = float(10 ** rng.uniform(-2.3, -0.7)) if n * groups * size > 1e5 and rng.random() < 0.25 else None
+    rho, outputs = float(rng.choice([0.0, 0.5, 0.9])), int(rng.integers(2, 21))
+    strength = "path" if kind != "multi" and rng.random() < 0.25 else f"{10 ** rng.uniform(0.3, 2.3):.3g}"
+    return Shape(kind, n, groups * size, size, active, density, outputs, rho, seed), strength
+
+
+def build(name: str) -> Instance:
+    """ "A10", "C100", ...; with a suffix s1, s2, ... another seed ("A10s1"); "Apath" is 100 strengths down to 1/100.
+
+    "random0", "random1", ... are shapes drawn at random.
+    """
+    shape, strength = parsed(name)
+    rng = np.random.default_rng([ord(name[0]), shape.seed, 0])
     X = _sparse(shape, rng) if shape.density else _dense(shape, rng)
     y = _response(shape, X, rng)
     weights = np.full(shape.p // shape.size, np.sqrt(shape.size))
-    largest = float((norms(shape, X.T @ (y / 2 if shape.kind == "logistic" else y)) / shape.n / weights).max())
-    lams = largest * (np.geomspace(1, 1e-2, 101)[1:] if rest == "path" else np.array([1 / float(rest)]))
+    slopes = {"logistic": y / 2, "poisson": y - 1}.get(shape.kind, y)
+    largest = float((norms(shape, X.T @ slopes) / shape.n / weights).max())
+    lams = largest * (np.geomspace(1, 1e-2, 101)[1:] if strength == "path" else np.array([1 / float(strength)]))
     return Instance(name, shape, X, y, weights, lams)
 
 
@@ -113,6 +141,8 @@ def _response(shape: Shape, X: Any, rng: np.random.Generator) -> np.ndarray:
     spread = float(np.std(z))
     if shape.kind == "logistic":
         return np.where(rng.random(shape.n) < 1 / (1 + np.exp(-2 * z[:, 0] / spread)), 1.0, -1.0)
+    if shape.kind == "poisson":
+        return rng.poisson(np.exp(1.5 * z[:, 0] / spread - 0.5)).astype(float)
     noisy = z + spread / 3 * rng.standard_normal(z.shape)
     return np.asfortranarray(noisy) if shape.kind == "multi" else noisy[:, 0]
 
@@ -120,6 +150,17 @@ def _response(shape: Shape, X: Any, rng: np.random.Generator) -> np.ndarray:
 def norms(shape: Shape, v: np.ndarray) -> np.ndarray:
     """Norms [G] of the groups of v [p] or [p, T]."""
     return np.sqrt((v.reshape(shape.p // shape.size, -1) ** 2).sum(axis=1))
+
+
+def _poisson_gap(instance: Instance, z: np.ndarray, penalty: float, lam: float) -> float:
+    """The gap over max(|P|, 1): 1 is the loss at 0, and P may be 0."""
+    y = instance.y
+    mean = np.exp(z)
+    primal = float(np.mean(mean - y * z)) + penalty
+    limit = lam / float((norms(instance.shape, instance.X.T @ (y - mean)) / instance.shape.n / instance.weights).max())
+    u = y + min(1.0, limit) * (mean - y)
+    dual = float(np.mean(u - xlogy(u, u)))
+    return (primal - dual) / max(abs(primal), 1.0)
 
 
 def relative_gap(instance: Instance, w: np.ndarray, lam: float) -> float:
@@ -134,6 +175,8 @@ def relative_gap(instance: Instance, w: np.ndarray, lam: float) -> float:
         u = np.clip(u * limit, 1e-300, 1 - 1e-16)
         dual = float(np.mean(-u * np.log(u) - (1 - u) * np.log1p(-u)))
         return (primal - dual) / primal
+    if shape.kind == "poisson":
+        return _poisson_gap(instance, z, penalty, lam)
     r = y - z
     primal = float((r * r).sum()) / (2 * n) + penalty
     limit = lam / float((norms(shape, X.T @ r) / n / instance.weights).max())

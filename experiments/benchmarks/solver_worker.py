@@ -22,7 +22,7 @@ def sparseopt(instance: Instance, tol: float) -> np.ndarray:
     """Coefficients [lams, p] or [lams, p, T] of ours; tol: relative gap."""
     import sparseopt as so
 
-    losses = {"ls": so.LeastSquares, "logistic": so.Logistic, "multi": so.MultiResponse}
+    losses = {"ls": so.LeastSquares, "logistic": so.Logistic, "poisson": so.Poisson, "multi": so.MultiResponse}
     penalty = so.GroupLasso(instance.lams[0], so.Groups.from_sizes(instance.sizes), weights=instance.weights)
     problem = so.Problem(instance.X, losses[instance.shape.kind](instance.y), penalty)
     if len(instance.lams) == 1:
@@ -30,11 +30,11 @@ def sparseopt(instance: Instance, tol: float) -> np.ndarray:
     return np.array([r.w for r in so.solve_path(problem, lams=instance.lams, tol=tol, throw=False)])
 
 
-def skglm(instance: Instance, tol: float) -> np.ndarray:
-    """Those of skglm; tol: what it calls so."""
-    from skglm.datafits import LogisticGroup, QuadraticGroup, QuadraticMultiTask
+def skglm(instance: Instance, tol: float, newton: bool = False) -> np.ndarray:
+    """Those of skglm; tol: what it calls so; newton: by its prox-Newton method instead of block descent."""
+    from skglm.datafits import LogisticGroup, PoissonGroup, QuadraticGroup, QuadraticMultiTask
     from skglm.penalties import L2_1, WeightedGroupL2
-    from skglm.solvers import GroupBCD, MultiTaskBCD
+    from skglm.solvers import GroupBCD, GroupProxNewton, MultiTaskBCD
 
     X, y = instance.X, instance.y
     if instance.shape.kind == "multi":
@@ -43,13 +43,20 @@ def skglm(instance: Instance, tol: float) -> np.ndarray:
         return solver.solve(X, y, QuadraticMultiTask(), L2_1(instance.lams[0]), *start)[0][None]
     starts = np.arange(0, instance.shape.p + 1, instance.shape.size, dtype=np.int32)
     index = np.arange(instance.shape.p, dtype=np.int32)
-    datafit = (QuadraticGroup if instance.shape.kind == "ls" else LogisticGroup)(starts, index)
+    kinds = {"ls": QuadraticGroup, "logistic": LogisticGroup, "poisson": PoissonGroup}
+    datafit = kinds[instance.shape.kind](starts, index)
     w, fitted, path = np.zeros(instance.shape.p), np.zeros(instance.shape.n), []
     for lam in instance.lams:
-        solver = GroupBCD(tol=tol * lam * instance.weights[0], max_iter=200, max_epochs=10000)
+        solver = GroupBCD(max_iter=200, max_epochs=10000) if not newton else GroupProxNewton(max_iter=200)
+        solver.tol = tol * lam * instance.weights[0]
         w = solver.solve(X, y, datafit, WeightedGroupL2(lam, instance.weights, starts, index), w, fitted)[0]
         path.append(w.copy())
     return np.array(path)
+
+
+def skglm_newton(instance: Instance, tol: float) -> np.ndarray:
+    """Those of skglm's prox-Newton method; tol: what it calls so."""
+    return skglm(instance, tol, newton=True)
 
 
 def celer(instance: Instance, tol: float) -> np.ndarray:
@@ -71,6 +78,8 @@ def adelie(instance: Instance, tol: float) -> np.ndarray:
         glm = ad.glm.gaussian(y=y, dtype=np.float64)
     elif instance.shape.kind == "logistic":
         glm, options = ad.glm.binomial(y=(y > 0).astype(float), dtype=np.float64), {"irls_tol": tol}
+    elif instance.shape.kind == "poisson":
+        glm, options = ad.glm.poisson(y=y, dtype=np.float64), {"irls_tol": tol}
     else:
         glm, lams = ad.glm.multigaussian(y=np.ascontiguousarray(y), dtype=np.float64), lams / y.shape[1]
     starts = np.arange(0, instance.shape.p, instance.shape.size)
@@ -107,9 +116,12 @@ def adelie_covariance(instance: Instance, tol: float) -> np.ndarray:
 
 
 def sklearn(instance: Instance, tol: float) -> np.ndarray:
-    """Those of scikit-learn; tol: what it calls so."""
-    from sklearn.linear_model import MultiTaskLasso
+    """Those of scikit-learn, for groups of one; tol: what it calls so."""
+    from sklearn.linear_model import MultiTaskLasso, lasso_path
 
+    if instance.shape.kind == "ls":
+        options = {"alphas": instance.lams, "tol": tol, "max_iter": 100000, "copy_X": False, "check_input": False}
+        return lasso_path(instance.X, instance.y, **options)[1].T
     model = MultiTaskLasso(alpha=instance.lams[0], fit_intercept=False, tol=tol, max_iter=100000)
     return model.fit(instance.X, instance.y).coef_.T[None]
 
@@ -122,6 +134,7 @@ def decades(first: int, last: int) -> list[float]:
 SOLVERS = {
     "sparseopt": (sparseopt, decades(5, 9)),
     "skglm": (skglm, decades(2, 7)),
+    "skglm-newton": (skglm_newton, decades(2, 7)),
     "celer": (celer, decades(5, 9)),
     "adelie": (adelie, [10.0**-e for e in range(8, 19)]),
     "adelie-cov": (adelie_covariance, [10.0**-e for e in range(8, 17)]),

@@ -24,6 +24,8 @@ import numpy as np
 import sparseopt
 from sparseopt.provenance import revision
 
+from .solver_instances import parsed
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("solver_worker.py")
 PEERS = ROOT / ".venv-peers"
@@ -55,23 +57,29 @@ TALL = "DTFGH"
 """Shapes with n >= 3 p besides C."""
 DEFAULT = "A10,A100,B10,B100,C10,C100,D10,D100,E10,S10,S100,V10,L10,L30,K10,M10,M30,N10"
 DEFAULT += ",F10,F100,G10,G100,H10,H100,T10,Cpath,Tpath"
+TIMEOUT = 900.0
+"""Seconds of one worker."""
 ONE_THREAD = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENBLAS", "MKL", "NUMBA")}
-TIMEOUT = 900  # seconds of one worker
 
 
 def peers_for(name: str) -> list[str]:
     """The solvers that treat an instance."""
-    letter = name[0]
-    if letter in "MN":
+    shape, strength = parsed(name)
+    if shape.kind == "multi":
         return ["skglm", "sklearn", "adelie"]
-    if "path" in name:
-        return ["adelie", "adelie-cov"] if letter in "CDTFGH" else ["adelie"]
-    return ["adelie", "skglm"] if letter in "IJKLRSV" else ["adelie", "skglm", "celer"]
+    if strength == "path":
+        return ["adelie", "adelie-cov"] if shape.kind == "ls" and shape.n >= 3 * shape.p else ["adelie"]
+    if shape.kind != "ls":
+        newton = ["skglm-newton"] if shape.density is None else []
+        return ["adelie", *(["skglm"] if shape.kind == "logistic" else []), *newton]
+    return ["adelie", "skglm", "celer", *(["sklearn"] if shape.size == 1 else [])]
 
 
 def bar_of(name: str, peer: str) -> float:
     """Ratio wanted on an instance, against the best peer, which is this one; ours is never to be slower."""
     shape = name.partition("s")[0]  # without the seed
+    if name.startswith("random"):
+        return 1
     if "path" in name and name[0] in TALL + "C":
         return 1.5 if peer == "adelie-cov" else 8
     return (BARS | OTHER_SHAPES).get(shape, 2.5 if name[0] in TALL else 1)
@@ -89,25 +97,25 @@ def peers_python() -> Path:
     return python
 
 
-def run(solver: str, instance: str, repeats: int, worker: Path = WORKER) -> dict[str, Any]:
+def run(solver: str, instance: str, repeats: int, worker: Path = WORKER, timeout: float = TIMEOUT) -> dict[str, Any]:
     """One worker process; a row with an error where it fails or takes too long."""
     python = sys.executable if solver == "sparseopt" else str(peers_python())
     command = [python, str(worker), solver, instance, str(repeats)]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=True, env=ONE_THREAD)
+        result = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=True, env=ONE_THREAD)
         return json.loads(result.stdout.splitlines()[-1])
     except subprocess.TimeoutExpired:
-        return {"solver": solver, "instance": instance, "error": f"more than {TIMEOUT} seconds"}
+        return {"solver": solver, "instance": instance, "error": f"more than {timeout:g} seconds"}
     except subprocess.CalledProcessError as error:
         last = (error.stderr.strip().splitlines() or ["no message"])[-1]
         return {"solver": solver, "instance": instance, "error": last[:200]}
 
 
-def contest(instance: str, solvers: list[str], repeats: int, worker: Path = WORKER) -> list[dict[str, Any]]:
+def contest(
+    instance: str, solvers: list[str], repeats: int, worker: Path = WORKER, timeout: float = TIMEOUT
+) -> list[dict[str, Any]]:
     """Ours, the peers, ours again; a slow solver's failure does not stop the others."""
-    rows = [run("sparseopt", instance, repeats, worker)]
-    rows += [run(solver, instance, repeats, worker) for solver in solvers]
-    return [*rows, run("sparseopt", instance, repeats, worker)]
+    return [run(solver, instance, repeats, worker, timeout) for solver in ("sparseopt", *solvers, "sparseopt")]
 
 
 def stamp() -> dict[str, str]:
@@ -130,12 +138,13 @@ def main() -> None:
     parser.add_argument("--instances", default=DEFAULT)
     parser.add_argument("--solvers", default="")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--timeout", type=float, default=TIMEOUT)
     arguments = parser.parse_args()
     OUT.parent.mkdir(parents=True, exist_ok=True)
     print(f"{'instance':10} {'ours s':>9} {'gap':>8}  {'best peer':10} {'s':>9} {'gap':>8} {'ratio':>6} {'bar':>5}")
     for instance in arguments.instances.split(","):
         solvers = arguments.solvers.split(",") if arguments.solvers else peers_for(instance)
-        rows = contest(instance, solvers, arguments.repeats)
+        rows = contest(instance, solvers, arguments.repeats, timeout=arguments.timeout)
         with OUT.open("a") as file:
             file.writelines(json.dumps(row | stamp()) + "\n" for row in rows)
         (mine, _, my_gap), (theirs, peer, gap) = best(rows, ours=True), best(rows, ours=False)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .lapack import give_lapack
 from .loader import HAS_NATIVE, address, core
 from .mapped import column_major
 
@@ -21,6 +22,9 @@ PADDING = 16
 
 LARGE_GROUP = 64
 """Larger groups get their eigenbasis from LAPACK, before the compiled loop needs it (SO_CHUNK)."""
+
+LAPACK_FROM = 13
+"""Size of a group from which the compiled loop gets it there too."""
 
 BASIS_READY, MEANS_READY = 1, 2
 
@@ -180,6 +184,8 @@ class Descent:
         compiled: bool | None = None,
     ) -> None:
         self.compiled = HAS_NATIVE and penalty.own is None if compiled is None else compiled
+        if self.compiled and LAPACK_FROM <= store.fields["largest"]:
+            give_lapack()
         self.store, self.cache, self.outputs = store, cache, outputs
         self.penalty = penalty
         self.strength = np.ascontiguousarray(penalty.strength, dtype=np.float64)

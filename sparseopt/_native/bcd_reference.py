@@ -56,6 +56,8 @@ class Loop:
 
     def _run(self, working: np.ndarray, scores: np.ndarray, scored: bool) -> None:
         while not self.interrupted:
+            if not scored and self.limits.gap_target < 0 and self.epochs >= self.limits.max_epochs:
+                return
             if scored:
                 norms = np.array([self._norm(g) for g in working])
                 self.active = working[(norms > 0) | (scores[working] > 1) | (not self.penalty.linear)]

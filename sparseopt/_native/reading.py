@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .bcd import PADDING, ColumnStore, never, residual_array
+from .bcd import PADDING, ColumnStore, never
 from .loader import address, core
 
 if TYPE_CHECKING:
@@ -18,28 +18,33 @@ MOST_ANCHORS = 12
 """Vectors remembered; the groups that refer to an older one are read again."""
 
 SMALL = 2**18
-"""Entries of X up to which all are read: to find out which ones matter would take longer."""
+"""Entries of X up to which all are read: to find out which ones matter would take longer.
+
+Twice as many along paths, whose solutions are close to each other; four times where p <= 2 n, since sweeps then cost
+more than passes.
+"""
 
 ENTRIES_PER_THREAD = 2**24
 """Entries of X that a pass reads for each of its threads: waking another one costs milliseconds on a busy machine."""
 
 
-def is_small(store: ColumnStore) -> bool:
+def is_small(store: ColumnStore, along_path: bool = False) -> bool:
     """Whether all columns are read in every pass."""
-    return store.entries < SMALL
+    return store.entries < (4 if store.p <= 2 * store.n else 2 if along_path else 1) * SMALL
 
 
 def padded(v: np.ndarray) -> np.ndarray:
     """[n] or [n, T] -> [outputs, n + PADDING], the layout of the compiled loops."""
     rows = v[None, :] if v.ndim == 1 else v.T
-    out = residual_array(rows.shape[1], rows.shape[0])
-    out[:, : rows.shape[1]] = rows
+    out = np.empty((len(rows), rows.shape[1] + PADDING))
+    out[:, : rows.shape[1]], out[:, rows.shape[1] :] = rows, 0
     return out
 
 
 def kept_store(kept: dict[str, Any], X: Any, groups: Any) -> ColumnStore:
     """Columns of the design X, kept in `kept` for later runs on the same data and groups."""
-    if kept.get("groups") != groups:
+    before = kept.get("groups")
+    if before is not groups and before != groups:
         kept.clear()
         kept["groups"], kept["store"] = groups, ColumnStore(X, groups)
     return kept["store"]

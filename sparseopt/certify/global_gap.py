@@ -8,10 +8,10 @@ import numpy as np
 
 from .._array import checked_seconds, checked_tolerance
 from ..datafits import LeastSquares, Quadratic
+from ..deadline import deadline, past, seconds_until
 from ..penalties import GroupLasso, InverseSum, SmartDecay
 from ..problem import Problem, checked_problem
 from ..solve import solve
-from ..solvers.deadline import deadline, past, seconds_until
 from ..solvers.relaxation import why_not
 from .ball import INFLATION, Ball
 from .branching import gap_by_branching

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array import checked_seconds
+from ..deadline import deadline, past
 from ..problem import Problem, checked_problem
-from ..solvers.deadline import deadline, past
 from .ball import Ball
 from .duality_gap import is_group_lasso
 from .evaluation import Evaluation, block_eigenvalue, evaluate, spectral_norm

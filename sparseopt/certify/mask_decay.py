@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..datafits import Quadratic
+from ..deadline import seconds_until
 from ..penalties import KSupport
 from ..problem import Problem
 from ..sets import TopGroups
 from ..solve import solve
-from ..solvers.deadline import seconds_until
 from .ball import INFLATION, Ball
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import duality_gap

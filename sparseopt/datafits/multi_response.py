@@ -28,10 +28,12 @@ class MultiResponse:
         self.offset = checked_offset(offset, self.Y.shape)
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
+        self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
         self.centre = np.zeros(self.n_outputs)
-        self.target = self.Y - self.offset
+        target = self.Y - self.offset
         if self.fit_intercept:
-            self.target, self.centre = centred_target(self.Y, self.offset, self.share)
+            target, self.centre = centred_target(self.Y, self.offset, self.share)
+        self.target = np.asfortranarray(target)  # as z is, where the compiled loops made it
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""
@@ -45,11 +47,15 @@ class MultiResponse:
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n, T], minimised over b."""
         r = self.residual(z)
-        return 0.5 * float(self.share @ (r * r).sum(axis=1))
+        return 0.5 * self._mean(r, r)
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """-share * residual [n, T]."""
-        return -self.share[:, None] * self.residual(z)
+        return (-self.share[:, None] if self._each is None else -self._each) * self.residual(z)
+
+    def _mean(self, a: np.ndarray, b: np.ndarray) -> float:
+        """sum_i s_i <a_i, b_i> for a, b [n, T]."""
+        return float((self.share @ (a * b)).sum() if self._each is None else self._each * np.vdot(a.T, b.T))
 
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """The Hessian of each response, diag(share), less share share' with an intercept, times d [n] or [n, m]."""
@@ -73,7 +79,7 @@ class MultiResponse:
     def dual(self, z: np.ndarray, limit: float) -> float:
         """max over 0 <= alpha <= limit of -conjugate(alpha gradient(z))."""
         r = self.residual(z)
-        linear, square = float(self.share @ (r * self.target).sum(axis=1)), float(self.share @ (r * r).sum(axis=1))
+        linear, square = self._mean(r, self.target), self._mean(r, r)
         if square == 0:
             return 0.0
         alpha = min(max(linear / square, 0.0), limit)

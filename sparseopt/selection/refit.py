@@ -9,11 +9,11 @@ from scipy import sparse
 
 from .._array import checked_seconds
 from ..datafits import Quadratic
+from ..deadline import deadline, past, seconds_until
 from ..penalties import GroupLasso
 from ..problem import Problem
 from ..result import NotConverged, Result, Status
 from ..solve import solve
-from ..solvers.deadline import deadline, past, seconds_until
 from ..unpenalised import refit, unpenalised_columns
 
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 
 from .._array import checked_flag, positive_scalar
+from ..deadline import deadline, past
 from ..problem import Problem
 from ..result import History
 from ..solve import State
-from .deadline import deadline, past
 from .iht import fixed_point_residual
 from .loss_prox import LossProx
 

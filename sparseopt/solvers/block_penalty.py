@@ -53,6 +53,11 @@ def as_block_penalty(penalty: Any) -> BlockPenalty:
     )
 
 
+def entrywise(penalty: Any) -> bool:
+    """Whether single entries matter to the penalty: `BlockPenalty.entrywise` of `as_block_penalty`."""
+    return scalar_part(penalty) is None or getattr(penalty, "l1", 0.0) > 0 or getattr(penalty, "positive", False)
+
+
 def strengths(penalty: Any) -> np.ndarray:
     """Strength of each group [G], 0 where it is free; 1 elsewhere where the penalty is no scalar one of the norms."""
     if scalar_part(penalty) is not None:
@@ -105,7 +110,7 @@ def norms_decide(penalty: Any) -> bool:
     A scalar penalty of each norm with a finite slope at 0 and no free group; the squares of the strengths are far from
     underflow, so that of norms whose squares are not nothing matters.
     """
-    if not isinstance(penalty, GroupPenalty) or scalar_part(penalty) is None or as_block_penalty(penalty).entrywise:
+    if not isinstance(penalty, GroupPenalty) or entrywise(penalty):
         return False
     slope = float(penalty.rho.slope0)
     return 0 < slope < np.inf and bool((penalty.strength * min(slope, 1.0) > SMALLEST_STRENGTH).all())

@@ -23,13 +23,10 @@ from .block_penalty import (
     scores,
     strengths,
 )
-from .frames import look
+from .frames import INNER_TARGET, look
 from .leaps import leap
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
-
-INNER_TARGET = 0.1
-"""Gap on the working set at which a round ends, relative to the gap of the whole problem."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +43,7 @@ class GroupDescent:
 
     by_position: coefficients [p, outputs] in the order of the groups.  z: X w [n] or [n, T].  force: -gradient of the
     datafit in z.  value: the objective.  passes: columns of X read / p.
+    small: whether every pass reads all of X.
     w, seen_z, gradient, gap, measures: what a round ends with, of the last pass over X; gap is None where the problem
     has none, measures where the norms of the groups do not tell them.
     The gradient of zero groups may be that of an earlier point where a bound shows that they fulfil the conditions
@@ -53,10 +51,11 @@ class GroupDescent:
     true gradient.
     """
 
-    def __init__(self, problem: Problem, w0: np.ndarray, options: Any) -> None:
+    def __init__(self, problem: Problem, w0: np.ndarray, options: Any, along_path: bool = False) -> None:
         self.options, self.groups = options, problem.penalty.groups
         self.frame = frame_for(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
+        self.small = is_small(self.store, along_path)
         self.start = time.perf_counter()
         self._take_penalty(problem)
         self.columns_read = 0
@@ -103,23 +102,27 @@ class GroupDescent:
 
     def round(self) -> None:
         """Choose the working set, descend on it, pass over X."""
-        if is_small(self.store) and self.by_norms and self.measured_by_gap:  # surveys read all groups anyway
+        if self.small and self.by_norms and self.measured_by_gap:  # surveys read all groups anyway
             self.working, violated = self.may_move, False
         else:
             limits = self._room(), self.enter_above
             self.working, violated = next_working_set(self.working, self.scores, self.norms, *limits)
-        goal = 0.5 * (self.options.accuracy or 0.0)
         likely = self.enter_above < CANDIDATE_ABOVE  # the strong rule rarely errs
-        complete = not violated or likely or is_small(self.store)  # another round costs more than sweeps
+        complete = not violated or likely or self.small  # another round costs more than sweeps
         gap = self.relative_gap
-        target = goal if complete or not np.isfinite(gap) else max(goal, INNER_TARGET * gap)
+        target = self.goal if complete or not np.isfinite(gap) else max(self.goal, INNER_TARGET * gap)
         self.frame.descend(self, target)
         self.enter_above = CANDIDATE_ABOVE
         self._settle()
 
+    @property
+    def goal(self) -> float:
+        """Gap on the working set below which nothing is gained."""
+        return 0.5 * (self.options.accuracy or 0.0)
+
     def _room(self) -> int:
         """Fewest groups that a round adds: all that may become active where sweeps cost less than passes over X."""
-        cheap = isinstance(self.frame, PackedFrame) or is_small(self.store)
+        cheap = isinstance(self.frame, PackedFrame) or self.small
         return self.groups.n_groups if cheap else self.options.working_set
 
     def move(self, by_position: np.ndarray, fitted: np.ndarray | None = None) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 from .._native import HAS_NATIVE
 from .._native.gram import length_ahead
 from .._native.reading import is_small
+from ..deadline import deadline, past
 from ..finer_fit import cancels
 from ..problem import Problem
 from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
-from .deadline import deadline, past
 from .descent import GroupDescent
 from .frames import compiled_loss, kept_columns
 from .group_bcd import GroupBCD
@@ -29,20 +29,20 @@ class DescentPath:
     """A convex problem at decreasing strengths, each solved from the line through the two solutions before.
 
     For data so small that every pass reads all of X, where the arrays of a run cost more than the descent.
-    tol: relative gap wanted.
+    tol: relative gap wanted.  several: whether there is more than one strength.
     """
 
-    def __init__(self, problem: Problem, tol: float) -> None:
-        self.tol, self.at_zero = tol, loss_at_zero(problem)
+    def __init__(self, problem: Problem, tol: float, several: bool) -> None:
+        self.tol, self.several, self.at_zero = tol, several, loss_at_zero(problem)
         self.run: GroupDescent | None = None
         self.before: tuple[float, np.ndarray] | None = None  # strength and solution
 
     @staticmethod
-    def treats(problem: Problem) -> bool:
+    def treats(problem: Problem, several: bool) -> bool:
         """Whether the data are small, and one call of the compiled loops tells all of a point."""
         if not (HAS_NATIVE and problem.convex and norms_decide(problem.penalty)) or compiled_loss(problem) is None:
             return False
-        return recentred(problem)[0] is problem and is_small(kept_columns(problem)[0])
+        return recentred(problem)[0] is problem and is_small(kept_columns(problem)[0], several)
 
     def solutions(self, problems: list[Problem], seconds: float | None) -> Iterator[Result | None]:
         """The solution of each of these problems, which differ in strength; None where it fails, or may be rounding.
@@ -67,7 +67,7 @@ class DescentPath:
     def _run_at(self, problem: Problem, options: GroupBCD) -> GroupDescent:
         """The run at the strength of the problem, and at a point to begin from."""
         if self.run is None:
-            self.run = GroupDescent(problem, np.zeros(problem.w_shape), options)
+            self.run = GroupDescent(problem, np.zeros(problem.w_shape), options, self.several)
             return self.run
         run = self.run
         now, w = run.problem.penalty.lam, run.w
@@ -87,7 +87,8 @@ class DescentPath:
             objective = run.measures.objective
             gap = trusted(run.gap / objective_scale(objective, self.at_zero), self.tol)
             seconds = time.perf_counter() - begun
-            rows.append((rounds, objective, gap, run.measures.violation, seconds, run.passes, run.measures.n_active))
+            passes = run.passes + (self.before is None)  # the first one found that X is finite
+            rows.append((rounds, objective, gap, run.measures.violation, seconds, passes, run.measures.n_active))
             if gap <= self.tol:
                 return None if cancels(run.problem, run.w, run.seen_z) else _result(run, rows)
         return None

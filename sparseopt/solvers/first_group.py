@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from ..deadline import deadline, past, seconds_until
 from ..penalties import GroupPenalty
 from ..problem import Problem
 from ..solve import solve
 from ..unpenalised import coefficients_of, column_norms, refit
 from .block_penalty import scalar_part
-from .deadline import deadline, past, seconds_until
 from .descent import GroupDescent
 from .frames import as_least_squares
 from .group_bcd import GroupBCD

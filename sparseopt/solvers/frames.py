@@ -8,11 +8,11 @@ import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.newton import LOGISTIC, POISSON, SQUARED, End, Limits, SampleLoss, newton_steps
-from .._native.reading import is_small, kept_store, padded
+from .._native.reading import kept_store, padded
 from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
-from .block_penalty import as_block_penalty, scalar_part, separable
+from .block_penalty import as_block_penalty, entrywise, scalar_part, separable
 from .free_step import free_step
 from .smoothing import smoothed_start
 from .support_newton import support_step
@@ -22,6 +22,12 @@ if TYPE_CHECKING:
 
 MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
+
+INNER_TARGET = 0.1
+"""Gap on the working set at which a round ends, relative to the gap of the whole problem."""
+
+CHEAP_ROUND = 0.5
+"""Columns read / p up to which a round of Newton steps goes on beyond its target: the next pass reads more."""
 
 MAX_NEWTON = 20
 """Newton steps of one round of least squares at most."""
@@ -143,12 +149,16 @@ class NewtonFrame:
 
     def _lower(self, run: GroupDescent, target: float) -> None:
         """Models, each lowered and replaced by the next."""
-        self.epochs, left, models = EPOCHS_PER_MODEL, np.inf, 0
+        self.epochs, left, models, begun, wanted = EPOCHS_PER_MODEL, np.inf, 0, run.columns_read, target
         while models < MAX_MODELS and not run.ask():
-            made, slow, left = self._models(run, target, left, MAX_MODELS - models)
+            made, slow, left = self._models(run, wanted, left, MAX_MODELS - models)
             models += made
-            if made == 0 or left <= target:
+            if made == 0 or left <= run.goal:
                 return
+            if left <= target:
+                if slow or run.columns_read - begun > CHEAP_ROUND * run.store.p:
+                    return
+                wanted = max(run.goal, INNER_TARGET * left)
             if slow:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
                 if support_step(run):
@@ -291,7 +301,7 @@ def in_one_call(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent) -> bo
 
 def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarray) -> bool:
     """`GroupDescent.take` the point w [p, 1], by position, if one call tells all of it; whether it did."""
-    if not (is_small(frame.store) and in_one_call(frame, run)):
+    if not (run.small and in_one_call(frame, run)):
         return False
     assert frame.loss is not None
     scores = np.zeros(len(run.strength))
@@ -335,7 +345,7 @@ def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
     """Columns and blocks of the design, kept with the problem for later runs on the same data."""
     kept = problem.kept
     store = kept_store(kept, problem.X, problem.penalty.groups)
-    name = "blocks" if as_block_penalty(problem.penalty).entrywise else "eigenbases"
+    name = "blocks" if entrywise(problem.penalty) else "eigenbases"
     if name not in kept:
         kept[name] = BlockCache(store)
     return store, kept[name]

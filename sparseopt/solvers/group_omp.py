@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..datafits import LeastSquares, MultiResponse, Quadratic
+from ..deadline import deadline
 from ..problem import Problem
 from ..sets import TopGroups
 from ..solve import State
-from .deadline import deadline
 from .iht import checked_set, on_mask
 
 INDEPENDENT = 1e-10

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from .._array import checked_flag, positive_scalar
+from ..deadline import deadline, past
 from ..problem import Problem
 from ..sets import Indicator
 from ..unpenalised import refit
-from .deadline import deadline, past
 from .proximal_gradient import SteppedState, caution_on_step, resolve_step
 
 SHORTER = 0.5

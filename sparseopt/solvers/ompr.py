@@ -9,11 +9,11 @@ import numpy as np
 
 from .._array import positive_scalar, real_number
 from ..datafits import LeastSquares, Quadratic
+from ..deadline import deadline, past, seconds_until
 from ..penalties import GroupLasso, InverseSum
 from ..penalties.scalar import ScalarPenalty, checked_rho
 from ..problem import Problem
 from ..solve import State, solve
-from .deadline import deadline, past, seconds_until
 from .fista import FISTA
 from .group_omp import checked_top_groups
 from .iht import on_mask

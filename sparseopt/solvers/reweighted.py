@@ -8,12 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from .._array import positive_scalar
+from ..deadline import deadline, seconds_until
 from ..penalties import GroupLasso, GroupPenalty
 from ..penalties import strength as at_strength
 from ..penalties.scalar import ScalarPenalty
 from ..problem import Problem
 from ..solve import State, solve
-from .deadline import deadline, seconds_until
 
 
 @dataclass(frozen=True, kw_only=True)

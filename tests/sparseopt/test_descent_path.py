@@ -45,7 +45,7 @@ def count(monkeypatch):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_every_solution_is_certified(monkeypatch, loss, options, as_sparse):
     problem = instance(loss, as_sparse=as_sparse, **options)
-    assert DescentPath.treats(problem)
+    assert DescentPath.treats(problem, several=True)
     calls = count(monkeypatch)
     path = so.solve_path(problem, 15)
     assert len(path) == 15
@@ -134,3 +134,16 @@ def test_ends_where_the_deviance_is_explained(deviance):
     problem = instance()
     path = so.solve_path(problem, 40, max_deviance=deviance)
     assert len(path) < 40
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_one_strength_takes_the_steps_that_rounds_take(loss):
+    problem = instance(loss)
+    problem = problem.with_lam(so.lambda_max(problem) / 7)
+    assert DescentPath.treats(problem, several=False)
+    at_once, by_rounds = so.solve(problem), so.solve(problem, callback=lambda state: None)
+    np.testing.assert_array_equal(at_once.w, by_rounds.w)
+    assert at_once.n_iter == by_rounds.n_iter
+    assert at_once.passes == by_rounds.passes
+    assert at_once.gap == by_rounds.gap
+    np.testing.assert_array_equal(at_once.history.objective, by_rounds.history.objective)

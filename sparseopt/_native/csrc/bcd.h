@@ -62,6 +62,11 @@ struct so_bcd_state {
   uint8_t* ready;
 };
 
+// LAPACK's dsyevd, with which the eigenbases of blocks of 13 to 64 columns are made; null: by Jacobi's method, as those of smaller ones.
+typedef void (*so_eigensolver)(char* job, char* part, int* k, double* a, int* ld, double* values, double* work, int* length, int* whole,
+                               int* whole_length, int* info);
+extern so_eigensolver so_dsyevd;
+
 // Interrupts a long loop: called now and then, a non-zero answer ends the call.
 struct so_poll {
   int (*ask)(void*);

@@ -225,6 +225,7 @@ void so_define_bcd(nb::module_& m) {
   });
   m.def("newton", newton, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(), nb::arg("count").noconvert(),
         nb::arg("point"), nb::arg("counts"), nb::arg("limits"), nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("use_dsyevd", [](uintptr_t routine) { so_dsyevd = (so_eigensolver)routine; }, nb::arg("routine").noconvert());
   m.def("address", address, nb::arg("array").none());
   m.def("newton_workspace", [](const nb::dict& d, int64_t anderson) { return so_newton_workspace(problem_of(d), anderson); });
   m.def("packed_inner", packed_inner, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("working").noconvert(),

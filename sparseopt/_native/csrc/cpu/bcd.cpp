@@ -24,6 +24,8 @@ const int64_t groups_per_task = 64;
 
 }  // namespace
 
+so_eigensolver so_dsyevd = nullptr;
+
 int64_t so_bcd_workspace(const so_problem& p, int64_t coefficients, int64_t anderson) {
   const int64_t k = p.groups.largest, T = p.state.outputs;
   const int64_t one = 6 * k * T + k + p.design.n + 8 + so_block_memory(k);

@@ -3,6 +3,7 @@
 #include "../bcd.h"
 
 #define SO_CHUNK 64      // columns of a group that are handled together
+#define SO_LAPACK_FROM 13  // columns of a group whose eigenbasis LAPACK makes
 #define SO_ANDERSON 10   // most differences of an extrapolation
 
 // Doubles for one block: k x k where it is diagonalised here, its k curvatures in any case.
