@@ -184,7 +184,7 @@ class Descent:
         compiled: bool | None = None,
     ) -> None:
         self.compiled = HAS_NATIVE and penalty.own is None if compiled is None else compiled
-        if self.compiled and LAPACK_FROM <= store.fields["largest"]:
+        if self.compiled and store.fields["largest"] >= LAPACK_FROM:
             give_lapack()
         self.store, self.cache, self.outputs = store, cache, outputs
         self.penalty = penalty
