@@ -10,9 +10,6 @@ from .problem import Problem
 SMALLEST_OBJECTIVE = float(np.finfo(float).tiny / np.finfo(float).eps)
 """Size of the objective at 0 below which its differences lose digits to underflow."""
 
-ROUNDING = 64 * float(np.finfo(float).eps)
-"""Gaps this far below 0, relative to the objective, are what the rounding errors of an accurate evaluation leave."""
-
 WIDEST = 1e6
 """Ratio of the critical strength to that of the penalty from which on a certificate has to confirm a gap."""
 
@@ -79,7 +76,7 @@ def objective_scale(objective: float, at_zero: float) -> float:
 
 def trusted(gap: float, tol: float) -> float:
     """The relative gap; one below 0 by more than tol shows rounding errors of its size, by which it then counts."""
-    return max(gap, 0.0) if gap >= -max(tol, ROUNDING) else -gap
+    return max(gap, 0.0) if gap >= -tol else -gap
 
 
 def confirmed_gap(problem: Problem, w: np.ndarray, gap: float, tol: float, scale: float) -> float:

@@ -148,6 +148,12 @@ class BlockCache:
         }
 
 
+def _without_noise(values: np.ndarray, basis: np.ndarray, lengths: np.ndarray, n: int) -> np.ndarray:
+    """Curvatures [k], those that rounding may have made 0; as `drop_noise` in csrc/cpu/bcd_radial.inc."""
+    unit = np.finfo(float).eps * (n // 8 + 2 * len(values) + 16)
+    return np.where(values <= unit * (np.abs(basis).T @ lengths) ** 2, 0.0, values)
+
+
 def residual_array(n: int, outputs: int) -> np.ndarray:
     """Zeros [outputs, n + PADDING], one row for each output."""
     return np.zeros((outputs, n + PADDING))
@@ -286,6 +292,7 @@ class Descent:
         total = 1.0 if self.fields["unweighted_blocks"] else self.fields["total"]
         weights: Any = np.full(store.n, total / store.n) if equal else self.share
         gram = block.T @ (weights[:, None] * block)
+        lengths = np.sqrt(np.diag(gram))
         if self.fields["centred"]:
             mean = weights @ block / total
             gram -= total * np.outer(mean, mean)
@@ -295,7 +302,7 @@ class Descent:
             cache.curvature[rows] = np.diag(basis)
         else:
             values, basis = np.linalg.eigh(basis)
-            cache.curvature[rows] = np.maximum(values, 0.0)
+            cache.curvature[rows] = _without_noise(values, basis, lengths, store.n)
             self.b[rows] = basis.T @ self.b[rows]
         cache.basis[store.squares[g] : store.squares[g + 1]] = basis.ravel()
 

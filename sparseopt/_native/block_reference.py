@@ -42,6 +42,8 @@ class RadialBlock:
     def minimiser(self, x: np.ndarray) -> np.ndarray:
         """The minimiser [k, T]; x: where the block is.  Nonconvex: the best candidate, never above x."""
         norm = float(np.sqrt(self.squares.sum()))
+        if not self.d.max() > 0:  # the loss does not see the block
+            return np.zeros_like(x)
         if not (self.penalty.linear or self.strength == 0):
             return self._best_candidate(x)
         if norm <= self.strength:
@@ -111,7 +113,8 @@ class RadialBlock:
 
     def _off_balance(self, h: float) -> float:
         """h / |w(h)| - 1, 0 at a stationary norm h."""
-        return 1 / np.sqrt((self.squares / (self.d * h + self._ask(SLOPE, h)) ** 2).sum()) - 1
+        e = self.d * h + self._ask(SLOPE, h)
+        return 1 / np.sqrt((self.squares[e > 0] / e[e > 0] ** 2).sum()) - 1
 
     def _best_candidate(self, x: np.ndarray) -> np.ndarray:
         """Zero, the largest stationary point, or the one near a prox step with the largest curvature, by value."""

@@ -5,13 +5,12 @@ from __future__ import annotations
 import heapq
 import itertools
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
-from importlib import import_module
 
 import numpy as np
 
 from .._array import checked_seconds, positive_scalar
+from .._native.blas import one_blas_thread
 from ..problem import Problem
 from ..solve import State
 from .incumbent import Incumbent
@@ -81,7 +80,7 @@ class BranchAndBound:
         Raises ValueError for another loss or penalty.
         """
         start = time.perf_counter()
-        with _one_thread():
+        with one_blas_thread():
             model = ConcaveModel(problem)
             incumbent = Incumbent(model, w0, np.inf if self.time_limit is None else start + self.time_limit)
             return _Search(model, incumbent, self, start).run()
@@ -94,14 +93,6 @@ class BranchAndBound:
     def step(self, problem: Problem, state: ProvedState) -> ProvedState:
         """Nothing is left to do."""
         return state
-
-
-def _one_thread() -> AbstractContextManager[object]:
-    """BLAS on one thread, where threadpoolctl is installed: for blocks of a hundred columns threads only wait."""
-    try:
-        return import_module("threadpoolctl").threadpool_limits(1)
-    except ImportError:
-        return nullcontext()
 
 
 class _Search:

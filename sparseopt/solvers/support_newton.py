@@ -9,6 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from .._native.bcd import never
+from .._native.blas import one_blas_thread
 from ..datafits import LeastSquares, Multinomial, MultiResponse
 from ..datafits.pointwise import Pointwise
 from ..penalties import strength as at_strength
@@ -51,10 +52,11 @@ def support_step(run: GroupDescent) -> bool:
     penalty that is not of the norms has no curvature to be known here, so nothing is done.
     """
     before, value, helped = run.by_position, run.value, False
-    for _ in range(MOST_LEAVING):
-        helped, left = _newton_step(run)
-        if not left or run.ask():
-            break
+    with one_blas_thread(), np.errstate(divide="ignore"):  # norms may underflow
+        for _ in range(MOST_LEAVING):
+            helped, left = _newton_step(run)
+            if not left or run.ask():
+                break
     if helped or run.value < value - VISIBLE * abs(value):
         return True
     if run.by_position is not before:

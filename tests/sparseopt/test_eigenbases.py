@@ -51,3 +51,28 @@ def test_large_groups_are_solved(loss, k):
     problem = problem.with_penalty(so.GroupLasso(so.lambda_max(problem) / 3, groups))
     result = so.solve(problem, tol=1e-9)
     assert so.certify.duality_gap(problem, result.w, tol=2e-9).proved
+
+
+PENALTIES = {
+    "MCP": lambda groups: so.GroupMCP(0.01, groups),
+    "SCAD": lambda groups: so.GroupSCAD(0.01, groups),
+    "a free group": lambda groups: so.GroupLasso(0.01, groups, [1, 0, 1]),
+}
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("k", [1, 15, 70])
+@pytest.mark.parametrize("penalty", PENALTIES)
+def test_directions_that_the_loss_does_not_see(penalty, k, seed):
+    """Groups of at least n columns, whose means the intercept takes off: curvatures of rounding errors are none.
+
+    Coefficients along such directions would be noise over noise; the fit is that of columns centred by hand.
+    """
+    rng = np.random.default_rng(seed)
+    X, y = 3 + rng.standard_normal((5, 3 * k)), rng.standard_normal(5)
+    X[:, 0] = 3.3  # and one column that is all mean
+    made = PENALTIES[penalty](so.Groups.uniform(3, k))
+    found = so.solve(so.Problem(X, so.LeastSquares(y, intercept=True), made), tol=1e-7)
+    by_hand = so.solve(so.Problem(X - X.mean(axis=0), so.LeastSquares(y - y.mean()), made), tol=1e-7)
+    assert found.objective == pytest.approx(by_hand.objective, abs=2e-7 * float(y @ y))
+    assert np.abs(found.w).max() <= 2 * np.abs(by_hand.w).max() + 1e-9

@@ -13,6 +13,7 @@ from reference import random_problem
 from scipy import sparse
 
 import sparseopt as so
+from sparseopt.range import trusted
 from sparseopt.solvers import FISTA, ProximalGradient
 
 SOLVERS = [FISTA(), FISTA(restart=False), ProximalGradient()]
@@ -380,3 +381,9 @@ def test_the_inverse_sum_has_no_prox_and_says_what_to_do(solver):
     R = so.InverseSum(0.1, problem.penalty.groups, so.penalties.Power(0.5))
     with pytest.raises(ValueError, match=r"InverseSum has no .*companion.*global_gap"):
         so.solve(problem.with_penalty(R), solver)
+
+
+def test_gaps_below_zero_count_by_their_size():
+    """At a tolerance of 0 the rounding errors of a gap prove nothing."""
+    assert trusted(-1e-15, 1e-6) == 0
+    assert trusted(-1e-15, 0.0) == 1e-15
