@@ -33,6 +33,7 @@ from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
 from .independence import spanning_columns
 from .k_support_terms import KSupportTerms
+from .linear_fit import LinearFit
 from .losses import Loss, VanishingLoss, loss_of, muted
 from .penalty_terms import PenaltyTerms
 from .quadratic_gap import gap_of_quadratic
@@ -96,16 +97,15 @@ class _Fit:
 
     def __init__(self, problem: Problem, terms: Terms, loss: Loss) -> None:
         self.problem, self.terms, self.loss, self.arithmetic = problem, terms, loss, terms.arithmetic
-        self.datafit: Any = problem.datafit
-        every = np.array_equal(loss.rows, np.arange(problem.X.shape[0]))
-        self.X = problem.X if every else problem.X[loss.rows]
+        self.linear = LinearFit(problem, loss, terms.arithmetic)
+        self.X = self.linear.X
         self.ones = np.ones((len(loss.rows), 1 if problem.datafit.fit_intercept else 0))
         free = self.X[:, terms.free]
         self.free = np.asarray(free.todense() if hasattr(free, "todense") else free, dtype=np.float64)
 
     def enclose(self, w: np.ndarray) -> Enclosure:
         """The enclosure at w [p] or [p, T], from the raw data."""
-        eta, value = self._at(w)
+        eta, value = self.linear.at(w)
         lowered = self._attained(eta)
         reason = ""
         try:
@@ -142,14 +142,14 @@ class _Fit:
     def _refit(self, w: np.ndarray, eta: Numbers) -> tuple[np.ndarray, Numbers]:
         """w and eta after a fit of the free coefficients."""
         base = self._refitted(w) if len(self.terms.free) else w
-        return base, eta if base is w else self._at(base)[0]
+        return base, eta if base is w else self.linear.at(base)[0]
 
     def _finer(self, w: np.ndarray, eta: Numbers) -> tuple[float, float]:
         """`_gap` to the gradient at a z next to X w, floats that are known exactly, where the terms of X w cancel."""
         a, z = self.arithmetic, finer_fit(self.problem, w)
         if z is None:
             return np.inf, np.inf
-        z = (z + self.datafit.offset)[self.loss.rows]
+        z = (z + self.linear.datafit.offset)[self.loss.rows]
         eta1 = a.number(z if self.loss.outputs is None else z[:, self.loss.outputs])
         force = self.loss.force(eta1)
         beyond = self.loss.value(eta) - self.loss.value(eta1)
@@ -167,7 +167,7 @@ class _Fit:
     def _least(self, w: np.ndarray, point: _DualPoint) -> tuple[float, float]:
         """Bounds of the gap to the multiples of a dual point."""
         a = self.arithmetic
-        c = self._outputs(a.adjoint(self.X, point.force), w)
+        c = self.linear.adjoint(point.force, w)
         limit = self.terms.multiple(c)
         alpha = self._multiple(point.base, point.force, limit)
 
@@ -181,17 +181,6 @@ class _Fit:
         chosen = _backed_off(gap, alpha)
         upper = known_bound(float(a.upper(chosen)))
         return least_over_multiples(a, gap, alpha, min(self.terms.ceiling(c, limit), self.loss.largest_multiple)), upper
-
-    def _at(self, w: np.ndarray) -> tuple[Numbers, Numbers]:
-        """eta and L(eta) at the optimal intercept, a float."""
-        a, datafit, outputs = self.arithmetic, self.datafit, self.loss.outputs
-        offset = datafit.offset[self.loss.rows]
-        # where a constant in all outputs changes nothing, the offset goes without its own
-        shift = a.number(offset) - (float(np.median(offset)) if self.loss.reference else 0.0)
-        b = a.number(datafit.intercept(self.problem.X @ w))
-        eta = a.apply(self.X, w) + (shift + b)  # a large offset and its intercept cancel
-        eta = eta if outputs is None else eta[:, outputs]
-        return eta, self.loss.value(eta)
 
     def _refitted(self, w: np.ndarray) -> np.ndarray:
         """w with the free coefficients moved (in float) to where the gradient is nearly orthogonal to their columns."""
@@ -287,15 +276,6 @@ class _Fit:
     def _in_domain(self, alpha: float, z: np.ndarray, u: np.ndarray) -> bool:
         return alpha < np.inf and self.problem.datafit.conjugate(alpha * (1 + 1e-9) * u) < np.inf
 
-    def _outputs(self, c: Numbers, w: np.ndarray) -> Numbers:
-        """X'u with zeros for the outputs that do not matter."""
-        outputs = self.loss.outputs
-        if outputs is None or len(outputs) == w.shape[1]:
-            return c
-        position = {int(k): i for i, k in enumerate(outputs)}
-        zero = self.arithmetic.number(np.zeros(len(w)))
-        return self.arithmetic.stack([c[:, position[t]] if t in position else zero for t in range(w.shape[1])])
-
     def _attained(self, eta: Numbers) -> float:
         """Upper bound of L(eta) - min over b of L(eta + b)."""
         force = self.loss.force(eta)
@@ -312,7 +292,7 @@ class _Fit:
     def _scale(self, w: np.ndarray, value: Numbers, lowered: float) -> tuple[float, float]:
         a = self.arithmetic
         primal = value + self.terms.value(w)
-        eta0, zero = self._at(np.zeros_like(w))
+        eta0, zero = self.linear.at(np.zeros_like(w))
         lowered0 = self._attained(eta0)
         low, high = float(a.lower(primal)) - lowered, float(a.upper(primal))
         low0, high0 = float(a.lower(zero)) - lowered0, float(a.upper(zero))
