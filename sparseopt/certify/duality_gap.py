@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .ball import UNIT, Ball
 from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
 from .convex_bound import known_bound
 from .enclosure import Enclosure, enclose
-from .evaluation import Evaluation, evaluate
+from .evaluation import QUADRATICS, Evaluation, evaluate
 from .penalty_terms import PenaltyTerms
 
 LARGEST_SCALE = 1e300
@@ -93,7 +94,12 @@ class GapBounds:
     def at(cls, problem: Problem, w: np.ndarray) -> GapBounds:
         """The bounds at w [p], from the raw data."""
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            return cls._at(problem, w)
+            bounds = cls._at(problem, w)
+            if np.isfinite(bounds.upper) or type(problem.datafit) not in QUADRATICS:
+                return bounds
+            with suppress(Undecided, ZeroDivisionError):  # singular, with a dual point in the range of H
+                return replace(bounds, upper=enclose(problem, w, FloatArithmetic()).upper)
+            return bounds
 
     @classmethod
     def _at(cls, problem: Problem, w: np.ndarray) -> GapBounds:

@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 
-from ..datafits import GramLeastSquares, Quadratic
 from ..datafits.one_dimensional import best_multiple
 from ..finer_fit import finer_fit
 from ..penalties import KSupport
@@ -31,6 +30,7 @@ from ..recentred import recentred
 from ..unpenalised import coefficients_of, of_unit_size, refit
 from .arithmetic import Numbers, Undecided
 from .convex_bound import known_bound, least_over_multiples
+from .evaluation import QUADRATICS
 from .independence import spanning_columns
 from .k_support_terms import KSupportTerms
 from .linear_fit import LinearFit
@@ -71,7 +71,7 @@ def enclose(problem: Problem, w: np.ndarray, arithmetic: Any) -> Enclosure:
         terms = PenaltyTerms(recentred(problem)[0], arithmetic, w)
     if terms.outside(w):
         return Enclosure(np.inf, np.inf, 1.0, 1.0)
-    if type(problem.datafit) in (Quadratic, GramLeastSquares):
+    if type(problem.datafit) in QUADRATICS:
         return Enclosure(*gap_of_quadratic(problem, w, terms))
     return _Fit(recentred(problem)[0], terms, loss_of(problem.datafit, arithmetic)).enclose(w)
 

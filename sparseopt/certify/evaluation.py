@@ -13,13 +13,19 @@ from typing import Any, Protocol
 import numpy as np
 from scipy import sparse
 
-from ..datafits import LeastSquares, Quadratic
+from ..datafits import GramLeastSquares, LeastSquares, Quadratic
 from ..problem import Problem
 from ..recentred import recentred
 from .ball import INFLATION, Ball, gamma, length, of_columns, power_of_two, product, row_norms
 
 EIGEN_LIMIT = 1000
 """Strong convexity is looked for up to this number of coefficients (one eigenvalue decomposition, one Cholesky)."""
+
+QUADRATICS = (Quadratic, GramLeastSquares)
+"""Datafits of H, b and a constant alone."""
+
+EVALUATED = (LeastSquares, *QUADRATICS)
+"""Datafits with an `Evaluation`."""
 
 EXACT_LIMIT = 16
 """Singular quadratics up to this size are shown to be convex in rational numbers."""
@@ -64,11 +70,12 @@ class Evaluation(Protocol):
 
 def evaluate(problem: Problem, w: np.ndarray) -> Evaluation:
     """Enclosures at w [p] for the datafits that have them, else ValueError."""
-    if type(problem.datafit) is LeastSquares:
-        return LeastSquaresEvaluation.at(recentred(problem)[0].X, problem.datafit, w)
-    if type(problem.datafit) is Quadratic:
-        return QuadraticEvaluation.at(problem.datafit, w)
-    raise ValueError(f"{type(problem.datafit).__name__} has no certificate: allowed are LeastSquares and Quadratic")
+    datafit: Any = problem.datafit
+    if type(datafit) is LeastSquares:
+        return LeastSquaresEvaluation.at(recentred(problem)[0].X, datafit, w)
+    if type(datafit) in QUADRATICS:
+        return QuadraticEvaluation.at(datafit, w)
+    raise ValueError(f"{type(datafit).__name__} is not treated: allowed are LeastSquares, Quadratic and from_gram")
 
 
 @dataclass(frozen=True)
@@ -152,21 +159,25 @@ class LeastSquaresEvaluation:
 
 @dataclass(frozen=True)
 class QuadraticEvaluation:
-    """w' H w / 2 - b' w."""
+    """w' H w / 2 - b' w + constant, the constant of `Problem.from_gram`."""
 
     datafit: Quadratic
     w: np.ndarray
     gradient: Ball
     fitted: Ball
-
-    loss_at_zero = Ball.exact(0.0)
-    zero_at_zero = True
+    loss_at_zero: Ball
 
     @classmethod
     def at(cls, datafit: Quadratic, w: np.ndarray) -> QuadraticEvaluation:
         """The evaluation at w [p], from H and b."""
         fitted = product(datafit.H, Ball.exact(w), row_norms(datafit.H))
-        return cls(datafit, w, fitted - Ball.exact(datafit.b), fitted)
+        constant = Ball.exact(getattr(datafit, "constant", 0.0))
+        return cls(datafit, w, fitted - Ball.exact(datafit.b), fitted, constant)
+
+    @property
+    def zero_at_zero(self) -> bool:
+        """Whether the constant is 0."""
+        return not self.loss_at_zero.mid.any()
 
     @property
     def curvatures(self) -> np.ndarray:
@@ -175,26 +186,26 @@ class QuadraticEvaluation:
 
     @property
     def loss(self) -> Ball:
-        """w' H w / 2 - b' w at w."""
+        """w' H w / 2 - b' w + constant at w."""
         w = Ball.exact(self.w)
-        return w.dot(self.fitted).times(0.5) - Ball.exact(self.datafit.b).dot(w)
+        return w.dot(self.fitted).times(0.5) - Ball.exact(self.datafit.b).dot(w) + self.loss_at_zero
 
     @property
     def infimum(self) -> float:
         """A lower bound of the loss over all w; -inf where there is none."""
-        return float((-self._conjugate(0.0)).lower)
+        return float((self.loss_at_zero - self._conjugate(0.0)).lower)
 
     def dual(self, limit: float) -> Ball:
-        """-f*(alpha gradient) at the best float alpha within the limit, or at alpha = 1 if feasible and better.
+        """constant - f*(alpha gradient), f without the constant, at the best float alpha within the limit, or at 1.
 
         alpha = 1 needs no inverse of H, but its gap is of first order in the error of w; the best one's is of second.
         """
         d = self.w - self.datafit.minimiser
         curvature = float(d @ (self.datafit.H @ d))
         best = -float(d @ (self.datafit.H @ self.datafit.minimiser)) / curvature if curvature > 0 else 0.0
-        dual = -self._conjugate(float(np.clip(best, -limit, limit)))
+        dual = self.loss_at_zero - self._conjugate(float(np.clip(best, -limit, limit)))
         if limit >= 1 and positive_semidefinite(self.datafit.H):
-            plain = -Ball.exact(self.w).dot(self.fitted).times(0.5)
+            plain = self.loss_at_zero - Ball.exact(self.w).dot(self.fitted).times(0.5)
             return plain if plain.lower > dual.lower else dual
         return dual
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._array import checked_seconds, checked_tolerance
-from ..datafits import LeastSquares, Quadratic
+from ..datafits import GramLeastSquares
 from ..deadline import deadline, past, seconds_until
 from ..penalties import GroupLasso, InverseSum, SmartDecay
 from ..problem import Problem, checked_problem
@@ -17,7 +17,7 @@ from .ball import INFLATION, Ball
 from .branching import gap_by_branching
 from .certificate import PROVED, UNDECIDED, Certificate, verdict_of
 from .duality_gap import GapBounds, duality_gap
-from .evaluation import strong_convexity
+from .evaluation import EVALUATED, strong_convexity
 from .mask_decay import gap_by_companion, gap_by_k_support
 from .subadditivity import subadditivity
 
@@ -50,13 +50,15 @@ def global_gap(problem: Problem, w: Any, *, tol: float = 1e-6, time_limit: float
         return gap_by_branching(problem, w, tol, seconds_until(end))
     reason = None
     smart = type(problem.penalty) is SmartDecay
-    if smart and type(problem.datafit) not in (LeastSquares, Quadratic):
+    if smart and type(problem.datafit) not in EVALUATED:
         return gap_by_companion(problem, w, tol)
     if not smart and type(problem.penalty) is not InverseSum:
         reason = f"no sandwich by a convex problem is known for {type(problem.penalty).__name__}: use InverseSum"
+        if type(problem.datafit) is GramLeastSquares:
+            reason += "; branch and bound takes such statistics as Quadratic(XtX / n, Xty / n)"
     elif not smart and problem.penalty.outer is not None:
         reason = f"the sandwich is enclosed without outer function, not for {problem.penalty.outer!r}"
-    elif type(problem.datafit) not in (LeastSquares, Quadratic):
+    elif type(problem.datafit) not in EVALUATED:
         reason = f"the sandwich is enclosed for least squares and quadratics, not for {type(problem.datafit).__name__}"
     if reason is not None:
         return Certificate(UNDECIDED, 0.0, np.inf, 1.0, tol, reason)

@@ -43,7 +43,8 @@ def lambda_window(problem: Problem, *, time_limit: float | None = None) -> Lambd
     Proof: inside, |u_1| <= w_1 (tau_1 - lam) / mu_1 for the minimiser u_1 over group 1 alone, so every other gradient
     stays below |gradient_h(0)| + |H_h1| |u_1| < lam w_h.  Rounding errors are accounted for.
 
-    problem: group LASSO with LeastSquares or a quadratic, of any lam.  Convexity beyond mu_1 > 0 is not needed.
+    problem: group LASSO with LeastSquares, a quadratic or `Problem.from_gram`, of any lam.  Convexity
+    beyond mu_1 > 0 is not needed.
     time_limit: seconds, after which the window is empty; a pass over X, or the norm of a block, is not interrupted.
     Raises ValueError for other penalties and limits.  Source: ledger A11, S2'; it makes the remark after Theorem 1.1 of
     SequentialAttention++ (arXiv 2402.17902) explicit.

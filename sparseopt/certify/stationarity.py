@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 
-from ..datafits import LeastSquares, Quadratic
 from ..penalties import GroupPenalty
 from ..penalties import strength as at_strength
 from ..problem import Problem, checked_problem
@@ -15,7 +14,7 @@ from .ball import SMALLEST
 from .certificate import UNDECIDED, Certificate, verdict_of
 from .convex_bound import known_bound
 from .duality_gap import checked_tolerance
-from .evaluation import evaluate
+from .evaluation import EVALUATED, evaluate
 from .interval import Interval
 from .linear_fit import enclosed_gradient
 
@@ -30,7 +29,7 @@ def stationarity(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
     slope is infinite; elsewhere |gradient_g + slope(|w_g|) w_g / |w_g||.  Stationary says nothing of the minimum.
     The gradient is that at the exact optimal intercept, which is enclosed.
 
-    problem: any loss of the package or a quadratic, with a group penalty.  w: [p] or [p, T].
+    problem: any loss of the package, a quadratic or `Problem.from_gram`, with a group penalty.  w: [p] or [p, T].
     Returns a Certificate of units of the gradient, undecided where the intercept or the gradient is not enclosed.
     Raises ValueError for other problems, a wrong shape, NaN, or tol < 0.
     """
@@ -54,7 +53,7 @@ def stationarity(problem: Problem, w: Any, *, tol: float = 1e-6) -> Certificate:
 
 def _gradient(problem: Problem, w: np.ndarray, a: FloatArithmetic) -> Interval:
     """Of least squares and quadratics by `evaluate`, whose residuals are centred: large means of y cancel exactly."""
-    if type(problem.datafit) in (LeastSquares, Quadratic):
+    if type(problem.datafit) in EVALUATED:
         return Interval.from_ball(evaluate(problem, w).gradient)
     return enclosed_gradient(problem, w, a)
 

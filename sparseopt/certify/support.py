@@ -31,7 +31,8 @@ def support(problem: Problem, w: Any) -> Support:
     Non-zero: |w_g| > sqrt(2 gap / mu), where the loss is shown to be strongly convex with constant mu.  The gap is that
     of `duality_gap`, enclosed.  A better w decides more groups.
 
-    problem: plain group LASSO with LeastSquares or a quadratic.  w: [p].  Raises ValueError for other problems.
+    problem: plain group LASSO with LeastSquares, a quadratic or `Problem.from_gram`.  w: [p].  Raises
+    ValueError for other problems.
     """
     if not is_group_lasso(checked_problem(problem).penalty):
         raise ValueError(f"{problem.penalty!r} is not a plain group LASSO, for which alone support is certified")

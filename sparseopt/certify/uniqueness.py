@@ -22,7 +22,8 @@ def uniqueness(problem: Problem, w: Any) -> Certificate:
     not shown to be zero by `support`; the gradients are enclosed within sqrt(2 gap trace_g), and independence is shown
     by a positive lower bound (`lower`) of the smallest eigenvalue of the scaled Gram matrix of these vectors.
 
-    problem: plain group LASSO with LeastSquares or a quadratic.  w: [p].  Raises ValueError for other problems.
+    problem: plain group LASSO with LeastSquares, a quadratic or `Problem.from_gram`.  w: [p].  Raises
+    ValueError for other problems.
     """
     if not is_group_lasso(checked_problem(problem).penalty):
         raise ValueError(f"{problem.penalty!r} is not a plain group LASSO, for which alone uniqueness is certified")
