@@ -159,6 +159,12 @@ def row_norms(X: Any) -> np.ndarray:
     return (np.sqrt(np.asarray(squares).ravel()) * (1 + gamma(p + 2)) * INFLATION + UNDERFLOW**0.5) * unit
 
 
+def weighted_squares(X: Any, c: np.ndarray) -> np.ndarray:
+    """Upper bounds [p] of sum_i c_i x_ij^2 for X [n, p], dense or sparse, and c [n] >= 0; inf if squares overflow."""
+    squares = X.astype(np.float64).power(2).T @ c if sparse.issparse(X) else np.einsum("i,ij,ij->j", c, X, X)
+    return np.asarray(squares, dtype=np.float64) * (1 + gamma(len(c) + 3)) * INFLATION + UNDERFLOW
+
+
 def of_columns(columns: Any, v: Ball) -> Ball:
     """X v [n] for exact floats X [n, k] and a ball v [k]; where the columns are of very different size, each counts
     in its own unit, a power of two."""

@@ -44,18 +44,18 @@ class LinearFit:
         zero = self.arithmetic.number(np.zeros(len(w)))
         return self.arithmetic.stack([c[:, position[t]] if t in position else zero for t in range(w.shape[1])])
 
-    def force(self, w: np.ndarray) -> Numbers:
-        """Gradient of L in eta at the exact optimal intercept, which is bracketed.
+    def balanced(self, w: np.ndarray) -> Numbers:
+        """eta at the exact optimal intercept, which is bracketed; an intercept that does not matter is any.
 
         sum_i force_i(eta + b) rises with b.  With several outputs that a loss couples it is taken for all but one,
         which stays: then its Jacobian in b has entries <= 0 off the diagonal and positive row sums, so that its inverse
         is >= 0, and b with sums >= 0 (<= 0) lies above (below) the root, output for output.  The roots of one output
         alone are an interval, on which the gradient of w is the same.  Raises Undecided where no bracket is found.
         """
-        loss, eta = self.loss, self.at(w)[0]
-        if not self.datafit.fit_intercept or isinstance(loss, VanishingLoss):
-            return loss.force(eta)
-        return loss.force(eta + self.arithmetic.number(self._bracket(eta)) * self.arithmetic.between(-1.0, 1.0))
+        eta = self.at(w)[0]
+        if not self.datafit.fit_intercept or isinstance(self.loss, VanishingLoss):
+            return eta
+        return eta + self.arithmetic.number(self._bracket(eta)) * self.arithmetic.between(-1.0, 1.0)
 
     def _bracket(self, eta: Numbers) -> np.ndarray:
         """h >= 0, a number or [K], with an optimal b in [-h, h] for eta + b."""
@@ -88,4 +88,4 @@ def enclosed_gradient(problem: Problem, w: np.ndarray, arithmetic: Any) -> Numbe
     Raises Undecided where the optimal intercept is not enclosed.
     """
     fit = LinearFit(recentred(problem)[0], loss_of(problem.datafit, arithmetic), arithmetic)
-    return fit.adjoint(fit.force(w), w)
+    return fit.adjoint(fit.loss.force(fit.balanced(w)), w)

@@ -10,7 +10,7 @@ from ..problem import Problem, checked_problem
 from .ball import INFLATION, Ball, length
 from .certificate import PROVED, UNDECIDED, Certificate
 from .duality_gap import GapBounds, is_group_lasso
-from .evaluation import block_eigenvalue
+from .evaluation import EVALUATED, block_eigenvalue
 from .support import support
 
 
@@ -27,6 +27,11 @@ def uniqueness(problem: Problem, w: Any) -> Certificate:
     """
     if not is_group_lasso(checked_problem(problem).penalty):
         raise ValueError(f"{problem.penalty!r} is not a plain group LASSO, for which alone uniqueness is certified")
+    if type(problem.datafit) not in EVALUATED:
+        name = type(problem.datafit).__name__
+        raise ValueError(
+            f"{name} is not treated: allowed are LeastSquares, Quadratic and from_gram; `support` takes it"
+        )
     w = problem.check_coefficients(w)
     groups = problem.penalty.groups
     candidates = np.setdiff1d(np.arange(groups.n_groups), support(problem, w).zero)

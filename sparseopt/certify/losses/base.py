@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..arithmetic import Numbers, Outside, Undecided
+from ..ball import INFLATION, weighted_squares
 
 LARGEST_MULTIPLE = 2.0**20
 """Dual points are not multiplied by more: only far from a solution would it help."""
@@ -47,6 +48,14 @@ class Loss(Protocol):
         d = None is 0.
         """
 
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """Floats t [p] with |X_g'(force(eta) - force(eta*))|^2 <= 2 gap sum_{j in g} t_j for the columns X_g [m, |g|]
+        of any group, and every eta* with L(eta) - L(eta*) - <force(eta*), eta - eta*> <= gap.
+
+        Where the forces of the samples, divided by their shares s, are Lipschitz with constants c_i on the way, that is
+        Cauchy-Schwarz with sum_i |force_i(eta) - force_i(eta*)|^2 / (s_i c_i) <= 2 gap: t_j = sum_i s_i c_i x_ij^2.
+        """
+
 
 def check_domain(inside: bool, outside: bool) -> None:
     """Raise Outside or Undecided unless a dual point is shown to be in the domain of the conjugate."""
@@ -82,6 +91,12 @@ def shares(datafit: Any, arithmetic: Any, rows: np.ndarray) -> Numbers:
     scaled = weight * 2.0 ** -int(np.frexp(weight.max())[1])
     numbers = arithmetic.number(scaled[rows])
     return numbers / arithmetic.sum(numbers)
+
+
+def traces_of(loss: Any, X: Any, steepness: Any) -> np.ndarray:
+    """Upper bounds [p] of sum_i share_i c_i x_ij^2 for the steepness c, floats [m] or one number."""
+    share = loss.arithmetic.upper(loss.share).reshape(len(loss.rows))
+    return weighted_squares(X, share * steepness * INFLATION)
 
 
 def column(numbers: Numbers, like: Numbers) -> Numbers:

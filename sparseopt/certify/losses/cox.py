@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers, Undecided
+from ..ball import INFLATION
 from .base import shares
 
 PAIRS = 5_000_000
@@ -88,6 +89,17 @@ class CoxLoss:
         if self.efron:
             return self._divergence(eta, spread, alpha)
         return self._closed_form(eta, d, alpha)
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """The masses m_r in all, times the squared half range of a column.
+
+        The distance is sum_r m_r KL(q*_r | q_r) >= sum_r m_r |q*_r - q_r|_1^2 / 2 (Pinsker), and the change of
+        sum_r m_r q_r, of differences that sum to 0, is at most the half range times sum_r m_r |q*_r - q_r|_1.
+        """
+        ends = [end if isinstance(end, np.ndarray) else end.toarray() for end in (X.max(axis=0), X.min(axis=0))]
+        largest, least = (np.asarray(end, dtype=np.float64).ravel() for end in ends)
+        half = (largest / 2 - least / 2) * INFLATION
+        return half * half * float(self.arithmetic.upper(self.arithmetic.sum(self.mass))) * INFLATION
 
     def _closed_form(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
         """L* = sum v log(v / weight) + sum_k (N_k log N_k - A_k log A_k), see `datafits.Cox`; Breslow only."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, shares
+from .base import LARGEST_MULTIPLE, check_domain, shares, traces_of
 
 MARGIN = 1e-6
 """Samples this close (relative to delta) to the linear part, or in it, are not moved by a projection."""
@@ -57,6 +57,10 @@ class HuberLoss:
         lost = c * (1.0 - multiple)
         lost = lost if d is None else lost - d * self._inside(eta) * multiple
         return a.limited(a.sum(self.share * lost * (r - (c - v) * 0.5)), 0.0, np.inf)
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """c = 1."""
+        return traces_of(self, X, 1.0)
 
     def _clipped(self, r: Numbers) -> Numbers:
         return self.arithmetic.limited(r, -self.delta, self.delta)

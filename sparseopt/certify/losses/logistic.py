@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
+from ..ball import INFLATION
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares, traces_of
 
 
 class LogisticLoss:
@@ -51,6 +52,18 @@ class LogisticLoss:
         rest = a.limited(1.0 - moved, 0.0, 1.0)
         divergence = a.xlogx(moved) + a.xlogx(rest) + moved * self._softplus(m) + rest * self._softplus(-m)
         return a.limited(a.sum(self.share * divergence), 0.0, np.inf)
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """c = min(1/4, t (1 - t) + D / 3), D = sqrt(gap / (2 s)).
+
+        The distance of a sample is s KL(t* | t) of two probabilities.  With d = t* - t it is >= 2 s d^2 (Pinsker), so
+        that |d| <= D, and >= s d^2 / (2 a (1 - a)), a = t + d / 3: x log x - x + 1 >= (x - 1)^2 / (2 (1 + (x - 1) / 3))
+        (Bernstein) for both classes.
+        """
+        a = self.arithmetic
+        bent = a.upper(self._sigmoid(eta) * self._sigmoid(-eta))
+        moved = np.sqrt(gap / (2 * a.lower(self.share))) * INFLATION
+        return traces_of(self, X, np.minimum(0.25, (bent + moved / 3) * INFLATION))
 
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where t <= size."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares, traces_of
 
 
 class MultinomialLoss:
@@ -57,6 +57,10 @@ class MultinomialLoss:
         check_domain((a.lower(V) >= 0).all(), (a.upper(V) < 0).any())
         V = a.limited(V, 0.0, 1.0)
         return a.limited(a.sum(self.share * (a.xlogx(V) - V * log_P)), 0.0, np.inf)
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """c = 1/2: the distance of a sample is KL(P* | P) >= |P* - P|_1^2 / 2 (Pinsker) >= |P* - P|_2^2."""
+        return traces_of(self, X, 0.5)
 
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where P <= size and the class is not that of the label."""

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, of_live, shares
+from ..ball import INFLATION
+from .base import LARGEST_MULTIPLE, check_domain, of_live, shares, traces_of
 
 
 class PoissonLoss:
@@ -46,6 +47,18 @@ class PoissonLoss:
         check_domain((a.lower(moved) >= 0).all(), (a.upper(moved) < 0).any())
         terms = a.xlogx(moved) - moved * eta + mean - moved
         return a.limited(a.sum(self.share * terms), 0.0, np.inf)
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """c = m + D / 3 with m = exp(eta), D = q + sqrt(q^2 + 2 gap m / s), q = gap / (3 s).
+
+        The distance of a sample is s (m* log(m* / m) - m* + m) >= s d^2 / (2 (m + d / 3)) for d = m* - m (Bernstein),
+        which bounds d by D.
+        """
+        a = self.arithmetic
+        mean, share = a.upper(a.exp(eta)), a.lower(self.share)
+        q = gap / (3 * share)
+        moved = (q + np.sqrt(q * q + 2 * gap * mean / share)) * INFLATION
+        return traces_of(self, X, (mean + moved / 3) * INFLATION)
 
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where y = 0 and exp(eta) <= size."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, column, shares
+from .base import LARGEST_MULTIPLE, column, shares, traces_of
 
 
 class SquaresLoss:
@@ -45,3 +45,7 @@ class SquaresLoss:
         miss = r * (1.0 - alpha)
         miss = miss if d is None else miss - d * alpha
         return self.arithmetic.sum(self.share * miss * miss) * 0.5
+
+    def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
+        """c = 1."""
+        return traces_of(self, X, 1.0)
