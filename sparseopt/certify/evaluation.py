@@ -147,14 +147,8 @@ class LeastSquaresEvaluation:
         return (linear - bent.times(0.5)) * Ball.exact(alpha), linear - bent, square, alpha
 
     def hessian_columns(self, columns: np.ndarray) -> Ball:
-        """X' diag(s) X_c, less X's s'X_c with an intercept; entry (j, l) within 8 gamma |x_j|_s |x_l|_s."""
-        share = self.share.mid
-        chosen = _dense(self.X[:, columns])
-        mid = _dense(self.X.T @ (share[:, None] * chosen))
-        if self.centred:
-            mid = mid - np.outer(self.X.T @ share, share @ chosen)
-        lengths = np.sqrt(self.curvatures)
-        return Ball.rounded(mid, 8 * gamma(len(share) + 8) * np.outer(lengths, lengths[columns]))
+        """X' diag(s) X_c, of centred columns with an intercept."""
+        return weighted_gram(self.X, self.share.mid, columns, self.centred, np.sqrt(self.curvatures))
 
 
 @dataclass(frozen=True)
@@ -230,6 +224,18 @@ class QuadraticEvaluation:
     def hessian_columns(self, columns: np.ndarray) -> Ball:
         """Columns of H, exactly."""
         return Ball.exact(self.datafit.H[:, columns])
+
+
+def weighted_gram(X: Any, weights: np.ndarray, columns: np.ndarray, centred: bool, lengths: np.ndarray) -> Ball:
+    """X' diag(s) X_c [p, len(columns)] for weights s [n] >= 0, less X's s'X_c / sum s if centred.
+
+    lengths: [p], at least the lengths |x_j|_s of the columns; entry (j, l) is within 8 gamma |x_j|_s |x_l|_s.
+    """
+    chosen = _dense(X[:, columns])
+    mid = _dense(X.T @ (weights[:, None] * chosen))
+    if centred:
+        mid = mid - np.outer(X.T @ weights, weights @ chosen) / weights.sum()
+    return Ball.rounded(mid, 8 * gamma(len(weights) + 8) * np.outer(lengths, lengths[columns]))
 
 
 def strong_convexity(evaluation: Evaluation) -> float:

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..problem import Problem, checked_problem
 from ..recentred import recentred
-from .arithmetic import FloatArithmetic, Undecided
-from .ball import INFLATION, Ball
+from .arithmetic import FloatArithmetic, Numbers, Undecided
+from .ball import INFLATION, Ball, weighted_squares
 from .duality_gap import GapBounds, is_group_lasso
 from .enclosure import enclose
-from .evaluation import EVALUATED, strong_convexity
+from .evaluation import EIGEN_LIMIT, EVALUATED, block_eigenvalue, strong_convexity, weighted_gram
 from .linear_fit import LinearFit
 from .losses import loss_of
 
@@ -36,8 +36,9 @@ def support(problem: Problem, w: Any) -> Support:
     P(w) - P(w*) is at least L(eta) - L(eta*) - <f*, eta - eta*>, by optimality of w*.  For least squares that is
     |w - w*|_H^2 / 2, for every smooth loss at least sum_i |f_i - f*_i|^2 / (2 s_i c_i), s the shares of the samples and
     c bounds of their curvature, so that trace_g = sum_i s_i c_i |x_ig|^2; `Loss.traces` has c for each loss.
-    Non-zero: |w_g| > sqrt(2 gap / mu), where least squares or a quadratic is shown to be strongly convex with constant
-    mu.  For the other losses, which are not strongly convex in w, no group is shown to be non-zero.
+    Non-zero: |w_g| > sqrt(2 gap / mu), where the loss is shown to be strongly convex with constant mu: on the way to
+    every w* for Huber, logistic and Poisson losses, which are not elsewhere (`Loss.stiffness`).  No group is shown to
+    be non-zero for multinomial and Cox losses, nor beyond EIGEN_LIMIT coefficients of an output.
     The gap is that of `duality_gap`, enclosed.  A better w decides more groups.
 
     problem: plain group LASSO with any loss of the package, a quadratic or `Problem.from_gram`.  w: [p] or [p, T].
@@ -55,10 +56,8 @@ def _of_constant_hessian(problem: Problem, w: np.ndarray) -> Support:
     gap = max(bounds.upper, 0.0)
     zero = _shown_zero(problem, bounds.gradient_norms.upper, gap, bounds.evaluation.curvatures)
     mu = strong_convexity(bounds.evaluation) if np.isfinite(gap) else 0.0
-    radius = np.sqrt(2 * gap / mu) * INFLATION if mu > 0 else np.inf
-    nonzero = Ball.exact(w).group_norms(problem.penalty.groups).lower > radius
-    reason = f"gap at most {gap:g}" + ("" if mu > 0 else "; strong convexity is not shown, so nothing is non-zero")
-    return Support(np.flatnonzero(zero), np.flatnonzero(nonzero), np.flatnonzero(~zero & ~nonzero), reason)
+    nonzero = Ball.exact(w).group_norms(problem.penalty.groups).lower > _radius(gap, mu)
+    return _split(zero, nonzero, gap, mu)
 
 
 def _of_smooth_loss(problem: Problem, w: np.ndarray) -> Support:
@@ -71,10 +70,29 @@ def _of_smooth_loss(problem: Problem, w: np.ndarray) -> Support:
         gradient = fit.adjoint(fit.loss.force(eta), w)
     except (Undecided, ZeroDivisionError) as why:
         return Support(nothing, nothing, np.arange(problem.penalty.groups.n_groups), f"no gap is shown: {why}")
-    norms = a.upper(a.group_norms(gradient, problem.penalty.groups))
-    zero = _shown_zero(problem, norms, gap, fit.loss.traces(fit.X, eta, gap))
-    reason = f"gap at most {gap:g}; this loss is not strongly convex, so nothing is shown to be non-zero"
-    return Support(np.flatnonzero(zero), nothing, np.flatnonzero(~zero), reason)
+    groups = problem.penalty.groups
+    zero = _shown_zero(problem, a.upper(a.group_norms(gradient, groups)), gap, fit.loss.traces(fit.X, eta, gap))
+    mu = _convexity_on_the_way(fit, eta, gap)
+    nonzero = a.lower(a.group_norms(a.number(w), groups)) > _radius(gap, mu)
+    return _split(zero, nonzero, gap, mu)
+
+
+def _convexity_on_the_way(fit: LinearFit, eta: Numbers, gap: float) -> float:
+    """mu >= 0 with mu |w - w*|^2 <= sum_i q_i |eta_i - eta*_i|^2 <= 2 gap; any intercept is in it by centring."""
+    weights, p = fit.loss.stiffness(eta, gap), fit.X.shape[1]
+    if p > EIGEN_LIMIT or not (np.isfinite(weights).all() and weights.any()):
+        return 0.0
+    lengths = np.sqrt(weighted_squares(fit.X, weights)) * INFLATION
+    return block_eigenvalue(weighted_gram(fit.X, weights, np.arange(p), fit.datafit.fit_intercept, lengths))
+
+
+def _radius(gap: float, mu: float) -> float:
+    return float(np.sqrt(2 * gap / mu) * INFLATION) if mu > 0 else np.inf
+
+
+def _split(zero: np.ndarray, nonzero: np.ndarray, gap: float, mu: float) -> Support:
+    reason = f"gap at most {gap:g}" + ("" if mu > 0 else "; strong convexity is not shown, so nothing is non-zero")
+    return Support(np.flatnonzero(zero), np.flatnonzero(nonzero), np.flatnonzero(~zero & ~nonzero), reason)
 
 
 def _shown_zero(problem: Problem, norms: np.ndarray, gap: float, traces: np.ndarray) -> np.ndarray:

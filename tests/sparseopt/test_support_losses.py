@@ -1,4 +1,4 @@
-"""Zeros shown for smooth losses: never wrong, complete at accurate points, none where they cannot be shown."""
+"""Supports of smooth losses: never wrong, complete at accurate points, undecided where they cannot be shown."""
 
 from __future__ import annotations
 
@@ -15,30 +15,37 @@ from sparseopt.certify.losses import loss_of
 
 SMOOTH = [loss for loss in LOSSES if loss != "LeastSquares"]
 CASES = [(loss, False) for loss in SMOOTH] + [(loss, True) for loss in SMOOTH if loss in WITH_INTERCEPT]
+FLAT = ("Multinomial", "Cox", "CoxEfron")
+"""Losses of which no strong convexity is shown."""
+
 EVERY_CASE = pytest.mark.parametrize(("loss", "intercept"), CASES)
 
 
 @EVERY_CASE
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-9, 0), ratio=st.floats(0.3, 0.95))
-def test_zeros_are_never_wrong(loss, intercept, seed, exponent, ratio):
+def test_supports_are_never_wrong(loss, intercept, seed, exponent, ratio):
     made = problem(loss, "GroupLasso", seed=seed % 50, ratio=ratio, intercept=intercept)
     accurate = so.solve(made, tol=1e-12, throw=False).w
     rng = np.random.default_rng(seed)
     shown = so.certify.support(made, accurate + 10.0**exponent * rng.standard_normal(accurate.shape))
-    assert (made.penalty.groups.norms(accurate)[shown.zero] < 1e-6).all()
+    norms = made.penalty.groups.norms(accurate)
+    assert (norms[shown.zero] < 1e-6).all()
+    assert (norms[shown.nonzero] > 0).all()
     assert sorted([*shown.zero, *shown.nonzero, *shown.undecided]) == [0, 1, 2]
 
 
 @EVERY_CASE
-def test_zeros_are_shown_at_accurate_points(loss, intercept):
-    """All but groups whose gradient is within 1e-4 of the strength, of which there are none here."""
+def test_supports_are_shown_at_accurate_points(loss, intercept):
+    """Zeros for every loss; non-zeros for those that are strongly convex next to the solution."""
     for seed in range(4):
-        made = problem(loss, "GroupLasso", seed=seed, ratio=0.7, intercept=intercept)
+        made = problem(loss, "GroupLasso", seed=seed, ratio=0.7, n=40, intercept=intercept)
         w = so.solve(made, tol=1e-13, throw=False).w
         shown = so.certify.support(made, w)
         np.testing.assert_array_equal(shown.zero, np.flatnonzero(made.penalty.groups.norms(w) == 0))
+        active = [] if loss in FLAT else made.penalty.groups.active(w)
+        np.testing.assert_array_equal(shown.nonzero, active)
         rough = so.certify.support(made, w + 1.0)
-        assert len(rough.zero) == 0
+        assert len(rough.undecided) == 3
         assert "gap at most" in rough.reason
 
 
@@ -53,28 +60,50 @@ def test_strictness(loss, intercept):
     assert len(so.certify.support(made.with_lam(1.01 * made.penalty.lam), np.zeros(made.w_shape)).undecided) == 0
 
 
+def two_points(loss, seed, exponent):
+    """The rigorous loss, a point eta, another one, and the distance L(eta) - L(eta*) - <f*, eta - eta*>."""
+    rng, a = np.random.default_rng(seed), FloatArithmetic()
+    rigorous = loss_of(datafit(loss, seed % 20), a)
+    shape = (len(rigorous.rows),) + (() if rigorous.outputs is None else (len(rigorous.outputs),))
+    eta = 2 * rng.standard_normal(shape)
+    one, two = a.number(eta), a.number(eta + 10.0**exponent * rng.standard_normal(shape))
+    distance = rigorous.value(one) - rigorous.value(two) - a.sum(rigorous.force(two) * (one - two))
+    return rigorous, one, two, max(float(distance.hi), 0.0)
+
+
 @pytest.mark.parametrize("loss", SMOOTH)
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-6, 1))
 def test_traces_bound_the_change_of_the_gradient(loss, seed, exponent):
-    """|X_g'(f - f*)|^2 <= 2 D sum t for random eta and eta*, D = L(eta) - L(eta*) - <f*, eta - eta*>."""
-    rng = np.random.default_rng(seed)
-    fit, a = datafit(loss, seed % 20), FloatArithmetic()
-    rigorous = loss_of(fit, a)
-    X = rng.standard_normal((len(rigorous.rows), 5)) + 1.0
-    shape = (len(X),) if rigorous.outputs is None else (len(X), len(rigorous.outputs))
-    eta = 2 * rng.standard_normal(shape)
-    other = eta + 10.0**exponent * rng.standard_normal(shape)
-    one, two = a.number(eta), a.number(other)
-    forces = [rigorous.force(x) for x in (one, two)]
-    distance = rigorous.value(one) - rigorous.value(two) - a.sum(forces[1] * (one - two))
-    gap = max(float(distance.hi), 0.0)
+    rigorous, one, two, gap = two_points(loss, seed, exponent)
+    X = np.random.default_rng(seed).standard_normal((len(rigorous.rows), 5)) + 1.0
     traces = rigorous.traces(X, one, gap)
-    change = a.adjoint(X, forces[0] - forces[1])
-    squares = change.lo.reshape(5, -1).clip(0) ** 2 + change.hi.reshape(5, -1).clip(None, 0) ** 2
-    squares = squares.sum(axis=1)
+    change = FloatArithmetic().adjoint(X, rigorous.force(one) - rigorous.force(two))
+    squares = (np.maximum(np.abs(change.lo), np.abs(change.hi)).reshape(5, -1) ** 2).sum(axis=1)
     for group in ([0], [1, 3], range(5)):
         assert squares[list(group)].sum() <= 2 * gap * traces[list(group)].sum()
     np.testing.assert_allclose(rigorous.traces(sparse.csr_array(X), one, gap), traces, rtol=1e-9)
+
+
+@pytest.mark.parametrize("loss", SMOOTH)
+@given(seed=st.integers(0, 10**6), exponent=st.floats(-6, 1))
+def test_stiffness_bounds_the_change_of_the_fit(loss, seed, exponent):
+    rigorous, one, two, gap = two_points(loss, seed, exponent)
+    weights = rigorous.stiffness(one, gap)
+    squares = ((one.lo - two.lo) ** 2).reshape(len(weights), -1).sum(axis=1)
+    assert (weights >= 0).all()
+    assert weights @ squares <= 2 * gap
+
+
+@pytest.mark.parametrize("loss", ["Logistic", "Huber", "Poisson"])
+def test_equal_columns_show_no_group_to_be_non_zero(loss):
+    """Without strong convexity there is no ball around w: either column may carry the solution."""
+    made = problem(loss, "GroupLasso", seed=1, ratio=0.5)
+    twice = so.Problem(made.X[:, [2, 2]], made.datafit, so.GroupLasso(1.0, so.Groups.uniform(2, 1)))
+    twice = twice.with_lam(0.5 * so.lambda_max(twice))
+    w = so.solve(twice, tol=1e-12, throw=False).w
+    shown = so.certify.support(twice, w)
+    np.testing.assert_array_equal(shown.undecided, [0, 1])
+    assert "strong convexity is not shown" in shown.reason
 
 
 def test_the_curvature_of_samples_counts():

@@ -56,6 +56,12 @@ class Loss(Protocol):
         Cauchy-Schwarz with sum_i |force_i(eta) - force_i(eta*)|^2 / (s_i c_i) <= 2 gap: t_j = sum_i s_i c_i x_ij^2.
         """
 
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """Floats q [m] >= 0 with sum_i q_i |eta_i - eta*_i|^2 <= 2 gap for the same eta*; 0 where none is known.
+
+        q_i = s_i k_i where the curvature of a sample is at least k_i at every point between eta_i and eta*_i.
+        """
+
 
 def check_domain(inside: bool, outside: bool) -> None:
     """Raise Outside or Undecided unless a dual point is shown to be in the domain of the conjugate."""
@@ -91,6 +97,12 @@ def shares(datafit: Any, arithmetic: Any, rows: np.ndarray) -> Numbers:
     scaled = weight * 2.0 ** -int(np.frexp(weight.max())[1])
     numbers = arithmetic.number(scaled[rows])
     return numbers / arithmetic.sum(numbers)
+
+
+def lower_weights(loss: Any, curvatures: np.ndarray) -> np.ndarray:
+    """Floats below share * curvatures [m]."""
+    share = loss.arithmetic.lower(loss.share).reshape(len(loss.rows))
+    return np.asarray(np.maximum(share * curvatures, 0.0) / INFLATION)
 
 
 def traces_of(loss: Any, X: Any, steepness: Any) -> np.ndarray:

@@ -101,6 +101,10 @@ class CoxLoss:
         half = (largest / 2 - least / 2) * INFLATION
         return half * half * float(self.arithmetic.upper(self.arithmetic.sum(self.mass))) * INFLATION
 
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """0: none is known."""
+        return np.zeros(len(self.rows))
+
     def _closed_form(self, eta: Numbers, d: Numbers | None, alpha: float) -> Numbers:
         """L* = sum v log(v / weight) + sum_k (N_k log N_k - A_k log A_k), see `datafits.Cox`; Breslow only."""
         a, multiple, shifted = self.arithmetic, self.arithmetic.number(alpha), self._shifted(eta)

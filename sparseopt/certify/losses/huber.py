@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, check_domain, shares, traces_of
+from ..ball import INFLATION
+from .base import LARGEST_MULTIPLE, check_domain, lower_weights, shares, traces_of
 
 MARGIN = 1e-6
 """Samples this close (relative to delta) to the linear part, or in it, are not moved by a projection."""
@@ -61,6 +62,13 @@ class HuberLoss:
     def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
         """c = 1."""
         return traces_of(self, X, 1.0)
+
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """k = 1 where r and r* are in the quadratic part, |c - c*| being at most sqrt(2 gap / s), else 0."""
+        a, r = self.arithmetic, self.y - eta
+        moved = np.sqrt(2 * gap / a.lower(self.share)) * INFLATION
+        size = np.maximum(np.abs(a.lower(r)), np.abs(a.upper(r)))
+        return lower_weights(self, (size + moved) * INFLATION < self.delta)
 
     def _clipped(self, r: Numbers) -> Numbers:
         return self.arithmetic.limited(r, -self.delta, self.delta)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arithmetic import Numbers
 from ..ball import INFLATION
-from .base import LARGEST_MULTIPLE, check_domain, of_live, shares, traces_of
+from .base import LARGEST_MULTIPLE, check_domain, lower_weights, of_live, shares, traces_of
 
 
 class LogisticLoss:
@@ -64,6 +64,13 @@ class LogisticLoss:
         bent = a.upper(self._sigmoid(eta) * self._sigmoid(-eta))
         moved = np.sqrt(gap / (2 * a.lower(self.share))) * INFLATION
         return traces_of(self, X, np.minimum(0.25, (bent + moved / 3) * INFLATION))
+
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """k = min of t (1 - t), which is concave, at the two ends t - D and t + D."""
+        a, t = self.arithmetic, self._sigmoid(eta)
+        moved = np.sqrt(gap / (2 * a.lower(self.share))) * INFLATION
+        low, high = a.lower(t) - moved * INFLATION, a.upper(t) + moved * INFLATION
+        return lower_weights(self, np.minimum(low * (1 - low), high * (1 - high)) - 1e-15)
 
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where t <= size."""

@@ -62,6 +62,10 @@ class MultinomialLoss:
         """c = 1/2: the distance of a sample is KL(P* | P) >= |P* - P|_1^2 / 2 (Pinsker) >= |P* - P|_2^2."""
         return traces_of(self, X, 0.5)
 
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """0: none is known."""
+        return np.zeros(len(self.rows))
+
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where P <= size and the class is not that of the label."""
         P = self.arithmetic.exp(self._log_probabilities(eta))

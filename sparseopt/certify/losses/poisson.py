@@ -8,7 +8,7 @@ import numpy as np
 
 from ..arithmetic import Numbers
 from ..ball import INFLATION
-from .base import LARGEST_MULTIPLE, check_domain, of_live, shares, traces_of
+from .base import LARGEST_MULTIPLE, check_domain, lower_weights, of_live, shares, traces_of
 
 
 class PoissonLoss:
@@ -59,6 +59,13 @@ class PoissonLoss:
         q = gap / (3 * share)
         moved = (q + np.sqrt(q * q + 2 * gap * mean / share)) * INFLATION
         return traces_of(self, X, (mean + moved / 3) * INFLATION)
+
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """k = m - sqrt(2 gap m / s), since m - m* is at most that: for d < 0 the distance is at least s d^2 / (2 m)."""
+        a = self.arithmetic
+        mean = a.exp(eta)
+        moved = np.sqrt(2 * gap * a.upper(mean) / a.lower(self.share)) * INFLATION
+        return lower_weights(self, a.lower(mean) - moved * INFLATION)
 
     def saturated(self, eta: Numbers, size: float) -> np.ndarray:
         """Where y = 0 and exp(eta) <= size."""

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..arithmetic import Numbers
-from .base import LARGEST_MULTIPLE, column, shares, traces_of
+from .base import LARGEST_MULTIPLE, column, lower_weights, shares, traces_of
 
 
 class SquaresLoss:
@@ -49,3 +49,7 @@ class SquaresLoss:
     def traces(self, X: Any, eta: Numbers, gap: float) -> np.ndarray:
         """c = 1."""
         return traces_of(self, X, 1.0)
+
+    def stiffness(self, eta: Numbers, gap: float) -> np.ndarray:
+        """k = 1."""
+        return lower_weights(self, np.ones(len(self.rows)))
