@@ -51,7 +51,13 @@ MAX_MODELS = 20
 """Quadratic models of one round at most."""
 
 HALVINGS = 12
-"""Step lengths tried on the way to the minimum of a model."""
+"""Step lengths tried on the way to the minimum of a model: halves, and beyond GENTLE of them sixteenths.
+
+Exponential losses far from their minimum have models that are good on a billionth of the way.
+"""
+
+GENTLE = 4
+"""Halvings before the step lengths fall faster (as in csrc/cpu/bcd_newton.inc)."""
 
 CURVATURE_MARGIN = 1.1
 """Measured curvatures are taken this much larger."""
@@ -256,7 +262,7 @@ class NewtonFrame:
         value, length = run.value, 1.0
         if not np.isfinite(after).all():  # the model lies below the loss, and the sweeps left for infinity
             return False
-        for _ in range(HALVINGS):
+        for tried in range(HALVINGS):
             w = after if length == 1 else before + length * (after - before)
             if run.try_move(w, value):
                 if length < 1:
@@ -264,7 +270,7 @@ class NewtonFrame:
                 return True
             if run.ask():
                 break
-            length /= 2
+            length /= 2 if tried < GENTLE else 16
         return False
 
     def _learn(self, d: np.ndarray, z: np.ndarray) -> None:

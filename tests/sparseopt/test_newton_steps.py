@@ -178,3 +178,16 @@ def test_interruptions():
     run.ask = failing
     with pytest.raises(KeyError, match="from the question"):
         run.frame._steps(run, 0.0, np.inf, STEPS)
+
+
+@pytest.mark.parametrize("solver", [None, GroupBCD()], ids=["default", "descent"])
+def test_counts_of_many_magnitudes(solver):
+    """The first model of an exponential loss is right on a billionth of the way to its minimum."""
+    rng = np.random.default_rng(0)
+    X = sparse.random(2000, 40, 0.006, format="csc", random_state=rng)
+    y = rng.poisson(np.exp(np.clip(40 * (X @ rng.standard_normal(40)), -5, 21))).astype(float)
+    assert y.max() > 1e8
+    problem = so.Problem(X, so.Poisson(y), so.GroupLasso(1.0, so.Groups.uniform(2, 20)))
+    problem = problem.with_lam(so.lambda_max(problem) / 5)
+    result = so.solve(problem, solver)
+    assert so.certify.duality_gap(problem, result.w, tol=2e-6).proved
