@@ -1,4 +1,4 @@
-"""Paths of small problems: one run of block descent, which goes on from strength to strength."""
+"""Small problems, alone or along a path: one run of block descent, which goes on from strength to strength."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROUNDS = 3
 
 
 class DescentPath:
-    """A convex problem at decreasing strengths, each solved from the line through the two solutions before.
+    """A convex problem at one strength, or at decreasing ones, solved from the line through the two solutions before.
 
     For data so small that every pass reads all of X, where the arrays of a run cost more than the descent.
     tol: relative gap wanted.  several: whether there is more than one strength.

@@ -24,7 +24,7 @@ MAX_EPOCHS = 300
 """Sweeps of one round at most, so that callbacks are served."""
 
 INNER_TARGET = 0.1
-"""Gap on the working set at which a round ends, relative to the gap of the whole problem."""
+"""Gap on the working set at which a round ends, relative to that of the problem; or to its own, where it goes on."""
 
 CHEAP_ROUND = 0.5
 """Columns read / p up to which a round of Newton steps goes on beyond its target: the next pass reads more."""

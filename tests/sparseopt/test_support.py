@@ -11,15 +11,21 @@ from reference import random_problem
 import sparseopt as so
 
 
-@given(seed=st.integers(0, 10**6), exponent=st.floats(-10, 0))
-def test_support_is_never_wrong(seed, exponent):
-    problem = random_problem(seed, n=5 if seed % 3 == 0 else 20, ratio=0.2)
+def support_beside_a_solution(problem, seed, exponent):
+    """Its support, of which nothing is wrong."""
     accurate = so.solve(problem, tol=1e-13, throw=False).w
     rng = np.random.default_rng(seed)
     shown = so.certify.support(problem, accurate + 10.0**exponent * rng.standard_normal(len(accurate)))
     norms = problem.penalty.groups.norms(accurate)
     assert (norms[shown.zero] < 1e-6).all()
     assert (norms[shown.nonzero] > 0).all()
+    return shown
+
+
+@given(seed=st.integers(0, 10**6), exponent=st.floats(-10, 0))
+def test_support_is_never_wrong(seed, exponent):
+    problem = random_problem(seed, n=5 if seed % 3 == 0 else 20, ratio=0.2)
+    shown = support_beside_a_solution(problem, seed, exponent)
     both = np.concatenate([shown.zero, shown.nonzero, shown.undecided])
     assert sorted(both) == list(range(problem.penalty.groups.n_groups))
 
@@ -63,13 +69,7 @@ def test_statistics_show_what_the_data_show(seed, intercept):
 
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-10, 0))
 def test_support_of_statistics_is_never_wrong(seed, exponent):
-    gram = from_statistics(random_problem(seed, n=20, ratio=0.2))
-    accurate = so.solve(gram, tol=1e-13, throw=False).w
-    rng = np.random.default_rng(seed)
-    shown = so.certify.support(gram, accurate + 10.0**exponent * rng.standard_normal(len(accurate)))
-    norms = gram.penalty.groups.norms(accurate)
-    assert (norms[shown.zero] < 1e-6).all()
-    assert (norms[shown.nonzero] > 0).all()
+    support_beside_a_solution(from_statistics(random_problem(seed, n=20, ratio=0.2)), seed, exponent)
 
 
 def whole_numbers(seed, n):
