@@ -249,8 +249,8 @@ template <class T> void so_grid_admm(const so_triple<T>& triple, double* residua
     for (int64_t i = 0, at = t.start; i < t.rows; i += rows, at += rows * t.g.ld) {
       const so_band band = t.band(std::min(rows, t.rows - i));
       leaves<T>().triple(triple.w[t.matrix] + at, triple.z[t.matrix] + at, triple.u[t.matrix] + at, kept, primal, dual, band);
-      partial[2 * index] += sum_of(primal, sums);
-      partial[2 * index + 1] += sum_of(dual, sums);
+      partial[2 * index] += so_lane_sum(primal, sums);
+      partial[2 * index + 1] += so_lane_sum(dual, sums);
       std::fill_n(primal, sums, T(0));
       std::fill_n(dual, sums, T(0));
     }

@@ -4,6 +4,7 @@
 #include "../grid.h"
 #include "grid_table.h"
 #include "isa.h"
+#include "lane_sums.h"
 
 #include <stdint.h>
 
@@ -35,18 +36,6 @@ template <> const so_grid_rows<float>& leaves<float>() { return table().f32; }
 template <> const so_grid_rows<double>& leaves<double>() { return table().f64; }
 
 template <class T> constexpr int64_t line_of() { return SO_GRID_LINE / sizeof(T); }
-
-// Sum in double precision, in 8 lanes.
-template <class T> double sum_of(const T* x, int64_t n) {
-  double lanes[8] = {};
-  int64_t i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (int l = 0; l < 8; ++l) lanes[l] += (double)x[i + l];
-  for (int l = 0; i + l < n; ++l) lanes[l] += (double)x[i + l];
-  for (int l = 4; l; l /= 2)
-    for (int k = 0; k < l; ++k) lanes[k] += lanes[k + l];
-  return lanes[0];
-}
 
 // Whether no block is cut off and there are no taps: the layout of block.h and projection.h.
 bool plain(const so_grid& g) { return g.taps == 1 && g.rows % g.br == 0 && g.channels % g.bc == 0; }
@@ -102,7 +91,7 @@ struct task {
     if (g.taps == 1 && g.bc > 1) {
       for (int64_t b = 0; b < count; ++b) {
         const int64_t n = this->whole<T>() ? line_of<T>() : width(b);
-        sums[b] += sum_of(from, n);
+        sums[b] += so_lane_sum(from, n);
         from = std::fill_n(from, n, T(0));
       }
       return;

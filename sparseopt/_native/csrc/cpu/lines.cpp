@@ -4,6 +4,7 @@
 #include "../block.h"
 #include "careful_norm.h"
 #include "isa.h"
+#include "lane_sums.h"
 #include "lines_table.h"
 #include "rows.h"
 
@@ -18,7 +19,6 @@
 namespace {
 
 const int64_t parallel_entries = 1 << 15;  // below this a second thread costs more than it saves
-const int64_t most_terms = 64;             // sums of more terms in single precision would lose digits
 
 const so_lines_kernels& table() {
 #ifdef SO_MULTI_ISA
@@ -61,8 +61,7 @@ template <class T, class Body> void for_block_rows(const so_grid& g, int64_t scr
 
 // The sum of a line, in double precision; the line becomes 0.
 template <class T> double taken(T* a) {
-  double sum = 0;
-  for (int64_t l = 0; l < lanes<T>(); ++l) sum += (double)a[l];
+  const double sum = so_lane_sum(a, lanes<T>());
   std::fill_n(a, lanes<T>(), T(0));
   return sum;
 }
@@ -76,19 +75,13 @@ template <class T> double norm_of(double square, const T* a, const T* b, int64_t
   });
 }
 
-// Rows of a matrix that can be summed in single precision.
-template <class T> int64_t rows_at_once(const so_grid& g) { return std::max<int64_t>(1, most_terms * lanes<T>() / g.bc); }
-
-// leaf(first row, rows, lines of sums), then store(block, its sum, first row, rows), for all rows of blocks.
+// leaf(first entry, rows, sums), then store(block, its sum, first entry, rows), for all rows of blocks.
 template <class T, class Leaf, class Store> void reduced(const so_grid& g, int threads, Leaf leaf, Store store) {
-  const int64_t n = across(g), often = rows_at_once<T>(g);
-  for_block_rows<T>(g, n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    std::vector<double> total(n, 0.0);
-    for (int64_t i = first; i < last; i += often) {
-      leaf(i * g.ld, std::min(often, last - i), sums);
-      for (int64_t b = 0; b < n; ++b) total[b] += taken(sums + b * lanes<T>());
-    }
-    for (int64_t b = 0; b < n; ++b) store(r * n + b, total[b], first * g.ld + b * g.bc, last - first);
+  const int64_t n = across(g);
+  for_block_rows<T>(g, n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* held) {
+    std::vector<double> totals(n, 0.0);
+    leaf(first * g.ld, last - first, so_line_sums<T>{held, totals.data()});
+    for (int64_t b = 0; b < n; ++b) store(r * n + b, totals[b], first * g.ld + b * g.bc, last - first);
   });
 }
 
@@ -111,14 +104,16 @@ struct listed {
 template <class T> void so_lines_dots(const T* a, const T* b, T* dots, const so_grid& g, int threads) {
   reduced<T>(
       g, threads,
-      [&](int64_t at, int64_t rows, T* sums) { leaves<T>().dots(a + at, b + at, g.ld, rows, sums, g.bc, g.channels); },
+      [&](int64_t at, int64_t rows, so_line_sums<T> sums) { leaves<T>().dots(a + at, b + at, g.ld, rows, sums, g.bc, g.channels); },
       [&](int64_t cell, double sum, int64_t, int64_t) { dots[cell] = (T)sum; });
 }
 
 template <class T> void so_lines_sum_norms(const T* a, const T* b, T* norms, const so_grid& g, int threads) {
   reduced<T>(
       g, threads,
-      [&](int64_t at, int64_t rows, T* sums) { leaves<T>().sum_squares(a + at, b + at, g.ld, rows, sums, g.bc, g.channels); },
+      [&](int64_t at, int64_t rows, so_line_sums<T> sums) {
+        leaves<T>().sum_squares(a + at, b + at, g.ld, rows, sums, g.bc, g.channels);
+      },
       [&](int64_t cell, double sum, int64_t at, int64_t rows) { norms[cell] = (T)norm_of(sum, a + at, b + at, rows, g); });
 }
 
@@ -127,21 +122,14 @@ template <class T> bool so_lines_take(const so_grid& g) {
 }
 
 template <class T> void so_lines_add(const so_adding<T>& given, const so_grid& g, int threads) {
-  const int64_t n = across(g), often = rows_at_once<T>(g), all = n * lanes<T>();
-  for_block_rows<T>(g, 3 * all, threads, [&](int64_t r, int64_t first, int64_t last, T* sums) {
-    const T* const x = given.u + first * g.ld;
-    so_squares* const total = given.squares + r * n;
-    std::fill_n(total, n, so_squares{0, 0, 0});
-    for (int64_t i = first; i < last; i += often) {
-      const int64_t at = i * g.ld, rows = std::min(often, last - i);
-      leaves<T>().add(given.w + at, given.u + at, g.ld, rows, {sums, sums + all, sums + 2 * all}, g.bc, g.channels);
-      for (int64_t b = 0; b < n; ++b) {
-        T* const line = sums + b * lanes<T>();
-        total[b] = {total[b].u + taken(line), total[b].w + taken(line + all), total[b].sum + taken(line + 2 * all)};
-      }
-    }
+  const int64_t n = across(g);
+  for_block_rows<T>(g, 3 * n * lanes<T>(), threads, [&](int64_t r, int64_t first, int64_t last, T* held) {
+    T* const x = given.u + first * g.ld;
+    so_squares* const of = given.squares + r * n;
+    std::fill_n(of, n, so_squares{0, 0, 0});
+    leaves<T>().add(given.w + first * g.ld, x, g.ld, last - first, {held, &of->u}, g.bc, g.channels);
     for (int64_t b = 0; b < n; ++b)
-      given.norms[r * n + b] = (T)norm_of<T>(total[b].sum, x + b * g.bc, nullptr, last - first, g);
+      given.norms[r * n + b] = (T)norm_of<T>(of[b].sum, x + b * g.bc, nullptr, last - first, g);
   });
 }
 

@@ -19,16 +19,18 @@ struct so_split_lists {
   so_listed entering, staying, leaving;
 };
 
-template <class T> struct so_line_squares {
-  T *u, *w, *sum;
+// For each block one sum or several in double precision, and as many lines of zeros, where they are held meanwhile.
+template <class T> struct so_line_sums {
+  T* held;
+  double* totals;
 };
 
 template <class T> struct so_line_rows {
-  // a line of sums for each block: += a b, or (a + b)^2
-  void (*dots)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
-  void (*sum_squares)(const T* a, const T* b, int64_t ld, int64_t rows, T* sums, int64_t width, int64_t n);
-  // u += w; lines of sums, for each block one of each: += u^2 and w^2 before, u^2 after
-  void (*add)(const T* w, T* u, int64_t ld, int64_t rows, so_line_squares<T> sums, int64_t width, int64_t n);
+  // of each block a sum: += a b, or (a + b)^2
+  void (*dots)(const T* a, const T* b, int64_t ld, int64_t rows, so_line_sums<T> sums, int64_t width, int64_t n);
+  void (*sum_squares)(const T* a, const T* b, int64_t ld, int64_t rows, so_line_sums<T> sums, int64_t width, int64_t n);
+  // u += w; of each block three sums: += u^2 and w^2 before, u^2 after
+  void (*add)(const T* w, T* u, int64_t ld, int64_t rows, so_line_sums<T> sums, int64_t width, int64_t n);
   // see so_lines_split; a line of sums: += (u - z)^2 where blocks stay
   void (*split)(T* z, T* u, int64_t ld, int64_t rows, const so_split_lists& lists, T* sums, int64_t width);
   // g += pull w in the blocks of the list
