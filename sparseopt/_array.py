@@ -124,6 +124,8 @@ def check_finite(array: np.ndarray, name: str) -> None:
 
 def real_number(value: Any) -> float:
     """`value`, a real number of Python or NumPy (or an array [] of one), as a float; NaN for all else, also bools."""
+    if type(value) is float:  # the usual case
+        return value
     try:
         kind = np.asarray(value).dtype.kind
         return float(value) if kind in "iufO" and np.ndim(value) == 0 else np.nan

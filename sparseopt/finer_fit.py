@@ -37,23 +37,31 @@ def cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None = None) -> boo
     z: X w [n] or [n, T], where it is known.  Not looked at under an intercept, since columns far from 0 are `recentred`
     then.
     """
+    return bool(each_cancels(problem, w[None], None if z is None else z[None])[0])
+
+
+def each_cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None) -> np.ndarray:
+    """`cancels` [L] for each of several w [L, p] or [L, p, T], with z [L, n] or [L, n, T], or None for one alone."""
     X = problem.X
+    none = np.zeros(len(w), dtype=bool)
     if sparse.issparse(X) or problem.datafit.fit_intercept:
-        return False
+        return none
     if problem.n_features <= MOST_ROWS:
         sample, used = X[:SAMPLED], w
         if "sizes" not in problem.kept:
             problem.kept["sizes"] = np.abs(sample.astype(np.float64))
         sizes = problem.kept["sizes"]
     else:
-        rows = np.flatnonzero(w if w.ndim == 1 else w.any(axis=1))
+        rows = np.flatnonzero(w.any(axis=(0, *range(2, w.ndim))))
         if len(rows) > MOST_ROWS:
-            return False
-        sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[rows]
+            return none
+        sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[:, rows]
         sizes = np.abs(sample)
     with np.errstate(all="ignore"):
-        sums = product(sample, used) if z is None else z[:SAMPLED]
-        return bool((sizes @ np.abs(used)).max(initial=0.0) > CANCELLED * np.abs(sums).max())
+        sums = product(sample, used[0])[None] if z is None else z[:, :SAMPLED]
+        terms = np.abs(used).swapaxes(1, -1) @ sizes.T
+        largest = [np.abs(a).reshape(len(w), -1).max(axis=1, initial=0.0) for a in (terms, sums)]
+        return largest[0] > CANCELLED * largest[1]
 
 
 def finer_fit(problem: Problem, w: np.ndarray) -> np.ndarray | None:

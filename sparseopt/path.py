@@ -237,7 +237,7 @@ def _in_one_run(
     if options["solver"] is not None or options["max_iter"] is not None or not GroupBCD.suits(problem):
         return iter(())
     if gram_pays(problem, len(problems), tol):
-        return GramPath(problem, tol).solutions(problems, seconds_until(end), max_deviance)
+        return GramPath(problem, len(problems), tol).solutions(problems, seconds_until(end), max_deviance)
     if DescentPath.treats(problem, several=True):
         return DescentPath(problem, tol, several=True).solutions(problems, seconds_until(end))
     return iter(())

@@ -96,10 +96,14 @@ class Problem:
     def with_penalty(self, penalty: Any) -> Problem:
         """The same data under another penalty, or on a set; what is known of X is kept."""
         penalty = _checked_penalty(penalty, self.w_shape)
-        other = Problem.__new__(Problem)
-        other.__dict__ = {k: v for k, v in self.__dict__.items() if k != "unpenalised"} | {"penalty": penalty}
         if penalty.groups.n_features != self.n_features:
             raise ValueError(f"X has {self.n_features} columns, but the groups cover {penalty.groups.n_features}")
+        return self._under(penalty)
+
+    def _under(self, penalty: Any) -> Problem:
+        other = Problem.__new__(Problem)
+        other.__dict__ = self.__dict__ | {"penalty": penalty}
+        other.__dict__.pop("unpenalised", None)
         return other
 
     def with_datafit(self, datafit: Datafit) -> Problem:
@@ -122,7 +126,7 @@ class Problem:
 
     def with_lam(self, lam: float) -> Problem:
         """The same problem at another strength of the penalty."""
-        return self.with_penalty(self.penalty.with_lam(lam))
+        return self._under(self.penalty.with_lam(lam))
 
     def _check_finite(self) -> None:
         """One pass over X for two purposes: the gradient at 0 is kept, and every NaN or infinite entry shows in it."""

@@ -249,9 +249,7 @@ class Descent:
             limits = max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled, ask
             return _reference().Loop(self, _reference().Limits(*limits)).run(working, scores, scored)
         coefficients = int(self.store.groups.sizes[working].sum())
-        needed = core.bcd_workspace(self.fields, coefficients, anderson) + len(working)
-        if len(self.workspace) < needed:
-            self.workspace = np.empty(int(needed * 1.3))
+        self.reserve(core.bcd_workspace(self.fields, coefficients, anderson) + len(working))
         return core.bcd_inner(
             self.fields,
             address(working),
@@ -267,6 +265,11 @@ class Descent:
             address(self.workspace),
             ask,
         )
+
+    def reserve(self, numbers: int) -> None:
+        """Make room for so many numbers in the workspace."""
+        if len(self.workspace) < numbers:
+            self.workspace = np.empty(int(1.3 * numbers))
 
     def take_strength(self, strength: np.ndarray) -> None:
         """Go on with these strengths of the penalty [G]."""

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .bcd import BlockCache, BlockPenalty, Descent, never
 from .loader import address, core
-
-LONGEST = 2.0
-"""Extrapolations go at most this much farther than the last two solutions are apart."""
-
-
-def length_ahead(strength: float, now: float, before: float) -> float:
-    """How far the solution at a strength is ahead of that `now`, on the line from that `before`, in their distances.
-
-    0 where it is not ahead, or too far.
-    """
-    length = (strength - now) / (now - before) if now != before else 0.0
-    return length if 0 < length <= LONGEST else 0.0
+from .strengths import Strengths
 
 
 class GramColumns:
@@ -47,11 +35,31 @@ class GramColumns:
         }
 
 
+class Rows(NamedTuple):
+    """Solutions at several strengths, by position.
+
+    b: [L, p], coefficients.  pull: [L, p], c - H b.  epochs, seconds: [L], sweeps and time of each.
+    """
+
+    b: np.ndarray
+    pull: np.ndarray
+    epochs: np.ndarray
+    seconds: np.ndarray
+
+    @classmethod
+    def of(cls, count: int, p: int) -> Rows:
+        """Zeros."""
+        return cls(np.zeros((count, p)), np.zeros((count, p)), np.zeros(count, dtype=np.int64), np.zeros(count))
+
+    def part(self, chosen: slice) -> Rows:
+        """Some of the rows, which share memory."""
+        return Rows(*(array[chosen] for array in self))
+
+
 class GramDescent:
-    """min over b of  b' H b / 2 - c' b + square / 2 + sum_g strength_g |b_g|, at one strength after the other.
+    """min over b of  b' H b / 2 - c' b + square / 2 + sum_g strength_g |b_g|, at several strengths.
 
     H: [p, p] symmetric, in the order of the groups.  c: [p].  square: number.  penalty: a convex radial one.
-    pull: [p] c - H b, which follows b.  The descent at a strength starts on the line through the two solutions before.
     """
 
     def __init__(self, groups: Any, H: np.ndarray, c: np.ndarray, square: float, penalty: BlockPenalty) -> None:
@@ -59,19 +67,15 @@ class GramDescent:
         columns = GramColumns(groups)
         self.cache = BlockCache(columns)  # type: ignore[arg-type]
         self._eigenbases(columns)
-        own = replace(penalty, strength=penalty.strength.copy())  # rewritten for every strength
-        self.descent = Descent(columns, self.cache, penalty=own)  # type: ignore[arg-type]
-        self.descent.strength[:] = np.inf  # where 0 is the solution
-        self.pull, self.kappa = c.copy(), 0.0
-        self.before: tuple[float, np.ndarray, np.ndarray] | None = None  # strength, coefficients and pull
+        self.descent = Descent(columns, self.cache, penalty=penalty)  # type: ignore[arg-type]
         largest = columns.fields["largest"]
         self.workspace = np.empty(8 * largest + 64 + max(largest, 64) ** 2 + groups.n_groups)
         self.fields: dict[str, Any] = {
             "p": columns.p,
             "matrix": address(H),
             "at_zero": address(c),
-            "pull": address(self.pull),
             "square": float(square),
+            "kappa": 0.0,
         }
 
     def _eigenbases(self, columns: GramColumns) -> None:
@@ -87,40 +91,20 @@ class GramDescent:
         self.cache.ready[:] = 1
 
     def lower(
-        self, strength: np.ndarray, gap_target: float, max_epochs: int, ask: Callable[[], bool] = never
-    ) -> tuple[int, float]:
-        """Sweep until the relative gap at these strengths [G] is at most gap_target; returns sweeps and the gap."""
-        self._extrapolate(strength)
-        self.descent.strength[:] = strength
-        epochs, _, _, gap, self.kappa, *_ = core.gram_inner(
+        self, strengths: Strengths, rows: Rows, gap_target: float, max_epochs: int, ask: Callable[[], bool] = never
+    ) -> int:
+        """Sweep at each of the strengths until the relative gap is at most gap_target; how many rows are known then.
+
+        rows: in and out; where none are known, each one starts where it is.
+        """
+        return core.gram_path(
             self.descent.fields,
-            self.fields | {"kappa": float(self.kappa)},
+            self.fields,
+            strengths.fields,
+            tuple(map(address, rows)),
             max_epochs,
             10,
             float(gap_target),
             address(self.workspace),
             ask,
         )
-        return epochs, gap
-
-    def go_to(self, b: np.ndarray, pull: np.ndarray) -> None:
-        """Go on from b [p], where c - H b is known to be pull [p]: more exactly than H tells."""
-        self.descent.set_coefficients(np.ascontiguousarray(b[:, None]))
-        self.pull[:], self.before = pull, None
-
-    def _extrapolate(self, strength: np.ndarray) -> None:
-        """Move on along the line through the last two solutions; H b follows, since it is linear."""
-        g = int(strength.argmax())
-        now, b = float(self.descent.strength[g]), self.descent.b
-        here = (now, b.copy(), self.pull.copy())
-        if self.before is not None:
-            length = length_ahead(float(strength[g]), now, self.before[0])
-            if length > 0:
-                b += length * (b - self.before[1])
-                self.pull += length * (self.pull - self.before[2])
-        self.before = here
-
-    @property
-    def coefficients(self) -> np.ndarray:
-        """b [p] in the order of the groups."""
-        return self.descent.coefficients()[:, 0]

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from .bcd import Descent
+from .bcd import Descent, residual_array
 from .loader import address, core
+from .strengths import Strengths
 
 LOGISTIC, POISSON, SQUARED = 0, 1, 2
 """Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED)."""
@@ -51,6 +52,8 @@ class Limits:
     doubled after a slow model, before one ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
     extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first, that a step may leave.
     smallest_share: least weight, relative to the largest one.  margin: of curvatures that were not measured yet.
+    at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are
+    those of the point; else they are found first, and nothing is done where the target is reached.
     """
 
     models: int
@@ -64,6 +67,15 @@ class Limits:
     last: float
     smallest_share: float
     margin: float
+    at_zero: float = 0.0
+    scored: bool = True
+
+    @property
+    def fields(self) -> tuple[tuple[Any, ...], tuple[float, ...]]:
+        """Counts and other numbers for the compiled loop."""
+        cycles = self.epochs_per_cycle, self.anderson, self.halvings, self.scored
+        rest = self.target, self.slow, self.last, self.smallest_share, self.margin, self.at_zero
+        return (self.models, self.epochs, self.most_epochs, *cycles), rest
 
 
 class Point(NamedTuple):
@@ -88,14 +100,22 @@ class Point(NamedTuple):
     read: int
 
 
-class Steps(NamedTuple):
-    """Models made, columns of X read, why they ended, the relative gap over the working set then, and the point."""
+class Report(NamedTuple):
+    """What is known of the point where steps ended: so_newton_report, in this order."""
 
     models: int
     columns: int
     why: End
     error: float
-    point: Point
+    value: float
+    gap: float
+    violation: float
+    active: int
+
+    @classmethod
+    def of(cls, found: tuple[Any, ...]) -> Report:
+        """That of a compiled loop."""
+        return cls(*found)._replace(why=End(found[2]))
 
 
 def newton_steps(
@@ -106,7 +126,7 @@ def newton_steps(
     z: np.ndarray,
     limits: Limits,
     ask: Callable[[], bool],
-) -> Steps:
+) -> tuple[Report, Point]:
     """Steps over the groups `working`, sorted, from the coefficients of the descent; without models a look at them.
 
     descent: compiled, with one output and room for weights; its coefficients go down.  scores: [G], in and out.  z: X w
@@ -114,30 +134,61 @@ def newton_steps(
     """
     assert core is not None
     descent.prepare_large(working)
-    counts = (
-        limits.models,
-        limits.epochs,
-        limits.most_epochs,
-        limits.epochs_per_cycle,
-        limits.anderson,
-        limits.halvings,
-    )
-    rest = limits.target, limits.slow, limits.last, limits.smallest_share, limits.margin
-    needed = core.newton_workspace(descent.fields, limits.anderson)
-    if len(descent.workspace) < needed:
-        descent.workspace = np.empty(needed)
+    descent.reserve(core.newton_workspace(descent.fields, limits.anderson))
     force, w, pull = np.empty_like(z), np.empty_like(descent.b), np.empty_like(descent.b)
     sizes, norms = np.empty(len(scores)), np.empty(len(scores))
-    models, columns, why, error, value, gap, violation, active = core.newton(
+    found = core.newton(
         descent.fields,
         loss.fields,
         address(working),
         len(working),
         tuple(map(address, (z, scores, force, w, sizes, pull, norms))),
-        counts,
-        rest,
+        *limits.fields,
         address(descent.workspace),
         ask,
     )
-    point = Point(z, force, w, sizes, pull, norms, value, gap, violation, active, len(working))
-    return Steps(models, columns, End(why), error, point)
+    report = Report.of(found)
+    point = Point(z, force, w, sizes, pull, norms, *report[4:], len(working))
+    return report, point
+
+
+@dataclass(frozen=True)
+class Sweeps:
+    """What ends sweeps on squares: the most, and the change of block gradients that does, over the least strength."""
+
+    most: int
+    settled: float
+
+
+def descend_path(
+    descent: Descent,
+    loss: SampleLoss,
+    working: np.ndarray,
+    strengths: Strengths,
+    w: np.ndarray,
+    limits: Limits,
+    sweeps: Sweeps,
+    ask: Callable[[], bool],
+) -> tuple[list[Report], np.ndarray, list[float]]:
+    """Solutions over the groups `working`, sorted, at several strengths, until one falls short of the target.
+
+    w: [2 + L, p] by position, in and out, of which two rows are known.  Returns what is known of those that come after
+    them, with X w [L, n + PADDING] and seconds; fewer where one fell short or `ask` ended it.
+    """
+    assert core is not None
+    descent.prepare_large(working)
+    descent.reserve(core.descend_path_workspace(descent.fields, limits.anderson))
+    z, seconds = residual_array(descent.store.n, len(w)), np.zeros(len(w))
+    found = core.descend_path(
+        descent.fields,
+        loss.fields,
+        address(working),
+        len(working),
+        strengths.fields,
+        tuple(map(address, (z, w, seconds))),
+        *limits.fields,
+        (sweeps.most, float(sweeps.settled)),
+        address(descent.workspace),
+        ask,
+    )
+    return [Report.of(one) for one in found], z[2:], seconds[2:].tolist()

@@ -1,28 +1,36 @@
-"""Small problems, alone or along a path: one run of block descent, which goes on from strength to strength."""
+"""Small problems, alone or along a path: solutions at several strengths in one call, each started from those before."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from .._native import HAS_NATIVE
-from .._native.gram import length_ahead
+from .._native.newton import Report, Sweeps, descend_path
 from .._native.reading import is_small
+from .._native.strengths import Strengths
 from ..deadline import deadline, past
-from ..finer_fit import cancels
+from ..finer_fit import cancels, each_cancels
 from ..problem import Problem
 from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
 from .descent import GroupDescent
-from .frames import compiled_loss, kept_columns
+from .frames import MAX_EPOCHS, SETTLED, STEPS, compiled_loss, frame_of, kept_columns
 from .group_bcd import GroupBCD
 
+AHEAD = 10
+"""Strengths in one call at most: a path may end before its last one."""
+
+REACHED = 0.5
+"""Part of the tolerance down to which the descent goes, as in `GroupDescent`."""
+
 ROUNDS = 3
-"""Rounds for one strength; what needs more is left to `solve`."""
+"""Rounds for a strength at which the call falls short; what needs more is left to `solve`."""
 
 
 class DescentPath:
@@ -34,8 +42,12 @@ class DescentPath:
 
     def __init__(self, problem: Problem, tol: float, several: bool) -> None:
         self.tol, self.several, self.at_zero = tol, several, loss_at_zero(problem)
+        frame = frame_of(problem)
+        assert frame.loss is not None
+        self.inner, self.loss = frame.inner, frame.loss
+        self.working = np.flatnonzero(problem.penalty.strength < np.inf)
+        self.w, self.lams = np.zeros((2, problem.n_features)), np.full(2, np.inf)  # the last two solutions by position
         self.run: GroupDescent | None = None
-        self.before: tuple[float, np.ndarray] | None = None  # strength and solution
 
     @staticmethod
     def treats(problem: Problem, several: bool) -> bool:
@@ -49,50 +61,78 @@ class DescentPath:
 
         seconds: time limit, at which the solutions end.
         """
-        options = GroupBCD(accuracy=self.tol, time_limit=seconds)
         if rounding_may_decide(problems[-1]):
             return
-        late = past(deadline(seconds))
-        for problem in problems:
-            if late():
+        options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
+        while problems and not late():
+            results = self._ahead(problems[:AHEAD], options, late)
+            for problem, result in zip(problems, results, strict=False):
+                solved = result if result.gap <= self.tol else self._by_rounds(problem, result, options)
+                if solved is None and late():
+                    return
+                yield solved
+            if not results:
                 return
-            begun = time.perf_counter()
-            with np.errstate(over="ignore", invalid="ignore"):
-                run = self._run_at(problem, options)
-                result = self._solved(run, begun)
-            if result is None and late():
-                return
-            yield result
+            problems = problems[len(results) :]
 
-    def _run_at(self, problem: Problem, options: GroupBCD) -> GroupDescent:
-        """The run at the strength of the problem, and at a point to begin from."""
-        if self.run is None:
-            self.run = GroupDescent(problem, np.zeros(problem.w_shape), options, self.several)
-            return self.run
-        run = self.run
-        now, w = run.problem.penalty.lam, run.w
-        before, w_before = self.before or (now, w)
-        self.before = now, w
-        run.at_strength(problem, w + length_ahead(problem.penalty.lam, now, before) * (w - w_before))
-        return run
+    def _ahead(self, problems: list[Problem], options: GroupBCD, late: Callable[[], bool]) -> list[Result]:
+        """Solutions in one call; the last one may have fallen short, and the gap is inf where it may be rounding."""
+        strengths = Strengths.of([problem.penalty for problem in problems], self.lams)
+        w = np.concatenate([self.w, np.zeros((len(problems), self.w.shape[1]))])
+        target = REACHED * self.tol
+        limits = replace(STEPS, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
+        sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
+        reports, z, seconds = descend_path(self.inner, self.loss, self.working, strengths, w, limits, sweeps, late)
+        first, count = self.lams[1] == np.inf, len(reports)
+        self.w, self.lams = w[count : count + 2], strengths.lam[count : count + 2]
+        by_column = np.empty((count, w.shape[1]))
+        by_column[:, problems[0].penalty.groups.index] = w[2 : 2 + count]
+        z = z[:count, : self.inner.store.n]
+        doubtful = each_cancels(problems[0], by_column, z) if count else ()
+        rows = [self._row(*seen) for seen in zip(reports, seconds, doubtful, strict=False)]
+        if first and rows:
+            rows[0] = (*rows[0][:5], rows[0][5] + 1, rows[0][6])  # the pass that found that X is finite
+        intercepts = [problems[0].datafit.intercept(fit) for fit in z]
+        seen = zip(problems, by_column, intercepts, rows, strict=False)
+        return [result_of(problem, one.copy(), intercept, [row]) for problem, one, intercept, row in seen]
 
-    def _solved(self, run: GroupDescent, begun: float) -> Result | None:
-        """The result where the run gets to the tolerance, with seconds since `begun`; else None."""
-        rows: list[tuple[float, ...]] = []
-        for rounds in range(ROUNDS + 1):
-            if rounds:
+    def _row(self, report: Report, seconds: float, doubtful: bool) -> tuple[float, ...]:
+        """Of the history of a solution."""
+        gap = trusted(report.gap / objective_scale(report.value, self.at_zero), self.tol)
+        passes = report.columns / self.w.shape[1]
+        measured = report.value, np.inf if doubtful else gap, report.violation
+        return min(report.models, 1), *measured, seconds, passes, report.active
+
+    def _by_rounds(self, problem: Problem, given_up: Result, options: GroupBCD) -> Result | None:
+        """The result where rounds get to the tolerance from a point where it was given up; else None."""
+        if not given_up.gap < np.inf:
+            return None
+        begun = time.perf_counter()
+        with np.errstate(over="ignore", invalid="ignore"):
+            run = self._run_from(given_up.latent, problem, options)
+            rows: list[tuple[float, ...]] = []
+            for rounds in range(1, ROUNDS + 1):
                 run.round()
-            if run.measures is None or run.gap is None:  # norms do not decide where squares of strengths underflow
-                return None
-            objective = run.measures.objective
-            gap = trusted(run.gap / objective_scale(objective, self.at_zero), self.tol)
-            seconds = time.perf_counter() - begun
-            passes = run.passes + (self.before is None)  # the first one found that X is finite
-            rows.append((rounds, objective, gap, run.measures.violation, seconds, passes, run.measures.n_active))
-            if gap <= self.tol:
-                return None if cancels(run.problem, run.w, run.seen_z) else _result(run, rows)
-        return None
+                if run.measures is None or run.gap is None:  # norms do not decide where squares of strengths underflow
+                    return None
+                objective = run.measures.objective
+                gap = trusted(run.gap / objective_scale(objective, self.at_zero), self.tol)
+                seconds = given_up.history.seconds[0] + time.perf_counter() - begun
+                passes = given_up.passes + run.passes
+                row = (given_up.n_iter + rounds, objective, gap, run.measures.violation, seconds, passes)
+                rows.append((*row, run.measures.n_active))
+                if gap <= self.tol:
+                    break
+        if gap > self.tol or cancels(problem, run.w, run.seen_z):
+            return None
+        if problem.penalty.lam == self.lams[1]:
+            self.w[1] = run.by_position[:, 0]
+        return result_of(problem, run.w.copy(), problem.datafit.intercept(run.seen_z), rows)
 
-
-def _result(run: GroupDescent, rows: list[tuple[float, ...]]) -> Result:
-    return result_of(run.problem, run.w.copy(), run.problem.datafit.intercept(run.seen_z), rows)
+    def _run_from(self, w: np.ndarray, problem: Problem, options: GroupBCD) -> GroupDescent:
+        """The run at w [p]."""
+        if self.run is None:
+            self.run = GroupDescent(problem, w, options, self.several)
+        else:
+            self.run.at_strength(problem, w)
+        return self.run

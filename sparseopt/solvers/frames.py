@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -68,19 +69,22 @@ STEEPNESS = (None, 1.0, 4.0, 16.0, 64.0, 256.0)
 SMALLEST_SHARE = 1e-6
 """Weights of a model are at least this part of the largest one, so that it is strictly convex in the fit."""
 
-LOOK = Limits(
-    models=0,
-    epochs=0,
-    most_epochs=0,
-    epochs_per_cycle=0,
+STEPS = Limits(
+    models=MAX_MODELS,
+    epochs=EPOCHS_PER_MODEL,
+    most_epochs=CHEAP_SWEEPS,
+    epochs_per_cycle=EPOCHS_PER_MODEL,
     anderson=0,
-    halvings=0,
+    halvings=HALVINGS,
     target=0.0,
-    slow=0.0,
+    slow=SLOW,
     last=np.inf,
-    smallest_share=0.0,
-    margin=0.0,
+    smallest_share=SMALLEST_SHARE,
+    margin=CURVATURE_MARGIN,
 )
+"""Of a round of Newton steps, but for what it has to reach."""
+
+LOOK = replace(STEPS, models=0, scored=False)
 """Of a call that only tells what the point is."""
 
 
@@ -183,24 +187,14 @@ class NewtonFrame:
 
     def _steps(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, End, float]:
         """Several models in one call: their number, why it ended, and the error over the working set."""
-        limits = Limits(
-            models=most,
-            epochs=self.epochs,
-            most_epochs=CHEAP_SWEEPS,
-            epochs_per_cycle=EPOCHS_PER_MODEL,
-            anderson=run.options.anderson,
-            halvings=HALVINGS,
-            target=target,
-            slow=SLOW,
-            last=last,
-            smallest_share=SMALLEST_SHARE,
-            margin=CURVATURE_MARGIN,
+        limits = replace(
+            STEPS, models=most, epochs=self.epochs, anderson=run.options.anderson, target=target, last=last
         )
         assert self.loss is not None
-        done = newton_steps(self.inner, self.loss, run.working, run.scores, padded(run.z), limits, run.ask)
+        done, point = newton_steps(self.inner, self.loss, run.working, run.scores, padded(run.z), limits, run.ask)
         run.count(done.columns)
         if done.models:
-            run.take(done.point, run.scores)
+            run.take(point, run.scores)
         if done.why is End.SLOW:  # sweeps were doubled up to there
             self.epochs = max(self.epochs, CHEAP_SWEEPS)
         return done.models, done.why, done.error
@@ -311,9 +305,9 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
         return False
     assert frame.loss is not None
     scores = np.zeros(len(run.strength))
-    seen = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
+    seen, point = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
     run.count(seen.columns)
-    run.take(seen.point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
+    run.take(point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
     return True
 
 

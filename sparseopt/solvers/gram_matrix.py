@@ -24,6 +24,9 @@ SMALLEST_TOL = 1e-9
 PACKED_TOL = 1e-7
 """Gaps from this one on are reached with the Gram matrix of packed columns."""
 
+SAMPLES_PER_STRENGTH, MORE_SAMPLES = 70, 2000
+"""Samples from which on it is worth its refinements: what they cost grows with the strengths, and is never nothing."""
+
 ROWS = 4096
 """Rows of X whose products are summed at a time, so that not too many rounding errors add up."""
 
@@ -82,10 +85,11 @@ def gram_pays(problem: Problem, n_strengths: int, tol: float) -> bool:
     )
 
 
-def kept_gram(problem: Problem, tol: float) -> GramMatrix:
-    """The Gram matrix for gaps of this size, kept with the problem."""
+def kept_gram(problem: Problem, n_strengths: int, tol: float) -> GramMatrix:
+    """The Gram matrix for so many gaps of this size, kept with the problem."""
     kept = problem.kept.get("gram")
-    if kept is None and tol >= PACKED_TOL and problem.X.size >= first_reading.SMALLEST_SIZE:
+    many = problem.X.shape[0] >= SAMPLES_PER_STRENGTH * n_strengths + MORE_SAMPLES
+    if kept is None and tol >= PACKED_TOL and many and problem.X.size >= 2 * first_reading.SMALLEST_SIZE:
         kept = problem.kept["gram"] = from_packed(problem)
     return exact_gram(problem) if kept is None or (kept.packed and tol < PACKED_TOL) else kept
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from .._native.gram import GramDescent
+from .._native.gram import GramDescent, Rows
+from .._native.strengths import Strengths
 from ..problem import Problem
 from ..result import Result, result_of
 from .block_penalty import as_block_penalty
@@ -28,19 +29,20 @@ REFINED = 0.05
 REFINEMENTS = 2
 """Times that solutions are multiplied by X exactly."""
 
+AHEAD = 10
+"""Strengths at a time where the path may end before its last one."""
+
 MANY = 0.1
 """Share of the solutions that fell short at which a Gram matrix in double precision is better than the descent on X."""
 
 
 @dataclass(frozen=True)
 class _Found:
-    """Solutions b [L, p] by position, with strengths [L, G], sweeps and seconds [L] of each."""
+    """Problems, their strengths, and the rows of their solutions, by position."""
 
     problems: list[Problem]
-    b: np.ndarray = field(repr=False)
-    strengths: np.ndarray = field(repr=False)
-    epochs: np.ndarray = field(repr=False)
-    seconds: np.ndarray = field(repr=False)
+    strengths: Strengths
+    rows: Rows = field(repr=False)
 
 
 class GramPath:
@@ -48,14 +50,14 @@ class GramPath:
 
     S: sample weights, less their means with an intercept.  Sweeps are made with H.  Gaps and violations are found for
     all solutions together (`gram_certificate`), at the largest possible errors of H and of rounding.
-    tol: relative gap wanted.
+    n_strengths: how many solutions are expected.  tol: relative gap wanted.
     """
 
-    def __init__(self, problem: Problem, tol: float) -> None:
+    def __init__(self, problem: Problem, n_strengths: int, tol: float) -> None:
         self.problem, self.tol = problem, tol
         self.order = problem.penalty.groups.index
         kept_columns(problem)
-        self._take(kept_gram(problem, tol))
+        self._take(kept_gram(problem, n_strengths, tol))
 
     def _take(self, gram: GramMatrix) -> None:
         problem, datafit = self.problem, self.problem.datafit
@@ -88,29 +90,33 @@ class GramPath:
             problems = problems[len(found.problems) :]
 
     def _found(self, problems: list[Problem], late: Callable[[], bool], enough: float | None) -> _Found:
-        rows, epochs, times = [], [], [time.perf_counter()]
-        for problem in problems:
-            if late():
+        """Solutions until it is late, or enough is explained."""
+        strengths = Strengths.of(
+            [problem.penalty for problem in problems], np.full(2, np.inf)
+        )  # where 0 is the solution
+        rows = Rows.of(len(strengths.lam), len(self.order))
+        rows.pull[:2] = self.model.c
+        reached, ahead = 2, len(problems) if enough is None else AHEAD
+        while reached < len(strengths.lam) and not late():
+            chosen = slice(reached - 2, reached + ahead)
+            now = rows.part(chosen)
+            known = self.descent.lower(strengths.part(chosen), now, DESCENDED * self.tol, MAX_EPOCHS, late)
+            share = np.inf if enough is None else enough
+            explained = np.flatnonzero(self._explained(now)[2:known] >= share)
+            reached += int(explained[0]) + 1 if len(explained) else known - 2
+            if len(explained):
                 break
-            epochs.append(self._lowered(problem.penalty.strength, DESCENDED, late))
-            rows.append(self.descent.coefficients.copy())
-            times.append(time.perf_counter())
-            if enough is not None and self._explained(rows[-1]) >= enough:
-                break
-        solved = problems[: len(rows)]
-        strengths = [problem.penalty.strength for problem in solved]
-        return _Found(solved, np.array(rows), np.array(strengths), np.array(epochs), np.diff(times))
-
-    def _lowered(self, strength: np.ndarray, part: float, late: Callable[[], bool]) -> int:
-        return self.descent.lower(strength, part * self.tol, MAX_EPOCHS, late)[0]
+        chosen = slice(2, reached)
+        return _Found(problems[: reached - 2], strengths.part(chosen, known=0), rows.part(chosen))
 
     def _proved(self, found: _Found, late: Callable[[], bool]) -> Certified:
         """The gaps, with a Gram matrix of packed columns of refined solutions; refined again where some fall short."""
+        strength, b = found.strengths.strength, found.rows.b
         for _ in range(REFINEMENTS if self.model.gram.packed else 1):
-            known = products(self.model, found.b, found.strengths, self.tol)
+            known = products(self.model, b, strength, self.tol)
             if self.model.gram.packed:
                 known = self._refined(found, known, late)
-            gaps = certified(self.model, found.b, found.strengths, known)
+            gaps = certified(self.model, b, strength, known)
             if (gaps.gap <= self.tol).all():
                 break
         return gaps
@@ -120,32 +126,35 @@ class GramPath:
 
         found: changed in place.
         """
-        before, product = found.b.copy(), known.product.copy()
-        for i, strength in enumerate(found.strengths):
-            if late():
-                break
-            start = time.perf_counter()
-            self.descent.go_to(before[i], self.model.c - known.product[i])
-            found.epochs[i] += self._lowered(strength, REFINED, late)
-            found.b[i], product[i] = self.descent.coefficients, self.model.c - self.descent.pull
-            found.seconds[i] += time.perf_counter() - start
-        return known.moved(self.model.gram, found.b - before, product)
+        rows = found.rows
+        before, epochs, seconds = rows.b.copy(), rows.epochs.copy(), rows.seconds.copy()
+        rows.pull[:] = self.model.c - known.product
+        self.descent.lower(found.strengths, rows, REFINED * self.tol, MAX_EPOCHS, late)
+        rows.epochs[:] += epochs
+        rows.seconds[:] += seconds
+        return known.moved(self.model.gram, rows.b - before, self.model.c - rows.pull)
 
-    def _explained(self, b: np.ndarray) -> float:
-        """Share of the deviance that b [p] explains."""
-        return float(b @ (self.model.c + self.descent.pull)) / (self.model.square or 1.0)
+    def _explained(self, rows: Rows) -> np.ndarray:
+        """Share of the deviance that each solution explains [L]."""
+        return np.einsum("lp,lp->l", rows.b, self.model.c + rows.pull) / (self.model.square or 1.0)
 
     def _results(self, found: _Found, known: Certified) -> Iterator[Result | None]:
-        for i in range(len(found.problems)):
-            yield self._result(found, known, i) if known.gap[i] <= self.tol else None
-
-    def _result(self, found: _Found, known: Certified, i: int) -> Result:
-        problem, w = found.problems[i], np.empty(found.b.shape[1])
-        w[self.order] = found.b[i]
-        objective, gap, violation = (float(of[i]) for of in (known.objective, known.gap, known.violation))
-        seconds, active = float(found.seconds[i]), int(known.active[i])
-        row = (int(found.epochs[i]), objective, max(gap, 0.0), violation, seconds, 0.0, active)
-        return result_of(problem, w, self._intercept(w), [row])
+        w = np.empty_like(found.rows.b)
+        w[:, self.order] = found.rows.b
+        seen = zip(
+            found.rows.epochs.tolist(),
+            known.objective.tolist(),
+            np.maximum(known.gap, 0.0).tolist(),
+            known.violation.tolist(),
+            found.rows.seconds.tolist(),
+            known.active.tolist(),
+            strict=True,
+        )
+        for problem, row, (epochs, objective, gap, violation, seconds, active) in zip(
+            found.problems, w, seen, strict=True
+        ):
+            measured = (epochs, objective, gap, violation, seconds, 0.0, active)
+            yield result_of(problem, row.copy(), self._intercept(row), [measured]) if gap <= self.tol else None
 
     def _intercept(self, w: np.ndarray) -> float:
         """The weighted mean of y - offset - X w."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -86,7 +88,12 @@ def test_what_one_run_cannot_prove_is_left_to_solve(monkeypatch):
     from sparseopt.solvers import descent_path
 
     problem = instance()
-    monkeypatch.setattr(descent_path, "cancels", lambda problem, w, z: 10 < np.count_nonzero(w) < 60)
+
+    def doubted(problem, w, z):
+        used = np.count_nonzero(w, axis=1)
+        return (used > 10) & (used < 60)
+
+    monkeypatch.setattr(descent_path, "each_cancels", doubted)
     calls = count(monkeypatch)
     path = so.solve_path(problem, 20)
     assert 0 < len(calls) < 20
@@ -95,23 +102,38 @@ def test_what_one_run_cannot_prove_is_left_to_solve(monkeypatch):
         assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
 
 
-def test_time_limit(monkeypatch):
-    from sparseopt.solvers.descent import GroupDescent
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("after", [1, 2, 5, 12])
+def test_time_limit(monkeypatch, loss, after):
+    """Late at the k-th question: before a call, or between two strengths and two models within one."""
+    from sparseopt.solvers import descent_path
 
-    problem = instance(sizes=(5,) * 60)
-    late = []
-    monkeypatch.setattr(GroupDescent, "ask", lambda self: bool(late))
-    original = GroupDescent.round
-
-    def slow(self):
-        original(self)
-        late.append(True)
-        self.gap = np.inf
-
-    monkeypatch.setattr(GroupDescent, "round", slow)
+    asked = []
+    monkeypatch.setattr(descent_path, "past", lambda end: lambda: asked.append(end) or len(asked) > after)
+    problem = instance(loss)
     path = so.solve_path(problem, 20, time_limit=1e-3, throw=False)
-    assert path.results[-1].status is so.Status.TIME_LIMIT
+    assert path.results[-1].status in (so.Status.TIME_LIMIT, so.Status.CONVERGED)
     assert len(path) + len(path.unreached) == 20
+    for result in path.results[:-1]:
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-6, level="ball").proved
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_a_strength_that_falls_short_in_the_call_is_left_to_rounds(monkeypatch, loss):
+    from sparseopt.solvers import descent_path
+
+    monkeypatch.setattr(descent_path, "STEPS", replace(descent_path.STEPS, models=1))
+    monkeypatch.setattr(descent_path, "MAX_EPOCHS", 2)
+    problem, calls, rounds = instance(loss), count(monkeypatch), []
+    original = DescentPath._by_rounds
+    monkeypatch.setattr(DescentPath, "_by_rounds", lambda *args: rounds.append(original(*args)) or rounds[-1])
+    path = so.solve_path(problem, 15)
+    assert len(rounds) > 5
+    assert not calls
+    for result in path:
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.latent, tol=1e-6, level="ball").proved
+        np.testing.assert_allclose(result.objective, at_lam.objective(result.latent), rtol=1e-12)
 
 
 def test_no_strength_is_begun_after_the_time_limit():
@@ -136,14 +158,14 @@ def test_ends_where_the_deviance_is_explained(deviance):
     assert len(path) < 40
 
 
-@pytest.mark.parametrize("loss", LOSSES)
-def test_one_strength_takes_the_steps_that_rounds_take(loss):
+@pytest.mark.parametrize("loss", ["squares", "logistic"])
+def test_one_strength_takes_the_steps_of_a_round(loss):
     problem = instance(loss)
     problem = problem.with_lam(so.lambda_max(problem) / 7)
     assert DescentPath.treats(problem, several=False)
     at_once, by_rounds = so.solve(problem), so.solve(problem, callback=lambda state: None)
     np.testing.assert_array_equal(at_once.w, by_rounds.w)
-    assert at_once.n_iter == by_rounds.n_iter
+    assert at_once.n_iter == by_rounds.n_iter == 1
     assert at_once.passes == by_rounds.passes
     assert at_once.gap == by_rounds.gap
-    np.testing.assert_array_equal(at_once.history.objective, by_rounds.history.objective)
+    assert at_once.history.objective[-1] == by_rounds.history.objective[-1]

@@ -8,7 +8,7 @@ import pytest
 import sparseopt as so
 from sparseopt import first_reading
 from sparseopt._native import HAS_NATIVE, build_info
-from sparseopt.solvers import gram_certificate
+from sparseopt.solvers import gram_certificate, gram_matrix
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -16,6 +16,8 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {buil
 @pytest.fixture(autouse=True)
 def small_designs_too(monkeypatch):
     monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
+    monkeypatch.setattr(gram_matrix, "SAMPLES_PER_STRENGTH", 0)
+    monkeypatch.setattr(gram_matrix, "MORE_SAMPLES", 0)
 
 
 def instance(X=None, sizes=(5, 1, 10, 4) * 3, weights="sqrt", **datafit):

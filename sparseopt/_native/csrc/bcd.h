@@ -146,6 +146,19 @@ struct so_gram {
 so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
                             const so_poll& poll);
 
+// Strengths [count, G] in the order in which they are met, with numbers lam [count] they are multiples of.  Work begins at `first`, 0, or 2
+// where two rows are known: solutions start on the line through the two before, if it leads at most SO_LONGEST times their distance on.
+#define SO_LONGEST 2.0
+struct so_strengths {
+  int64_t count, first;
+  const double *strength, *lam;
+};
+
+// The same at several strengths.  b, pull [count, p]: in and out, coefficients as they are, by position, and minus the gradient there; where
+// `first` is 0, each row starts where it is.  epochs, seconds [count].  Returns how many rows are known then; the call may be interrupted.
+int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_strengths& path, double* b, double* pull, int64_t* epochs,
+                     double* seconds, const so_bcd_options& options, double* workspace, const so_poll& poll);
+
 // A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
 // centred; the classes of sparseopt/datafits say what each one is.  One output.
 //   y [n]: signs (logistic), counts (Poisson) or targets (half squares; centred where the problem is).  share [n] sums to 1.
@@ -159,9 +172,12 @@ struct so_loss {
 // Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go
 // down, or a step left more than `slow` of the gap before it, which is `last` at the start, and sweeps were doubled up to `most_epochs`.
 //   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
+//   at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are those of the point;
+//   else they are found first, and nothing is done where the target is reached
 struct so_newton_options {
   int64_t models, epochs, most_epochs, epochs_per_cycle, anderson, halvings;
-  double target, slow, last, smallest_share, margin;
+  double target, slow, last, smallest_share, margin, at_zero;
+  bool scored;
 };
 // In and out: z [ldr], X w.  scores [G] of the working set.
 // Out: force [ldr], minus the gradient of the loss in z.  w [p] by position, sizes [G] its norms.  pull [p], norms [G]: X' times the
@@ -180,10 +196,23 @@ struct so_newton_report {
   double error, value, gap, violation;
   int64_t active;
 };
-// share and inverse of the problem are written.  No model: the point is looked at, and error that of the point.
+// share and inverse of the problem are written, but for squares, which are only looked at: without models, error is that of the point.
 so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
                            const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
 int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // doubles
+
+// Newton steps, or for squares sweeps, at several strengths > 0 in one call, until one falls short of the target.  `settled` of the sweeps
+// is relative to the smallest strength.
+//   z [count, ldr], w [count, p] by position: X w and w, of which two rows are known.  reports, seconds [count].
+// Returns how many rows are known then, the last one perhaps a point on the way; less than expected where interrupted.
+struct so_descent_path {
+  double *z, *w, *seconds;
+  so_newton_report* reports;
+};
+int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,
+                        const so_descent_path& out, const so_newton_options& options, const so_bcd_options& sweeps, double* workspace,
+                        const so_poll& poll);
+int64_t so_descend_path_workspace(const so_problem& problem, int64_t anderson);  // doubles
 
 // What one pass over X answers, for the groups with need[g] (null: all). frobenius [G] may be null: sum of squares of X_g.
 struct so_bcd_pass {

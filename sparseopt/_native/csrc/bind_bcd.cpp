@@ -4,9 +4,11 @@
 
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
 
 #include <exception>
 #include <tuple>
+#include <vector>
 
 namespace nb = nanobind;
 
@@ -145,37 +147,35 @@ bool packed_score(const nb::dict& d, const nb::dict& e, uintptr_t groups, int64_
   return stopped != 0;
 }
 
-answer gram_inner(const nb::dict& d, const nb::dict& e, int64_t max_epochs, int64_t epochs_per_cycle, double gap_target,
-                  uintptr_t workspace, nb::object ask) {
-  const so_problem p = problem_of(d);
-  const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"),
-                        pointer<double>(e, "pull"), number(e, "square"), number(e, "kappa")};
-  const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
-  question q{ask, nb::none()};
-  so_bcd_report r;
-  {
-    nb::gil_scoped_release unlocked;
-    r = so_gram_inner(p, gram, options, (double*)workspace, {question::ask, &q});
-  }
-  q.rethrow();
-  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
+using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, double, int64_t>;
+using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t>;  // kind, y, share and offset
+using newton_counts = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool>;
+using newton_limits = std::tuple<double, double, double, double, double, double>;  // both as so_newton_options has them, scored last
+
+newton_answer answer_of(const so_newton_report& r) {
+  return {r.models, r.columns, r.why, r.error, r.value, r.gap, r.violation, r.active};
 }
 
-using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, double, int64_t>;
-
-// what: kind, y, share and offset of the loss.  point: those of so_newton_point, in order; limits those of so_newton_options
-newton_answer newton(const nb::dict& d, std::tuple<int, uintptr_t, uintptr_t, uintptr_t> what, uintptr_t working, int64_t count,
-                     std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t> point,
-                     std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t> counts,
-                     std::tuple<double, double, double, double, double> limits, uintptr_t workspace, nb::object ask) {
-  so_problem p = problem_of(d);
+so_loss loss_of(const loss_pointers& what) {
   const auto [kind, y, share, offset] = what;
-  const so_loss loss = {kind, (const double*)y, (const double*)share, (const double*)offset};
+  return {kind, (const double*)y, (const double*)share, (const double*)offset};
+}
+
+so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
+  const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, scored] = counts;
+  const auto [target, slow, last, smallest_share, margin, at_zero] = limits;
+  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored};
+}
+
+// point: the pointers of so_newton_point, in order
+newton_answer newton(const nb::dict& d, loss_pointers what, uintptr_t working, int64_t count,
+                     std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t> point,
+                     newton_counts counts, newton_limits limits, uintptr_t workspace, nb::object ask) {
+  so_problem p = problem_of(d);
+  const so_loss loss = loss_of(what);
   const auto [z, scores, force, w, sizes, pull, norms] = point;
   const so_newton_point found = {(double*)z, (double*)scores, (double*)force, (double*)w, (double*)sizes, (double*)pull, (double*)norms};
-  const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings] = counts;
-  const auto [target, slow, last, smallest_share, margin] = limits;
-  const so_newton_options options = {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin};
+  const so_newton_options options = newton_options(counts, limits);
   question q{ask, nb::borrow(d["asked"])};
   p.penalty.asked = {question::answer, &q};
   so_newton_report r;
@@ -184,7 +184,58 @@ newton_answer newton(const nb::dict& d, std::tuple<int, uintptr_t, uintptr_t, ui
     r = so_newton(p, loss, (const int64_t*)working, count, found, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.models, r.columns, r.why, r.error, r.value, r.gap, r.violation, r.active};
+  return answer_of(r);
+}
+
+using strengths_of = std::tuple<int64_t, int64_t, uintptr_t, uintptr_t>;  // as so_strengths has them
+
+so_strengths path_of(const strengths_of& path) {
+  const auto [count, first, strength, lam] = path;
+  return {count, first, (const double*)strength, (const double*)lam};
+}
+
+// rows: z, w and seconds of so_descent_path, whose reports are returned.  sweeps: most of them, and the largest change that ends a cycle
+std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, uintptr_t working, int64_t count, strengths_of path,
+                                        std::tuple<uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts, newton_limits limits,
+                                        std::tuple<int64_t, double> sweeps, uintptr_t workspace, nb::object ask) {
+  so_problem p = problem_of(d);
+  const so_newton_options options = newton_options(counts, limits);
+  const auto [max_epochs, settled] = sweeps;
+  const so_bcd_options of_squares = {max_epochs, options.epochs_per_cycle, options.anderson, options.target, 0, settled};
+  const auto [z, w, seconds] = rows;
+  const so_strengths strengths = path_of(path);
+  std::vector<so_newton_report> reports(strengths.count);
+  question q{ask, nb::borrow(d["asked"])};
+  p.penalty.asked = {question::answer, &q};
+  int64_t known;
+  {
+    nb::gil_scoped_release unlocked;
+    known = so_descend_path(p, loss_of(what), (const int64_t*)working, count, strengths,
+                            {(double*)z, (double*)w, (double*)seconds, reports.data()}, options, of_squares, (double*)workspace,
+                            {question::ask, &q});
+  }
+  q.rethrow();
+  std::vector<newton_answer> answers;
+  for (int64_t l = strengths.first; l < known; ++l) answers.push_back(answer_of(reports[l]));
+  return answers;
+}
+
+int64_t gram_path(const nb::dict& d, const nb::dict& e, strengths_of path, std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t> rows,
+                  int64_t max_epochs, int64_t epochs_per_cycle, double gap_target, uintptr_t workspace, nb::object ask) {
+  const so_problem p = problem_of(d);
+  const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"), nullptr,
+                        number(e, "square"), number(e, "kappa")};
+  const auto [b, pull, epochs, seconds] = rows;
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
+  question q{ask, nb::none()};
+  int64_t known;
+  {
+    nb::gil_scoped_release unlocked;
+    known = so_gram_path(p, gram, path_of(path), (double*)b, (double*)pull, (int64_t*)epochs, (double*)seconds, options,
+                         (double*)workspace, {question::ask, &q});
+  }
+  q.rethrow();
+  return known;
 }
 
 // Address of the first entry of an array, 0 of None: that of ndarray.ctypes takes ten times as long.
@@ -225,6 +276,10 @@ void so_define_bcd(nb::module_& m) {
   });
   m.def("newton", newton, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(), nb::arg("count").noconvert(),
         nb::arg("point"), nb::arg("counts"), nb::arg("limits"), nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("descend_path", descend_path, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(),
+        nb::arg("count").noconvert(), nb::arg("path"), nb::arg("rows"), nb::arg("counts"), nb::arg("limits"), nb::arg("sweeps"),
+        nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("descend_path_workspace", [](const nb::dict& d, int64_t anderson) { return so_descend_path_workspace(problem_of(d), anderson); });
   m.def("use_dsyevd", [](uintptr_t routine) { so_dsyevd = (so_eigensolver)routine; }, nb::arg("routine").noconvert());
   m.def("address", address, nb::arg("array").none());
   m.def("newton_workspace", [](const nb::dict& d, int64_t anderson) { return so_newton_workspace(problem_of(d), anderson); });
@@ -236,8 +291,9 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("gradient").noconvert(), nb::arg("norms").noconvert());
   m.def("packed_score", packed_score, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("groups").noconvert(),
         nb::arg("count").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
-  m.def("gram_inner", gram_inner, nb::arg("problem").noconvert(), nb::arg("gram").noconvert(), nb::arg("max_epochs").noconvert(),
-        nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
+  m.def("gram_path", gram_path, nb::arg("problem").noconvert(), nb::arg("gram").noconvert(), nb::arg("path"), nb::arg("rows"),
+        nb::arg("max_epochs").noconvert(), nb::arg("epochs_per_cycle").noconvert(), nb::arg("gap_target").noconvert(),
+        nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("packed_workspace", [](const nb::dict& d, const nb::dict& e, int64_t groups, int64_t coefficients, int64_t anderson) {
     return so_packed_workspace(problem_of(d), packed_of(e), groups, coefficients, anderson);
   });

@@ -1,0 +1,132 @@
+// Solutions at several strengths in one call, each from the line through the two before.
+#include "../bcd.h"
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+namespace {
+
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+
+bool asked_to_end(const so_poll& poll) { return poll.ask && poll.ask(poll.context); }
+
+// How far the solution at strength l is ahead of the one before, in its distance from the one before that: 0 where it is not, or too far.
+double length_ahead(const so_strengths& path, int64_t l) {
+  const double last = path.lam[l - 1] - path.lam[l - 2], length = last != 0 ? (path.lam[l] - path.lam[l - 1]) / last : 0;
+  return length > 0 && length <= SO_LONGEST ? length : 0;
+}
+
+// Row l, on the line through the two before; rows [.., size].
+void go_ahead(double* rows, int64_t size, int64_t l, double length) {
+  const double *last = rows + (l - 1) * size, *before = last - size;
+  double* next = rows + l * size;
+  for (int64_t i = 0; i < size; ++i) next[i] = last[i] + length * (last[i] - before[i]);
+}
+
+struct descent_path {
+  so_problem p;
+  const so_loss& loss;
+  const int64_t* working;
+  int64_t count, total;
+  const so_newton_options& options;
+  const so_bcd_options& sweeps;
+  const so_poll& poll;
+  double *scores, *sizes, *norms, *force, *pull, *start, *memory;
+
+  descent_path(const so_problem& problem, const so_loss& of, const int64_t* groups, int64_t k, const so_newton_options& newton,
+               const so_bcd_options& squares, const so_poll& ask, double* workspace)
+      : p(problem), loss(of), working(groups), count(k), total(p.groups.offsets[p.groups.count]), options(newton), sweeps(squares),
+        poll(ask) {
+    const int64_t G = p.groups.count;
+    scores = workspace, sizes = scores + G, norms = sizes + G;
+    force = norms + G, pull = force + p.state.ldr, start = pull + total, memory = start + total;
+    for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
+  }
+  static int64_t own_memory(const so_problem& p) {
+    return 3 * p.groups.count + p.state.ldr + 2 * p.groups.offsets[p.groups.count];
+  }
+
+  void fit_of(const double* w, double* z) const {
+    memset(z, 0, p.state.ldr * sizeof(double));
+    so_bcd_fit(p, w, z);
+  }
+  so_newton_report steps(double* z, double* w, const so_newton_options& o) {
+    so_newton_report report = so_newton(p, loss, working, count, {z, scores, force, w, sizes, pull, norms}, o, memory, poll);
+    if (report.models == 0) memcpy(w, start, total * sizeof(double));  // these bits, not those of a way to the eigenbases and back
+    return report;
+  }
+  // From the point w to the solution there, with z = X w.
+  so_newton_report solve(double* z, double* w) {
+    memcpy(start, w, total * sizeof(double));
+    so_bcd_rotate(p, start, p.state.b, true);
+    fit_of(w, z);
+    return loss.kind == SO_SQUARED ? squares(z, w) : steps(z, w, options);
+  }
+  double smallest_strength() const {
+    double least = INFINITY;
+    for (int64_t i = 0; i < count; ++i) least = std::fmin(least, p.penalty.strength[working[i]]);
+    return count > 0 ? least : 0;
+  }
+  so_newton_report squares(double* z, double* w) {
+    so_newton_options look = options;
+    look.models = 0;
+    const so_newton_report before = steps(z, w, look);
+    if (before.error <= options.target) return before;
+    for (int64_t i = 0; i < p.state.ldr; ++i) p.state.r[i] = p.state.share ? force[i] : force[i] * p.design.n;
+    so_bcd_options o = sweeps;
+    o.settled *= smallest_strength();
+    const so_bcd_report swept = so_bcd_inner(p, working, count, scores, true, o, memory, poll);
+    so_bcd_rotate(p, p.state.b, start, false);
+    fit_of(start, z);
+    so_newton_report after = steps(z, w, look);
+    after.models = 1, after.columns += before.columns + swept.columns;
+    if (swept.interrupted) after.why = SO_INTERRUPTED;
+    return after;
+  }
+};
+
+}  // namespace
+
+int64_t so_descend_path_workspace(const so_problem& problem, int64_t anderson) {
+  return descent_path::own_memory(problem) + so_newton_workspace(problem, anderson);
+}
+
+int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,
+                        const so_descent_path& out, const so_newton_options& options, const so_bcd_options& sweeps, double* workspace,
+                        const so_poll& poll) {
+  descent_path run(problem, loss, working, count, options, sweeps, poll, workspace);
+  for (int64_t l = path.first; l < path.count; ++l) {
+    if (l > path.first && asked_to_end(poll)) return l;
+    const double begun = now();
+    run.p.penalty.strength = path.strength + l * problem.groups.count;
+    go_ahead(out.w, run.total, l, length_ahead(path, l));
+    out.reports[l] = run.solve(out.z + l * problem.state.ldr, out.w + l * run.total);
+    out.seconds[l] = now() - begun;
+    if (out.reports[l].why == SO_INTERRUPTED) return l;
+    if (!(out.reports[l].error <= options.target)) return l + 1;
+  }
+  return path.count;
+}
+
+int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_strengths& path, double* b, double* pull, int64_t* epochs,
+                     double* seconds, const so_bcd_options& options, double* workspace, const so_poll& poll) {
+  so_problem p = problem;
+  so_gram q = gram;
+  for (int64_t l = path.first; l < path.count; ++l) {
+    if (l > path.first && asked_to_end(poll)) return l;
+    const double begun = now();
+    p.penalty.strength = path.strength + l * p.groups.count;
+    if (path.first > 0) {
+      const double length = length_ahead(path, l);
+      go_ahead(b, q.p, l, length), go_ahead(pull, q.p, l, length);
+    }
+    q.pull = pull + l * q.p;
+    so_bcd_rotate(p, b + l * q.p, p.state.b, true);
+    const so_bcd_report report = so_gram_inner(p, q, options, workspace, poll);
+    so_bcd_rotate(p, p.state.b, b + l * q.p, false);
+    q.kappa = report.violation, epochs[l] = report.epochs, seconds[l] = now() - begun;
+    if (report.interrupted) return l + 1;
+  }
+  return path.count;
+}
