@@ -178,7 +178,7 @@ def descend_path(
     assert core is not None
     descent.prepare_large(working)
     descent.reserve(core.descend_path_workspace(descent.fields, limits.anderson))
-    z, seconds = residual_array(descent.store.n, len(w)), np.zeros(len(w))
+    z, seconds = residual_array(descent.store.n, len(w) - 2), np.zeros(len(w) - 2)
     found = core.descend_path(
         descent.fields,
         loss.fields,
@@ -191,4 +191,4 @@ def descend_path(
         address(descent.workspace),
         ask,
     )
-    return [Report.of(one) for one in found], z[2:], seconds[2:].tolist()
+    return [Report.of(one) for one in found], z, seconds.tolist()

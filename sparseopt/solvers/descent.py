@@ -11,7 +11,7 @@ import numpy as np
 
 from .._native.bcd import never
 from .._native.newton import Point
-from .._native.reading import Reading, is_small, padded
+from .._native.reading import Reading, padded
 from ..problem import Problem
 from ..solve import GRACE, Measures
 from .block_penalty import (
@@ -23,7 +23,7 @@ from .block_penalty import (
     scores,
     strengths,
 )
-from .frames import INNER_TARGET, look
+from .frames import INNER_TARGET, look, reads_all
 from .leaps import leap
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule
@@ -55,7 +55,7 @@ class GroupDescent:
         self.options, self.groups = options, problem.penalty.groups
         self.frame = frame_for(problem)
         self.store, self.inner = self.frame.store, self.frame.inner
-        self.small = is_small(self.store, along_path)
+        self.small = reads_all(problem, along_path)
         self.start = time.perf_counter()
         self._take_penalty(problem)
         self.columns_read = 0

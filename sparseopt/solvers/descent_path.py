@@ -10,7 +10,6 @@ import numpy as np
 
 from .._native import HAS_NATIVE
 from .._native.newton import Report, Sweeps, descend_path
-from .._native.reading import is_small
 from .._native.strengths import Strengths
 from ..deadline import deadline, past
 from ..finer_fit import cancels, each_cancels
@@ -20,11 +19,11 @@ from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
 from .descent import GroupDescent
-from .frames import MAX_EPOCHS, SETTLED, STEPS, compiled_loss, frame_of, kept_columns
+from .frames import MAX_EPOCHS, SETTLED, STEPS, compiled_loss, frame_of, reads_all
 from .group_bcd import GroupBCD
 
-AHEAD = 10
-"""Strengths in one call at most: a path may end before its last one."""
+AHEAD, SAMPLES_AHEAD = 10, 2**16
+"""Strengths in one call at most, and samples times these: a path may end early, and all their fits are kept."""
 
 REACHED = 0.5
 """Part of the tolerance down to which the descent goes, as in `GroupDescent`."""
@@ -54,7 +53,7 @@ class DescentPath:
         """Whether the data are small, and one call of the compiled loops tells all of a point."""
         if not (HAS_NATIVE and problem.convex and norms_decide(problem.penalty)) or compiled_loss(problem) is None:
             return False
-        return recentred(problem)[0] is problem and is_small(kept_columns(problem)[0], several)
+        return recentred(problem)[0] is problem and reads_all(problem, several)
 
     def solutions(self, problems: list[Problem], seconds: float | None) -> Iterator[Result | None]:
         """The solution of each of these problems, which differ in strength; None where it fails, or may be rounding.
@@ -64,8 +63,9 @@ class DescentPath:
         if rounding_may_decide(problems[-1]):
             return
         options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
+        ahead = max(1, min(AHEAD, SAMPLES_AHEAD // self.inner.store.n))
         while problems and not late():
-            results = self._ahead(problems[:AHEAD], options, late)
+            results = self._ahead(problems[:ahead], options, late)
             for problem, result in zip(problems, results, strict=False):
                 solved = result if result.gap <= self.tol else self._by_rounds(problem, result, options)
                 if solved is None and late():

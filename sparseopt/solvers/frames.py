@@ -9,7 +9,7 @@ import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.newton import LOGISTIC, POISSON, SQUARED, End, Limits, SampleLoss, newton_steps
-from .._native.reading import kept_store, padded
+from .._native.reading import is_small, kept_store, padded
 from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
@@ -41,6 +41,9 @@ EPOCHS_PER_MODEL = 6
 
 SLOW = 0.7
 """A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
+
+FEW_COLUMNS = 400
+"""Columns up to which logarithms and exponentials, sample by sample in NumPy, take longer than to read them all."""
 
 CHEAP_SWEEPS = 24
 """Sweeps on a model up to which they cost less than a Newton step on the support, where the loop is compiled."""
@@ -309,6 +312,15 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
     run.count(seen.columns)
     run.take(point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
     return True
+
+
+def reads_all(problem: Problem, along_path: bool) -> bool:
+    """Whether every pass reads all of X: it is small, or its columns cost less than the loss at all samples does."""
+    store = kept_columns(problem)[0]
+    if is_small(store, along_path):
+        return True
+    loss = compiled_loss(problem)
+    return loss is not None and loss.kind != SQUARED and store.p <= min(FEW_COLUMNS, store.n // 2)
 
 
 def compiled_loss(problem: Problem) -> SampleLoss | None:

@@ -203,8 +203,8 @@ int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // do
 
 // Newton steps, or for squares sweeps, at several strengths > 0 in one call, until one falls short of the target.  `settled` of the sweeps
 // is relative to the smallest strength.
-//   z [count, ldr], w [count, p] by position: X w and w, of which two rows are known.  reports, seconds [count].
-// Returns how many rows are known then, the last one perhaps a point on the way; less than expected where interrupted.
+//   w [count, p] by position, of which `first` rows are known.  z [.., ldr] = X w, reports and seconds: of the others.
+// Returns how many rows of w are known then, the last one perhaps a point on the way; less than expected where interrupted.
 struct so_descent_path {
   double *z, *w, *seconds;
   so_newton_report* reports;

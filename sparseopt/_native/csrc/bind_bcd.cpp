@@ -216,7 +216,7 @@ std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, u
   }
   q.rethrow();
   std::vector<newton_answer> answers;
-  for (int64_t l = strengths.first; l < known; ++l) answers.push_back(answer_of(reports[l]));
+  for (int64_t l = strengths.first; l < known; ++l) answers.push_back(answer_of(reports[l - strengths.first]));
   return answers;
 }
 

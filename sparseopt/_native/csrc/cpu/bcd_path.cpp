@@ -101,10 +101,11 @@ int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const in
     const double begun = now();
     run.p.penalty.strength = path.strength + l * problem.groups.count;
     go_ahead(out.w, run.total, l, length_ahead(path, l));
-    out.reports[l] = run.solve(out.z + l * problem.state.ldr, out.w + l * run.total);
-    out.seconds[l] = now() - begun;
-    if (out.reports[l].why == SO_INTERRUPTED) return l;
-    if (!(out.reports[l].error <= options.target)) return l + 1;
+    const int64_t row = l - path.first;
+    const so_newton_report report = out.reports[row] = run.solve(out.z + row * problem.state.ldr, out.w + l * run.total);
+    out.seconds[row] = now() - begun;
+    if (report.why == SO_INTERRUPTED) return l;
+    if (!(report.error <= options.target)) return l + 1;
   }
   return path.count;
 }
