@@ -184,13 +184,19 @@ class Loop:
             self.columns += int(self.store.groups.sizes[g])
         self.epochs += 1
 
+    def _prepare_moved(self) -> None:
+        """Eigenbases of the groups that are not 0, so that all iterates from here on are in the same."""
+        for g in self.active:
+            if self.descent.b[self._rows(g)].any():
+                self.descent.prepare_block(int(g))
+
     def _cycle(self) -> None:
         K = self.limits.anderson
         kept: list[tuple[np.ndarray, np.ndarray]] = []
         rows = positions(self.store, self.active)
         for e in range(self.limits.epochs_per_cycle):
-            ready = (self.cache.ready[self.active] & BASIS_READY).all()
-            if K > 0 and not kept and e >= self.limits.epochs_per_cycle - K and ready:
+            if K > 0 and e == self.limits.epochs_per_cycle - K:
+                self._prepare_moved()
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
             self._sweep()
             if self.moved <= self.limits.settled or self.interrupted:

@@ -169,3 +169,14 @@ def test_one_strength_takes_the_steps_of_a_round(loss):
     assert at_once.passes == by_rounds.passes
     assert at_once.gap == by_rounds.gap
     assert at_once.history.objective[-1] == by_rounds.history.objective[-1]
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_kept_eigenbases_change_no_bit(loss, as_sparse):
+    """The second path finds those that the first one made."""
+    problem = instance(loss, as_sparse=as_sparse)
+    first, second = (so.solve_path(problem, 15, tol=1e-9) for _ in range(2))
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_array_equal(before.latent, after.latent)
+        assert before.objective == after.objective

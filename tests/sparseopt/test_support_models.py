@@ -134,3 +134,12 @@ def test_sparse_columns_are_swept():
     X = sparse.csc_matrix(np.where(np.abs(problem.X) > 0.8, problem.X, 0.0))
     dense, thin = (so.Problem(x, problem.datafit, problem.penalty) for x in (X.toarray(order="F"), X))
     assert so.solve(dense, tol=1e-10).objective == pytest.approx(so.solve(thin, tol=1e-10).objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("loss", [so.Logistic, so.Poisson])
+def test_eigenbases_made_after_a_model_change_no_bit(loss):
+    """Supports that grow beyond their Gram matrix are swept from a point that was found without eigenbases."""
+    problem = tall(loss, sizes=(5, 1, 3, 4) * 9)
+    first, second = (so.solve_path(problem, 15) for _ in range(2))
+    for before, after in zip(first, second, strict=True):
+        np.testing.assert_array_equal(before.latent, after.latent)
