@@ -187,7 +187,7 @@ class Loop:
     def _prepare_moved(self) -> None:
         """Eigenbases of the groups that are not 0, so that all iterates from here on are in the same."""
         for g in self.active:
-            if self.descent.b[self._rows(g)].any():
+            if self.descent.b[self._rows(int(g))].any():
                 self.descent.prepare_block(int(g))
 
     def _cycle(self) -> None:

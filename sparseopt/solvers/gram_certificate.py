@@ -37,8 +37,10 @@ class PathModel:
     n: int
 
     def norms(self, rows: np.ndarray) -> np.ndarray:
-        """Norms [L, G] of the groups of rows [L, p]."""
-        return np.sqrt(np.add.reduceat(rows**2, self.groups.offsets[:-1], axis=1))
+        """Norms [L, G] of the groups of rows [L, p], each times a power of two, so that squares stay in range."""
+        exponent = np.frexp(np.abs(rows).max(axis=1, keepdims=True))[1]
+        scaled = np.ldexp(rows, -exponent)
+        return np.ldexp(np.sqrt(np.add.reduceat(scaled**2, self.groups.offsets[:-1], axis=1)), exponent)
 
 
 @dataclass(frozen=True)
@@ -160,8 +162,8 @@ def _violations(
 ) -> np.ndarray:
     """Distances [L] of pulls [L, p] to the subdifferential at b, the largest over the groups."""
     active = norms > 0
-    slope = np.divide(strengths, norms, out=np.zeros_like(norms), where=active)
-    left = model.norms(pull - np.repeat(slope, model.groups.sizes, axis=1) * b)
+    sizes = np.repeat(np.where(active, norms, 1.0), model.groups.sizes, axis=1)
+    left = model.norms(pull - np.repeat(strengths, model.groups.sizes, axis=1) * (b / sizes))
     return np.maximum(np.where(active, left, left - strengths).max(axis=1), 0.0)
 
 

@@ -180,3 +180,16 @@ def test_kept_eigenbases_change_no_bit(loss, as_sparse):
     for before, after in zip(first, second, strict=True):
         np.testing.assert_array_equal(before.latent, after.latent)
         assert before.objective == after.objective
+
+
+def test_norms_whose_squares_underflow():
+    """Coefficients of 1e-200, for columns of 1e150: at one strength, and from the Gram matrix."""
+    rng = np.random.default_rng(0)
+    X, y = 1e150 * rng.standard_normal((60, 6)), 1e-50 * rng.standard_normal(60)
+    problem = so.Problem(X, so.LeastSquares(y), so.GroupLasso(1.0, so.Groups.from_sizes((2, 1, 3))))
+    single = so.solve(problem.with_lam(0.3 * so.lambda_max(problem)))
+    for result in (single, *so.solve_path(problem, 5)):
+        at_lam = problem.with_lam(result.lam)
+        assert so.certify.duality_gap(at_lam, result.w, tol=2e-6, level="ball").proved
+        assert result.objective == pytest.approx(at_lam.objective(result.w), rel=1e-12, abs=0)
+        assert result.history.n_active[-1] == len(problem.penalty.groups.active(result.w))

@@ -8,8 +8,8 @@
 #include <type_traits>
 
 // Whether a sum of squares that was taken in T lost nothing.
-inline bool so_safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
-inline bool so_safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
+static inline bool so_safe(float, double sum) { return sum >= 1e-30 && sum <= 1e38; }
+static inline bool so_safe(double, double sum) { return sum >= 1e-280 && sum <= 1e308; }
 
 // Whether a block is 0, as most of a pruned matrix that come to the careful norm: its bits, without the signs, taken together.
 template <class T> bool so_all_zero(const T* w, int64_t rows, int64_t cols, int64_t ld) {
