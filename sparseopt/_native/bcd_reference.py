@@ -15,6 +15,9 @@ from .block_reference import SLOPE, VALUE, EntryBlock, RadialBlock, above_norm, 
 AT_ONCE = 256
 """Groups whose columns are multiplied in one product."""
 
+REACHES, FIRST_CYCLE = 0.7, 0.05
+"""When cycles end for a look at the gap, as in csrc/cpu/bcd_loop.inc."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -43,7 +46,8 @@ class Loop:
         self.active = np.empty(0, dtype=np.int64)
         self.epochs = self.visits = self.accepted = self.columns = 0
         self.gap = self.violation = np.inf
-        self.moved, self.interrupted = 0.0, False
+        self.moved, self.energy, self.interrupted = 0.0, 0.0, False
+        self.kappa = 0.0  # gap over sqrt(energy of the sweep before), 0 where unknown
 
     def run(
         self, working: np.ndarray, scores: np.ndarray, scored: bool
@@ -128,6 +132,7 @@ class Loop:
         if largest == 0:
             return
         self.moved = max(self.moved, largest)
+        self.energy += float((curvature[:, None] * change**2).sum())
         self.descent.b[rows] = updated
         self._move_residual(g, X, turned)
 
@@ -174,7 +179,7 @@ class Loop:
     # ---- sweeps and extrapolation
 
     def _sweep(self) -> None:
-        self.moved = 0.0
+        self.moved = self.energy = 0.0
         for g in self.active:
             self.interrupted = self.interrupted or self.limits.ask()
             if self.interrupted:
@@ -193,18 +198,26 @@ class Loop:
     def _cycle(self) -> None:
         K = self.limits.anderson
         kept: list[tuple[np.ndarray, np.ndarray]] = []
-        rows = positions(self.store, self.active)
+        rows, first = positions(self.store, self.active), 0.0
         for e in range(self.limits.epochs_per_cycle):
             if K > 0 and e == self.limits.epochs_per_cycle - K:
                 self._prepare_moved()
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
             self._sweep()
-            if self.moved <= self.limits.settled or self.interrupted:
+            first = self.moved if e == 0 else first
+            if self.moved <= self.limits.settled or self.interrupted or self._should_look(first):
                 return
             if 0 < len(kept) <= K:
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
         if K > 0 and len(kept) == K + 1:
             self._extrapolate(rows, kept)
+
+    def _should_look(self, first: float) -> bool:
+        """Whether a cycle ends for a look at the gap; first: movement of its first sweep."""
+        target = self.limits.gap_target
+        if self.kappa > 0:
+            return self.kappa * self.energy**0.5 <= REACHES * target
+        return target >= 0 and self.moved <= FIRST_CYCLE * first
 
     def _extrapolate(self, rows: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Anderson on the last K + 1 iterates, taken if the objective is lower."""
@@ -283,6 +296,7 @@ class Loop:
         self.active = np.array(active, dtype=np.int64)
         if self.descent.target is not None:
             self.gap = self._relative_gap(limit, penalty, conjugate)
+            self.kappa = float(self.gap) / self.energy**0.5 if self.energy > 0 else self.kappa
 
     def _reach(self, pull: np.ndarray, norm: float, strength: float) -> float:
         """Largest multiple of the pull [k, T] at which the block would stay 0."""

@@ -37,8 +37,9 @@ class MultiResponse:
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""
-        rest = self.Y - self.offset - self.centre - z
-        return self.centre + self.share @ rest if self.fit_intercept else np.zeros(self.n_outputs)
+        if not self.fit_intercept:
+            return np.zeros(self.n_outputs)
+        return self.centre + self.share @ (self.Y - self.offset - self.centre - z)
 
     def residual(self, z: np.ndarray) -> np.ndarray:
         """Y - offset - b - z [n, T] at the optimal b."""
