@@ -198,26 +198,26 @@ class Loop:
     def _cycle(self) -> None:
         K = self.limits.anderson
         kept: list[tuple[np.ndarray, np.ndarray]] = []
-        rows, first = positions(self.store, self.active), 0.0
+        rows, begins, first = positions(self.store, self.active), self.epochs == 0, 0.0
         for e in range(self.limits.epochs_per_cycle):
             if K > 0 and e == self.limits.epochs_per_cycle - K:
                 self._prepare_moved()
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
             self._sweep()
             first = self.moved if e == 0 else first
-            if self.moved <= self.limits.settled or self.interrupted or self._should_look(first):
+            if self.moved <= self.limits.settled or self.interrupted or self._should_look(begins, first):
                 return
             if 0 < len(kept) <= K:
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
         if K > 0 and len(kept) == K + 1:
             self._extrapolate(rows, kept)
 
-    def _should_look(self, first: float) -> bool:
-        """Whether a cycle ends for a look at the gap; first: movement of its first sweep."""
+    def _should_look(self, begins: bool, first: float) -> bool:
+        """Whether a cycle ends for a look at the gap.  begins: whether it is the first; first: of its first sweep."""
         target = self.limits.gap_target
-        if self.kappa > 0:
-            return self.kappa * self.energy**0.5 <= REACHES * target
-        return target >= 0 and self.moved <= FIRST_CYCLE * first
+        if self.kappa > 0 and self.kappa * self.energy**0.5 <= REACHES * target:
+            return True
+        return begins and target >= 0 and self.moved <= FIRST_CYCLE * first
 
     def _extrapolate(self, rows: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Anderson on the last K + 1 iterates, taken if the objective is lower."""

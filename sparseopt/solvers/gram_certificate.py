@@ -162,8 +162,9 @@ def _violations(
 ) -> np.ndarray:
     """Distances [L] of pulls [L, p] to the subdifferential at b, the largest over the groups."""
     active = norms > 0
-    sizes = np.repeat(np.where(active, norms, 1.0), model.groups.sizes, axis=1)
-    left = model.norms(pull - np.repeat(strengths, model.groups.sizes, axis=1) * (b / sizes))
+    sizes, slope = np.where(active, norms, 1.0), np.where(active, strengths, 0.0)  # strengths may be inf where b is 0
+    sizes, slope = (np.repeat(a, model.groups.sizes, axis=1) for a in (sizes, slope))
+    left = model.norms(pull - slope * (b / sizes))
     return np.maximum(np.where(active, left, left - strengths).max(axis=1), 0.0)
 
 
