@@ -143,3 +143,11 @@ def test_eigenbases_made_after_a_model_change_no_bit(loss):
     first, second = (so.solve_path(problem, 15) for _ in range(2))
     for before, after in zip(first, second, strict=True):
         np.testing.assert_array_equal(before.latent, after.latent)
+
+
+def test_groups_larger_than_the_compiled_loop_turns():
+    """Their eigenbases do not fit into its memory: they are swept."""
+    problem = tall(n=4000, sizes=(70, 20), lam=0.3, intercept=True)
+    result = so.solve(problem, tol=1e-9)
+    assert (result.w[:70] != 0).all()
+    assert so.certify.duality_gap(problem, result.w, tol=2e-9).proved
