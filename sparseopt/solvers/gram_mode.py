@@ -91,9 +91,8 @@ class GramPath:
 
     def _found(self, problems: list[Problem], late: Callable[[], bool], enough: float | None) -> _Found:
         """Solutions until it is late, or enough is explained."""
-        strengths = Strengths.of(
-            [problem.penalty for problem in problems], np.full(2, np.inf)
-        )  # where 0 is the solution
+        at_infinity = np.full(2, np.inf)  # where 0 is the solution
+        strengths = Strengths.of([problem.penalty for problem in problems], at_infinity)
         rows = Rows.of(len(strengths.lam), len(self.order))
         rows.pull[:2] = self.model.c
         reached, ahead = 2, len(problems) if enough is None else AHEAD
