@@ -21,6 +21,7 @@ FLAT = ("Multinomial", "Cox", "CoxEfron")
 EVERY_CASE = pytest.mark.parametrize(("loss", "intercept"), CASES)
 
 
+@pytest.mark.sample(every=2)
 @EVERY_CASE
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-9, 0), ratio=st.floats(0.3, 0.95))
 def test_supports_are_never_wrong(loss, intercept, seed, exponent, ratio):
@@ -34,6 +35,7 @@ def test_supports_are_never_wrong(loss, intercept, seed, exponent, ratio):
     assert sorted([*shown.zero, *shown.nonzero, *shown.undecided]) == [0, 1, 2]
 
 
+@pytest.mark.sample(every=2)
 @EVERY_CASE
 def test_supports_are_shown_at_accurate_points(loss, intercept):
     """Zeros for every loss; non-zeros for those that are strongly convex next to the solution."""

@@ -44,6 +44,7 @@ OPTIONS = {
 }
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("loss", [so.Logistic, so.Poisson])
@@ -73,6 +74,7 @@ def test_the_model_is_minimised(loss, options, dtype):
     np.testing.assert_allclose(point.w[columns, 0], lowest, atol=1e-5 * np.abs(lowest).max())
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("loss", [so.Logistic, so.Poisson])
 def test_solutions_are_certified(loss, options):
@@ -94,6 +96,7 @@ def ugly():
     yield "tiny", X * 1e-120
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("case", range(6))
 @pytest.mark.parametrize("loss", [so.Logistic, so.Poisson])
 def test_ugly_columns(loss, case):
