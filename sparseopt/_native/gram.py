@@ -75,7 +75,6 @@ class GramDescent:
             "matrix": address(H),
             "at_zero": address(c),
             "square": float(square),
-            "kappa": 0.0,
         }
 
     def _eigenbases(self, columns: GramColumns) -> None:

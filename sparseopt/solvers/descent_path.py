@@ -1,4 +1,4 @@
-"""Small problems, alone or along a path: solutions at several strengths in one call, each started from those before."""
+"""Problems of which every pass reads all of X: solutions at one or several strengths in one call, one from the other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ROUNDS = 3
 class DescentPath:
     """A convex problem at one strength, or at decreasing ones, solved from the line through the two solutions before.
 
-    For data so small that every pass reads all of X, where the arrays of a run cost more than the descent.
+    For data of which every pass reads all of X (`reads_all`), where what surrounds a run costs more than the descent.
     tol: relative gap wanted.  several: whether there is more than one strength.
     """
 
@@ -50,7 +50,7 @@ class DescentPath:
 
     @staticmethod
     def treats(problem: Problem, several: bool) -> bool:
-        """Whether the data are small, and one call of the compiled loops tells all of a point."""
+        """Whether every pass reads all of X, and one call of the compiled loops tells all of a point."""
         if not (HAS_NATIVE and problem.convex and norms_decide(problem.penalty)) or compiled_loss(problem) is None:
             return False
         return recentred(problem)[0] is problem and reads_all(problem, several)

@@ -224,7 +224,7 @@ int64_t gram_path(const nb::dict& d, const nb::dict& e, strengths_of path, std::
                   int64_t max_epochs, int64_t epochs_per_cycle, double gap_target, uintptr_t workspace, nb::object ask) {
   const so_problem p = problem_of(d);
   const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"), nullptr,
-                        number(e, "square"), number(e, "kappa")};
+                        number(e, "square"), 0};
   const auto [b, pull, epochs, seconds] = rows;
   const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
   question q{ask, nb::none()};
