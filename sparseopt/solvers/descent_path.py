@@ -1,4 +1,4 @@
-"""Problems of which every pass reads all of X: solutions at one or several strengths in one call, one from the other."""
+"""Problems of which every pass reads all of X: solutions at several strengths in one call, one from the other."""
 
 from __future__ import annotations
 
