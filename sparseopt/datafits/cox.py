@@ -103,6 +103,18 @@ class Cox:
         result[sets.order] = diagonal - np.exp(log_weight + sets.log_hazards(rates + means))
         return result
 
+    def hessian_of_columns(self, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
+        """Hessian at z [n] in the coefficients of these columns [n, k], as a matrix [k, k].
+
+        sum over the rows of mass * (E_q[x x'] - E_q[x] E_q[x]'), x less its mean under the expected events.
+        """
+        sets = self.risk_sets
+        weights, eta = self.expected(z), (z + self.offset)[sets.order]
+        x = columns - weights @ columns / (weights.sum() or 1.0)
+        half = np.sqrt(weights)[:, None] * x
+        means = np.sqrt(sets.masses)[:, None] * sets.means(eta, x[sets.order])
+        return half.T @ half - means.T @ means
+
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """sum over event times of mass / 2 * (identity less mean, on the risk set) times d [n] or [n, m].
 

@@ -57,14 +57,15 @@ class Multinomial:
         self.n_samples = len(self.y)
         self.n_outputs = int(self.y.max()) + 1 if n_classes is None else int(n_classes)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
-        self.offset = checked_offset(offset, (self.n_samples, self.n_outputs))
+        self.offset = by_class(checked_offset(offset, (self.n_samples, self.n_outputs)))
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
-        self.one_hot = np.eye(self.n_outputs)[self.y]
+        self.one_hot = by_class(np.eye(self.n_outputs)[self.y])
         self._last: tuple[np.ndarray | None, np.ndarray] = (None, np.zeros(self.n_outputs))
         self.rest, self.centre = self.offset, np.zeros(self.n_outputs)
         if self.fit_intercept:
-            self.rest, self.centre = centred(self.offset, self.share)
+            rest, self.centre = centred(self.offset, self.share)
+            self.rest = by_class(rest)
         self.vanishes = self.fit_intercept and np.unique(self.y[self.share > 0]).size == 1
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
@@ -88,13 +89,15 @@ class Multinomial:
 
     def _balance_at(self, z: np.ndarray) -> np.ndarray:
         used = self.share > 0
-        eta, share = (z + self.rest)[used], self.share[used]
+        eta, share = by_class(z) + self.rest, self.share
+        if not used.all():
+            eta, share = by_class(eta[used]), share[used]
         if not np.isfinite(eta).all():  # of a step that diverged: no b is balanced, and the value is no number
             return np.full(self.n_outputs, np.nan)
         occurs = self.share @ self.one_hot
         present = occurs > 0
         b = np.zeros(self.n_outputs)
-        b[present] = _balance(eta[:, present], share, occurs[present])
+        b[present] = _balance(by_class(eta[:, present]), share, occurs[present])
         level = log_sum_exp(eta[:, present] + b[present])[:, 0]
         b[~present] = (level[:, None] - eta[:, ~present]).min(axis=0) - UNATTAINED
         return b
@@ -106,7 +109,8 @@ class Multinomial:
 
     def _predictor(self, z: np.ndarray) -> np.ndarray:
         """z + offset + b [n, K] at the optimal b, up to constants in all classes of a sample."""
-        return z + self.rest + (self._balanced(z) if self.fit_intercept else 0.0)
+        eta = by_class(z) + self.rest
+        return eta + self._balanced(z) if self.fit_intercept else eta
 
     def value(self, z: np.ndarray) -> float:
         """Loss at z [n, K], minimised over b."""
@@ -133,7 +137,7 @@ class Multinomial:
 
     def hessian(self, z: np.ndarray, d: np.ndarray) -> np.ndarray:
         """Hessian at z times d [n, K]; with an intercept that of the loss minimised over b."""
-        P = np.exp(self.log_probabilities(z))
+        P, d = np.exp(self.log_probabilities(z)), by_class(d)
         Hd = self.share[:, None] * P * (d - (P * d).sum(axis=1, keepdims=True))
         if not self.fit_intercept:
             return Hd
@@ -142,29 +146,36 @@ class Multinomial:
         shift = np.linalg.lstsq(block, Hd.sum(axis=0), rcond=None)[0]
         return Hd - weighted * (shift - P @ shift[:, None])
 
-    def hessian_of_columns(self, columns: np.ndarray, z: np.ndarray) -> np.ndarray:
-        """Hessian at z [n, K] in the coefficients [k, K] of these columns [n, k], as a matrix [k * K, k * K].
+    def hessian_of_columns(self, columns: np.ndarray, z: np.ndarray, classes: int | None = None) -> np.ndarray:
+        """Hessian at z [n, K] in the coefficients [k, classes] of these columns [n, k], [k * classes, k * classes].
 
         Grams of the columns weighted by share (diag(P) - P P'); with an intercept that of the loss minimised over b.
+        classes: the first so many, default all.
         """
         P = np.exp(self.log_probabilities(z))
-        count, classes = columns.shape[1], P.shape[1]
-        total = np.empty((count, classes, count, classes))
-        moments, block = np.empty((count, classes, classes)), np.empty((classes, classes))
-        for k in range(classes):
+        count, width, first = columns.shape[1], P.shape[1], classes or P.shape[1]
+        total = np.empty((count, first, count, first))
+        moments, block = np.empty((count, first, width)), np.empty((width, width))
+        for k in range(width):
             for m in range(k + 1):  # symmetric in k and m, and in the columns
-                h = self.share * P[:, k] * ((k == m) - P[:, m])
-                total[:, k, :, m] = total[:, m, :, k] = columns.T @ (h[:, None] * columns)
-                moments[:, k, m] = moments[:, m, k] = h @ columns
-                block[k, m] = block[m, k] = h.sum()
-        matrix = total.reshape(count * classes, count * classes)
+                h, sign = self.share * P[:, k] * (1 - P[:, k] if k == m else P[:, m]), 1 if k == m else -1
+                block[k, m] = block[m, k] = sign * h.sum()
+                if m >= first:
+                    continue
+                moments[:, m, k] = sign * (h @ columns)
+                if k < first:
+                    half = np.sqrt(h)[:, None] * columns
+                    total[:, k, :, m] = total[:, m, :, k] = sign * (half.T @ half)
+                    moments[:, k, m] = moments[:, m, k]
+        matrix = total.reshape(count * first, count * first)
         if self.fit_intercept:
-            against = moments.reshape(count * classes, classes)
-            matrix = matrix - against @ np.linalg.pinv(block, hermitian=True) @ against.T
+            against = moments.reshape(count * first, width)
+            matrix -= against @ np.linalg.pinv(block, hermitian=True) @ against.T
         return matrix
 
     def conjugate(self, u: np.ndarray) -> float:
         """sup over z of <u, z> - value(z) for u [n, K]; inf outside the domain."""
+        u = by_class(u)
         scale = np.abs(u).sum()
         if np.abs(u.sum(axis=1)).sum() > BALANCE * scale:
             return np.inf
@@ -205,6 +216,11 @@ def _labels(y: Any, n_classes: int | None) -> np.ndarray:
     if n_classes is None and values.max() < 1:
         raise ValueError(f"y has the label 0 only: {allowed}, or give n_classes")
     return values.astype(np.int64)
+
+
+def by_class(values: np.ndarray) -> np.ndarray:
+    """The same [n, K], class by class in memory, so that sums over the few classes are sums of long vectors."""
+    return np.asfortranarray(values)
 
 
 def log_sum_exp(eta: np.ndarray) -> np.ndarray:

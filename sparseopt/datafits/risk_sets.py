@@ -11,6 +11,9 @@ from .special import xlogy
 MAX_PAIRS = 5_000_000
 """Pairs of a row and a death in it that are listed at most."""
 
+RESCALED = 300.0
+"""Logarithm of the growth of a sum after which it is rescaled; its square is a number still."""
+
 
 @dataclass(frozen=True)
 class RiskSets:
@@ -70,6 +73,27 @@ class RiskSets:
         excess = np.subtract(dying, totals, out=np.zeros_like(totals), where=totals > -np.inf)  # empty sums stay empty
         part = np.exp(np.minimum(excess, 0.0))
         return totals[self.blocks] + np.log1p(-self.fractions * part[self.blocks])
+
+    def means(self, eta: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Means [rows, k] of x [q, k] in the order, weighted by weight * exp(eta) in the sums of each row.
+
+        Sums grow from the last risk set to the first, and are rescaled where they grow much, so that none underflows.
+        """
+        terms = eta + self.log_weight
+        largest = np.maximum.accumulate(np.maximum.reduceat(terms, self.starts)[::-1])[::-1]
+        sizes = np.diff(np.append(self.starts, len(terms)))
+        level = RESCALED * np.ceil(largest / RESCALED)  # of each block, decreasing
+        weighted = np.exp(terms - np.repeat(level, sizes))[:, None] * x
+        arriving = np.add.reduceat(weighted, self.starts)
+        totals, later = np.empty_like(arriving), len(level)
+        for first in np.flatnonzero(np.diff(level, prepend=np.inf))[::-1]:  # blocks of one level
+            part = np.cumsum(arriving[first:later][::-1], axis=0)[::-1]
+            if later < len(level):
+                part += np.exp(level[later] - level[first]) * totals[later]
+            totals[first:later], later = part, first
+        dying = np.add.reduceat(np.where(self.dies[:, None], weighted, 0.0), self.starts)
+        sums = totals[self.blocks] - self.fractions[:, None] * dying[self.blocks]
+        return sums * np.exp(level[self.blocks] - self.log_sums(eta))[:, None]
 
     def log_hazards(self, log_rates: np.ndarray) -> np.ndarray:
         """Logarithms [q] of the sum of exp(log_rates) over all rows in which a sample counts, with its share there."""

@@ -40,6 +40,27 @@ def test_hessian_of_cox_along_a_direction_least_at_the_last_death(ties):
     np.testing.assert_allclose(fit.hessian(z, d), bent, rtol=1e-5, atol=1e-9)
 
 
+@pytest.mark.parametrize("scale", [1.0, 30.0, 400.0])
+@pytest.mark.parametrize("ties", ["breslow", "efron"])
+def test_hessian_of_cox_in_coefficients_is_that_along_their_columns(ties, scale):
+    """Also where the sums over risk sets differ by more than the range of floats."""
+    rng = np.random.default_rng(3)
+    X, z = rng.standard_normal((60, 7)) + 3, scale * rng.standard_normal(60)
+    time, event = np.ceil(5 * rng.exponential(size=60)), rng.random(60) < 0.7
+    fit = so.Cox(time, event, ties, sample_weight=rng.uniform(0, 2, 60) * (rng.random(60) < 0.9))
+    found, wanted = fit.hessian_of_columns(X, z), X.T @ np.stack([fit.hessian(z, x) for x in X.T], axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+def test_multinomial_hessian_of_the_first_classes(intercept):
+    fit, X = datafit("Multinomial", intercept=intercept), np.random.default_rng(4).standard_normal((N, 3))
+    (z,) = points(fit, 0, 1)
+    every = fit.hessian_of_columns(X, z).reshape(3, CLASSES, 3, CLASSES)
+    few = fit.hessian_of_columns(X, z, CLASSES - 1).reshape(3, CLASSES - 1, 3, CLASSES - 1)
+    np.testing.assert_allclose(few, every[:, :-1, :, :-1], atol=1e-15)
+
+
 @pytest.mark.parametrize("name", [name for name in WITH_INTERCEPT if name != "Multinomial"])
 def test_a_large_constant_in_z_costs_no_balance(name):
     """The constant of z is lost in the intercept; what matters is that the gradient still sums to 0."""
