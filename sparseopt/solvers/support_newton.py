@@ -149,7 +149,7 @@ def _gradient(run: GroupDescent, columns: np.ndarray, rows: np.ndarray) -> np.nd
 
 
 def _hessian(run: GroupDescent, columns: np.ndarray, rows: np.ndarray, free: int) -> np.ndarray:
-    """Hessian of the objective in the first outputs, [rows * free, rows * free], of steps that are `_centred` in all."""
+    """Hessian of the objective in the first outputs, [rows * free, rows * free], of steps `_centred` in all."""
     total = hessian_of_loss(run.problem.datafit, columns, run.z, free)
     penalty, w = run.problem.penalty, _centred(run.by_position[rows], free)
     groups, position = np.unique(_groups(run, rows), return_inverse=True)
