@@ -32,9 +32,9 @@ class Groups:
         self.columns = None if columns is None else _frozen(np.asarray(columns, dtype=np.int64))
         self.n_columns = len(self.labels) if self.columns is None else int(self.columns.max()) + 1
         self.sizes = _frozen(np.bincount(self.labels, minlength=len(self.names)))
-        self.index = _frozen(np.argsort(self.labels, kind="stable"))
-        self.offsets = _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
-        self.contiguous = bool((self.index == np.arange(self.n_features)).all())
+        self.contiguous = bool((self.labels[1:] >= self.labels[:-1]).all())
+        order = np.arange(self.n_features) if self.contiguous else np.argsort(self.labels, kind="stable")
+        self.index, self.offsets = _frozen(order), _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
         self._stacked = self.contiguous and bool((self.sizes == self.sizes[0]).all())
 
     @cached_property

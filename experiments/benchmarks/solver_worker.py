@@ -120,7 +120,7 @@ def sklearn(instance: Instance, tol: float) -> np.ndarray:
     from sklearn.linear_model import MultiTaskLasso, lasso_path
 
     if instance.shape.kind == "ls":
-        options = {"alphas": instance.lams, "tol": tol, "max_iter": 100000, "copy_X": False, "check_input": False}
+        options = {"alphas": instance.lams, "tol": tol, "max_iter": 100000, "copy_X": False}
         return lasso_path(instance.X, instance.y, **options)[1].T
     model = MultiTaskLasso(alpha=instance.lams[0], fit_intercept=False, tol=tol, max_iter=100000)
     return model.fit(instance.X, instance.y).coef_.T[None]

@@ -15,7 +15,7 @@ from .block_reference import SLOPE, VALUE, EntryBlock, RadialBlock, above_norm, 
 AT_ONCE = 256
 """Groups whose columns are multiplied in one product."""
 
-REACHES, FIRST_CYCLE = 0.7, 0.05
+REACHES, NEW_GROUPS = 0.7, 0.05
 """When cycles end for a look at the gap, as in csrc/cpu/bcd_loop.inc."""
 
 
@@ -47,7 +47,8 @@ class Loop:
         self.epochs = self.visits = self.accepted = self.columns = 0
         self.gap = self.violation = np.inf
         self.moved, self.energy, self.interrupted = 0.0, 0.0, False
-        self.kappa = 0.0  # gap over sqrt(energy of the sweep before), 0 where unknown
+        self.kappa = 0.0  # gap over the groups swept, over sqrt(energy of the sweep before), 0 where unknown
+        self.renewed = True  # whether groups are active that were not swept yet
 
     def run(
         self, working: np.ndarray, scores: np.ndarray, scored: bool
@@ -198,26 +199,26 @@ class Loop:
     def _cycle(self) -> None:
         K = self.limits.anderson
         kept: list[tuple[np.ndarray, np.ndarray]] = []
-        rows, begins, first = positions(self.store, self.active), self.epochs == 0, 0.0
+        rows, first = positions(self.store, self.active), 0.0
         for e in range(self.limits.epochs_per_cycle):
             if K > 0 and e == self.limits.epochs_per_cycle - K:
                 self._prepare_moved()
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
             self._sweep()
             first = self.moved if e == 0 else first
-            if self.moved <= self.limits.settled or self.interrupted or self._should_look(begins, first):
+            if self.moved <= self.limits.settled or self.interrupted or self._should_look(first):
                 return
             if 0 < len(kept) <= K:
                 kept.append((self.descent.b[rows], self.descent.r.copy()))
         if K > 0 and len(kept) == K + 1:
             self._extrapolate(rows, kept)
 
-    def _should_look(self, begins: bool, first: float) -> bool:
-        """Whether a cycle ends for a look at the gap.  begins: whether it is the first; first: of its first sweep."""
+    def _should_look(self, first: float) -> bool:
+        """Whether a cycle ends for a look at the gap.  first: how far its first sweep moved."""
         target = self.limits.gap_target
         if self.kappa > 0 and self.kappa * self.energy**0.5 <= REACHES * target:
             return True
-        return begins and target >= 0 and self.moved <= FIRST_CYCLE * first
+        return self.renewed and target >= 0 and self.moved <= NEW_GROUPS * first
 
     def _extrapolate(self, rows: np.ndarray, kept: list[tuple[np.ndarray, np.ndarray]]) -> None:
         """Anderson on the last K + 1 iterates, taken if the objective is lower."""
@@ -274,7 +275,8 @@ class Loop:
         self.active = working
         if self.penalty.own is not None:
             return
-        limit, penalty, conjugate, active = np.inf, 0.0, 0.0, []
+        penalty, every, swept, active = 0.0, (np.inf, 0.0), (np.inf, 0.0), []
+        self.renewed = False
         for g in working:
             self.interrupted = self.interrupted or self.limits.ask()
             if self.interrupted:
@@ -283,20 +285,30 @@ class Loop:
             pull = self._pull(g, X)
             norm = above_norm(self.penalty, pull)
             reach = self._reach(pull, norm, strength)
+            moves = self._norm(g) > 0
+            known = self.epochs > 0 and (moves or scores[g] > 1)
             scores[g] = 1 / np.float64(reach)
             penalty += self._penalty(g, self.descent.b[self._rows(g)])
-            if self.penalty.l2 > 0:
-                above = max(norm - strength, 0.0)
-                conjugate += 0.5 * above * above / self.penalty.l2
-            elif strength + self.penalty.l1 > 0:
-                limit = min(limit, reach)
-            if self._norm(g) > 0 or reach < 1 or (not self.penalty.linear and norm > 0):
+            above = self._left_to_dual(norm, reach, strength)
+            every = min(every[0], above[0]), every[1] + above[1]
+            if known:
+                swept = min(swept[0], above[0]), swept[1] + above[1]
+            if moves or reach < 1 or (not self.penalty.linear and norm > 0):
                 active.append(g)
+                self.renewed = self.renewed or not known
             self.columns += int(self.store.groups.sizes[g])
         self.active = np.array(active, dtype=np.int64)
         if self.descent.target is not None:
-            self.gap = self._relative_gap(limit, penalty, conjugate)
-            self.kappa = float(self.gap) / self.energy**0.5 if self.energy > 0 else self.kappa
+            self.gap = self._relative_gap(*every, penalty)
+            if self.energy > 0:
+                gap = self._relative_gap(*swept, penalty) if self.renewed else self.gap
+                self.kappa = float(gap) / self.energy**0.5
+
+    def _left_to_dual(self, norm: float, reach: float, strength: float) -> tuple[float, float]:
+        """What a group leaves: the largest multiple of the residual, and its part of the conjugate of the penalty."""
+        if self.penalty.l2 > 0:
+            return np.inf, 0.5 * max(norm - strength, 0.0) ** 2 / self.penalty.l2
+        return (reach if strength + self.penalty.l1 > 0 else np.inf), 0.0
 
     def _reach(self, pull: np.ndarray, norm: float, strength: float) -> float:
         """Largest multiple of the pull [k, T] at which the block would stay 0."""
@@ -304,7 +316,7 @@ class Loop:
             return entry_limit(self.penalty, pull, strength)
         return self.penalty.asked(SLOPE, 0.0, strength, 0.0) / norm if norm > 0 else np.inf
 
-    def _relative_gap(self, limit: float, penalty: float, conjugate: float) -> float:
+    def _relative_gap(self, limit: float, conjugate: float, penalty: float) -> float:
         """Duality gap over the working set, for the best feasible multiple of the residual as dual point."""
         square = self._square(self.descent.r)
         linear = float(np.vdot(self._whole(self.descent.r), self.descent.target[:, : self.n]))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .bcd import Descent, residual_array
+from .bcd import Descent
 from .loader import address, core
 from .strengths import Strengths
 
@@ -29,14 +29,14 @@ class End(IntEnum):
 class SampleLoss:
     """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred.
 
-    y: [n] float64: signs, counts, or targets of squares, centred where the problem is.  share: [n], sums to 1.
-    offset: [n], less its mean where centred; 0 for squares.
+    y: [n] float64: signs, counts, or targets of squares, also [T, n], centred where the problem is.  share: [n], sums
+    to 1.  offset: [n], less its mean where centred; None for squares.
     """
 
     kind: int
     y: np.ndarray
     share: np.ndarray
-    offset: np.ndarray
+    offset: np.ndarray | None
 
     @property
     def fields(self) -> tuple[int, int, int, int]:
@@ -81,8 +81,8 @@ class Limits:
 class Point(NamedTuple):
     """Where steps ended, and what a stopping test wants there, by position.
 
-    z, force: [1, n + PADDING], X w and minus the gradient of the loss in z.  w: [p, 1].  sizes: [G], its norms.
-    pull: [p, 1], norms: [G], X' times the gradient in z and its norms, of the working set, which has `read` groups.
+    z, force: [T, n + PADDING], X w and minus the gradient of the loss in z.  w: [p, T].  sizes: [G], its norms.
+    pull: [p, T], norms: [G], X' times the gradient in z and its norms, of the working set, which has `read` groups.
     value, gap, violation: objective, and over the working set duality gap and largest distance to stationarity.
     active: groups that are not 0.
     """
@@ -129,8 +129,8 @@ def newton_steps(
 ) -> tuple[Report, Point]:
     """Steps over the groups `working`, sorted, from the coefficients of the descent; without models a look at them.
 
-    descent: compiled, with one output and room for weights; its coefficients go down.  scores: [G], in and out.  z: X w
-    [1, n + PADDING], taken over.
+    descent: compiled, with room for weights, but for squares with one output; its coefficients go down.  scores: [G],
+    in and out.  z: X w [T, n + PADDING], taken over.
     """
     assert core is not None
     descent.prepare_large(working)
@@ -168,24 +168,26 @@ def descend_path(
     w: np.ndarray,
     limits: Limits,
     sweeps: Sweeps,
+    at_zero: np.ndarray | None,
     ask: Callable[[], bool],
 ) -> tuple[list[Report], np.ndarray, list[float]]:
     """Solutions over the groups `working`, sorted, at several strengths, until one falls short of the target.
 
-    w: [2 + L, p] by position, in and out, of which two rows are known.  Returns what is known of those that come after
-    them, with X w [L, n + PADDING] and seconds; fewer where one fell short or `ask` ended it.
+    w: [2 + L, p, T] by position, in and out, of which two are known.  at_zero: X' times the gradient of the loss in z
+    [p, T] at 0, where the others start there and it is known.  Returns what is known of them, with X w
+    [L, T, n + PADDING] and seconds; fewer where one fell short or `ask` ended it.
     """
     assert core is not None
     descent.prepare_large(working)
     descent.reserve(core.descend_path_workspace(descent.fields, limits.anderson))
-    z, seconds = residual_array(descent.store.n, len(w) - 2), np.zeros(len(w) - 2)
+    z, seconds = np.empty((len(w) - 2, *descent.r.shape)), np.zeros(len(w) - 2)
     found = core.descend_path(
         descent.fields,
         loss.fields,
         address(working),
         len(working),
         strengths.fields,
-        tuple(map(address, (z, w, seconds))),
+        tuple(map(address, (z, w, seconds, at_zero))),
         *limits.fields,
         (sweeps.most, float(sweeps.settled)),
         address(descent.workspace),

@@ -134,8 +134,7 @@ class GroupDescent:
 
     def try_move(self, by_position: np.ndarray, limit: float, fitted: np.ndarray | None = None) -> bool:
         """`move`, if the objective there is at most `limit` to rounding; else nothing happens, answer False."""
-        fitted = (self.inner.fit(by_position) if fitted is None else fitted)[:, : self.store.n]
-        z = fitted[0] if self.problem.datafit.n_outputs is None else fitted.T
+        z = self._by_sample(self.inner.fit(by_position) if fitted is None else fitted)
         norms = np.sqrt(np.add.reduceat(np.einsum("ij,ij->i", by_position, by_position), self.store.offsets[:-1]))
         value = self.problem.datafit.value(z) + self._penalty_value(by_position, norms)
         if not value <= limit + 4 * np.finfo(float).eps * abs(limit) and np.isfinite(limit):
@@ -144,11 +143,16 @@ class GroupDescent:
         self.force = -self.problem.datafit.gradient(z)
         return True
 
+    def _by_sample(self, rows: np.ndarray) -> np.ndarray:
+        """[outputs, n + padding] -> [n] or [n, T]."""
+        rows = rows[:, : self.store.n]
+        return rows[0] if self.problem.datafit.n_outputs is None else rows.T
+
     def take(self, point: Point, scores: np.ndarray) -> None:
         """`move` to a point of which all this is known, with scores [G] of the working set."""
         self.point, self.scores = point, scores
         self.by_position, self.norms, self.value = point.w, point.sizes, point.value
-        self.z, self.force = point.z[0, : self.store.n], point.force[0, : self.store.n]
+        self.z, self.force = self._by_sample(point.z), self._by_sample(point.force)
 
     def _read_by_point(self) -> Reading | None:
         """What was read of X at the point where the run is, if that was all of it; a survey has nothing left to do."""

@@ -23,7 +23,7 @@ from .frames import MAX_EPOCHS, SETTLED, STEPS, compiled_loss, frame_of, reads_a
 from .group_bcd import GroupBCD
 
 AHEAD, SAMPLES_AHEAD = 10, 2**16
-"""Strengths in one call at most, and samples times these: a path may end early, and all their fits are kept."""
+"""Strengths in one call at most, and samples and outputs times these: a path may end early, and all fits are kept."""
 
 REACHED = 0.5
 """Part of the tolerance down to which the descent goes, as in `GroupDescent`."""
@@ -45,7 +45,7 @@ class DescentPath:
         assert frame.loss is not None
         self.inner, self.loss = frame.inner, frame.loss
         self.working = np.flatnonzero(problem.penalty.strength < np.inf)
-        self.w, self.lams = np.zeros((2, problem.n_features)), np.full(2, np.inf)  # the last two solutions by position
+        self.w, self.lams = np.zeros((2, *self.inner.b.shape)), np.full(2, np.inf)  # the last two solutions by position
         self.run: GroupDescent | None = None
 
     @staticmethod
@@ -63,7 +63,7 @@ class DescentPath:
         if rounding_may_decide(problems[-1]):
             return
         options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
-        ahead = max(1, min(AHEAD, SAMPLES_AHEAD // self.inner.store.n))
+        ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))
         while problems and not late():
             results = self._ahead(problems[:ahead], options, late)
             for problem, result in zip(problems, results, strict=False):
@@ -78,16 +78,19 @@ class DescentPath:
     def _ahead(self, problems: list[Problem], options: GroupBCD, late: Callable[[], bool]) -> list[Result]:
         """Solutions in one call; the last one may have fallen short, and the gap is inf where it may be rounding."""
         strengths = Strengths.of([problem.penalty for problem in problems], self.lams)
-        w = np.concatenate([self.w, np.zeros((len(problems), self.w.shape[1]))])
+        w = np.concatenate([self.w, np.zeros((len(problems), *self.w.shape[1:]))])
         target = REACHED * self.tol
         limits = replace(STEPS, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
         sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
-        reports, z, seconds = descend_path(self.inner, self.loss, self.working, strengths, w, limits, sweeps, late)
-        first, count = self.lams[1] == np.inf, len(reports)
+        first, read = self.lams[1] == np.inf, problems[0].kept.get("reading")
+        begin = strengths, w, limits, sweeps, read.pull if first and read is not None else None
+        reports, z, seconds = descend_path(self.inner, self.loss, self.working, *begin, late)
+        count = len(reports)
         self.w, self.lams = w[count : count + 2], strengths.lam[count : count + 2]
-        by_column = np.empty((count, w.shape[1]))
-        by_column[:, problems[0].penalty.groups.index] = w[2 : 2 + count]
-        z = z[:count, : self.inner.store.n]
+        by_column = np.empty((count, *problems[0].w_shape))
+        by_column[:, problems[0].penalty.groups.index] = w[2 : 2 + count].reshape(by_column.shape)
+        n, outputs = self.inner.store.n, problems[0].w_shape[1:]
+        z = z[:count, :, :n].swapaxes(1, 2).reshape(count, n, *outputs)
         doubtful = each_cancels(problems[0], by_column, z) if count else ()
         rows = [self._row(*seen) for seen in zip(reports, seconds, doubtful, strict=False)]
         if first and rows:
@@ -126,7 +129,7 @@ class DescentPath:
         if gap > self.tol or cancels(problem, run.w, run.seen_z):
             return None
         if problem.penalty.lam == self.lams[1]:
-            self.w[1] = run.by_position[:, 0]
+            self.w[1] = run.by_position
         return result_of(problem, run.w.copy(), problem.datafit.intercept(run.seen_z), rows)
 
     def _run_from(self, w: np.ndarray, problem: Problem, options: GroupBCD) -> GroupDescent:

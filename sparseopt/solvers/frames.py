@@ -326,12 +326,13 @@ def reads_all(problem: Problem, along_path: bool) -> bool:
 def compiled_loss(problem: Problem) -> SampleLoss | None:
     """The loss as the compiled loop knows it, None for others."""
     datafit: Any = problem.datafit
-    kinds = {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y"), LeastSquares: (SQUARED, "target")}
+    kinds = {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
+    kinds |= dict.fromkeys((LeastSquares, MultiResponse), (SQUARED, "target"))
     if type(datafit) not in kinds or getattr(datafit, "vanishes", False):
         return None
     kind, y = kinds[type(datafit)]
-    rest = np.zeros(datafit.n_samples) if kind == SQUARED else datafit.rest
-    return SampleLoss(kind, *(np.ascontiguousarray(a) for a in (getattr(datafit, y), datafit.share, rest)))
+    rest = None if kind == SQUARED else np.ascontiguousarray(datafit.rest)
+    return SampleLoss(kind, np.ascontiguousarray(getattr(datafit, y).T), np.ascontiguousarray(datafit.share), rest)
 
 
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:

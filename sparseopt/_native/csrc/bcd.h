@@ -78,11 +78,13 @@ struct so_bcd_options {
   double gap_target;        // relative duality gap of the working set at which the call ends; < 0: run max_epochs
   double violation_target;  // the same for nonconvex penalties, absolute
   double settled;           // a cycle ends early when no block gradient moved by more in a sweep
+  double kappa;             // gap over sqrt(energy of a sweep), 0 where unknown; the energy is the sum of curvature x change^2
+  bool judged;              // the caller judges the point: the call ends where it is expected to be one
 };
 
 struct so_bcd_report {
   int64_t epochs, visits, accepted, columns;  // columns of X read
-  double gap, violation;
+  double gap, violation, kappa;
   int interrupted;
 };
 
@@ -102,7 +104,6 @@ struct so_problem {
 //   frobenius, error, lengths [G] norms of the packed columns of a group, of what rounding changed, at most, and of the columns
 //            themselves, inf with `root`; written when a group is packed, inf before
 //   residual [n] root (target - X w) at the start, less unit s.  careful: never skip a score that seems to be known
-//   kappa    gap over sqrt(curvature x change^2 of a sweep), 0 where unknown; the report has the new one in place of the violation
 struct so_packed {
   int64_t blocks;
   int16_t* values;
@@ -110,7 +111,7 @@ struct so_packed {
   uint8_t* ready;
   const double* root;
   bool centred, careful;
-  double unit, kappa;
+  double unit;
   float* s;
   double *frobenius, *error, *lengths;
   const double *pull, *residual;
@@ -136,12 +137,12 @@ int64_t so_packed_workspace(const so_problem& problem, const so_packed& packed, 
 
 // Descent from the Gram matrix (cpu/bcd_gram.inc), whose coefficients are in the order of the groups.
 //   matrix [p, p] symmetric, the Hessian.  at_zero, pull [p]: minus the gradient at 0 and at b, the latter follows b.
-//   square: |target|^2 / n.  kappa: as above
+//   square: |target|^2 / n
 struct so_gram {
   int64_t p;
   const double *matrix, *at_zero;
   double* pull;
-  double square, kappa;
+  double square;
 };
 so_bcd_report so_gram_inner(const so_problem& problem, const so_gram& gram, const so_bcd_options& options, double* workspace,
                             const so_poll& poll);
@@ -160,9 +161,9 @@ int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_st
                      double* seconds, const so_bcd_options& options, double* workspace, const so_poll& poll);
 
 // A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
-// centred; the classes of sparseopt/datafits say what each one is.  One output.
-//   y [n]: signs (logistic), counts (Poisson) or targets (half squares; centred where the problem is).  share [n] sums to 1.
-//   offset [n]: less its mean where centred
+// centred; the classes of sparseopt/datafits say what each one is.  One output, but for squares.
+//   y [T][n]: signs (logistic), counts (Poisson) or targets (half squares; centred where the problem is).  share [n] sums to 1.
+//   offset [n]: less its mean where centred; null for squares
 enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2 };
 struct so_loss {
   int kind;
@@ -173,15 +174,15 @@ struct so_loss {
 // down, or a step left more than `slow` of the gap before it, which is `last` at the start, and sweeps were doubled up to `most_epochs`.
 //   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
 //   at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are those of the point;
-//   else they are found first, and nothing is done where the target is reached
+//   else they are found first, and nothing is done where the target is reached.  pulled: whether `pull` is that of the point then
 struct so_newton_options {
   int64_t models, epochs, most_epochs, epochs_per_cycle, anderson, halvings;
   double target, slow, last, smallest_share, margin, at_zero;
-  bool scored;
+  bool scored, pulled;
 };
-// In and out: z [ldr], X w.  scores [G] of the working set.
-// Out: force [ldr], minus the gradient of the loss in z.  w [p] by position, sizes [G] its norms.  pull [p], norms [G]: X' times the
-// gradient in z, and its norms, of the working set.
+// In and out: z [T][ldr], X w.  scores [G] of the working set.
+// Out: force [T][ldr], minus the gradient of the loss in z.  w [p, T] by position, sizes [G] its norms.  pull [p, T], norms [G]: X' times
+// the gradient in z, and its norms, of the working set.
 struct so_newton_point {
   double *z, *scores, *force, *w, *sizes, *pull, *norms;
 };
@@ -203,10 +204,12 @@ int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // do
 
 // Newton steps, or for squares sweeps, at several strengths > 0 in one call, until one falls short of the target.  `settled` of the sweeps
 // is relative to the smallest strength.
-//   w [count, p] by position, of which `first` rows are known.  z [.., ldr] = X w, reports and seconds: of the others.
+//   w [count, p, T] by position, of which `first` rows are known.  z [.., T, ldr] = X w, reports and seconds: of the others.
 // Returns how many rows of w are known then, the last one perhaps a point on the way; less than expected where interrupted.
+//   at_zero [p, T]: X' times the gradient in z at w = 0, where the first of them starts, or null.
 struct so_descent_path {
   double *z, *w, *seconds;
+  const double* at_zero;
   so_newton_report* reports;
 };
 int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,

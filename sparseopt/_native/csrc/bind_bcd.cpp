@@ -83,7 +83,7 @@ answer inner(const nb::dict& d, uintptr_t working, int64_t count, uintptr_t scor
              int64_t epochs_per_cycle, int64_t anderson, double gap_target, double violation_target, double settled, uintptr_t workspace,
              nb::object ask) {
   so_problem p = problem_of(d);
-  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled};
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, violation_target, settled, 0, false};
   question q{ask, nb::borrow(d["asked"])};
   p.penalty.asked = {question::answer, &q};
   so_bcd_report r;
@@ -106,7 +106,7 @@ so_packed packed_columns_of(const nb::dict& d) {
 
 so_packed packed_of(const nb::dict& d) {
   so_packed q = packed_columns_of(d);
-  q.careful = integer(d, "careful") != 0, q.unit = number(d, "unit"), q.kappa = number(d, "kappa");
+  q.careful = integer(d, "careful") != 0, q.unit = number(d, "unit");
   q.s = pointer<float>(d, "s"), q.pull = pointer<const double>(d, "pull"), q.residual = pointer<const double>(d, "residual");
   q.renewed = pointer<double>(d, "renewed"), q.scored = pointer<uint8_t>(d, "scored");
   return q;
@@ -123,7 +123,7 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
                     int64_t epochs_per_cycle, int64_t anderson, double gap_target, uintptr_t workspace, nb::object ask) {
   const so_problem p = problem_of(d);
   const so_packed packed = packed_of(e);
-  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, 0, 0};
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, anderson, gap_target, 0, 0, number(e, "kappa"), false};
   question q{ask, nb::none()};
   so_bcd_report r;
   {
@@ -131,7 +131,7 @@ answer packed_inner(const nb::dict& d, const nb::dict& e, uintptr_t working, int
     r = so_packed_inner(p, packed, (const int64_t*)working, count, (double*)scores, options, (double*)workspace, {question::ask, &q});
   }
   q.rethrow();
-  return {r.epochs, r.visits, r.accepted, r.gap, r.violation, r.interrupted != 0, r.columns};
+  return {r.epochs, r.visits, r.accepted, r.gap, r.kappa, r.interrupted != 0, r.columns};
 }
 
 bool packed_score(const nb::dict& d, const nb::dict& e, uintptr_t groups, int64_t count, uintptr_t workspace, nb::object ask) {
@@ -164,7 +164,7 @@ so_loss loss_of(const loss_pointers& what) {
 so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
   const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, scored] = counts;
   const auto [target, slow, last, smallest_share, margin, at_zero] = limits;
-  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored};
+  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored, false};
 }
 
 // point: the pointers of so_newton_point, in order
@@ -194,15 +194,15 @@ so_strengths path_of(const strengths_of& path) {
   return {count, first, (const double*)strength, (const double*)lam};
 }
 
-// rows: z, w and seconds of so_descent_path, whose reports are returned.  sweeps: most of them, and the largest change that ends a cycle
+// rows: z, w, seconds and at_zero of so_descent_path, whose reports are returned.  sweeps: most of them, and the largest change that ends a cycle
 std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, uintptr_t working, int64_t count, strengths_of path,
-                                        std::tuple<uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts, newton_limits limits,
+                                        std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts, newton_limits limits,
                                         std::tuple<int64_t, double> sweeps, uintptr_t workspace, nb::object ask) {
   so_problem p = problem_of(d);
   const so_newton_options options = newton_options(counts, limits);
   const auto [max_epochs, settled] = sweeps;
-  const so_bcd_options of_squares = {max_epochs, options.epochs_per_cycle, options.anderson, options.target, 0, settled};
-  const auto [z, w, seconds] = rows;
+  const so_bcd_options of_squares = {max_epochs, options.epochs_per_cycle, options.anderson, options.target, 0, settled, 0, true};
+  const auto [z, w, seconds, at_zero] = rows;
   const so_strengths strengths = path_of(path);
   std::vector<so_newton_report> reports(strengths.count);
   question q{ask, nb::borrow(d["asked"])};
@@ -211,7 +211,7 @@ std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, u
   {
     nb::gil_scoped_release unlocked;
     known = so_descend_path(p, loss_of(what), (const int64_t*)working, count, strengths,
-                            {(double*)z, (double*)w, (double*)seconds, reports.data()}, options, of_squares, (double*)workspace,
+                            {(double*)z, (double*)w, (double*)seconds, (const double*)at_zero, reports.data()}, options, of_squares, (double*)workspace,
                             {question::ask, &q});
   }
   q.rethrow();
@@ -224,9 +224,9 @@ int64_t gram_path(const nb::dict& d, const nb::dict& e, strengths_of path, std::
                   int64_t max_epochs, int64_t epochs_per_cycle, double gap_target, uintptr_t workspace, nb::object ask) {
   const so_problem p = problem_of(d);
   const so_gram gram = {integer(e, "p"), pointer<const double>(e, "matrix"), pointer<const double>(e, "at_zero"), nullptr,
-                        number(e, "square"), 0};
+                        number(e, "square")};
   const auto [b, pull, epochs, seconds] = rows;
-  const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0};
+  const so_bcd_options options = {max_epochs, epochs_per_cycle, 0, gap_target, 0, 0, 0, false};
   question q{ask, nb::none()};
   int64_t known;
   {

@@ -28,61 +28,70 @@ struct descent_path {
   so_problem p;
   const so_loss& loss;
   const int64_t* working;
-  int64_t count, total;
+  int64_t count, size, length;  // groups, coefficients, numbers of a fit
   const so_newton_options& options;
   const so_bcd_options& sweeps;
   const so_poll& poll;
   double *scores, *sizes, *norms, *force, *pull, *start, *memory;
+  double kappa = 0;  // of the last sweeps
 
   descent_path(const so_problem& problem, const so_loss& of, const int64_t* groups, int64_t k, const so_newton_options& newton,
                const so_bcd_options& squares, const so_poll& ask, double* workspace)
-      : p(problem), loss(of), working(groups), count(k), total(p.groups.offsets[p.groups.count]), options(newton), sweeps(squares),
-        poll(ask) {
+      : p(problem), loss(of), working(groups), count(k), size(p.groups.offsets[p.groups.count] * p.state.outputs), length(p.state.outputs * p.state.ldr),
+        options(newton), sweeps(squares), poll(ask) {
     const int64_t G = p.groups.count;
     scores = workspace, sizes = scores + G, norms = sizes + G;
-    force = norms + G, pull = force + p.state.ldr, start = pull + total, memory = start + total;
+    force = norms + G, pull = force + length, start = pull + size, memory = start + size;
     for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
   }
   static int64_t own_memory(const so_problem& p) {
-    return 3 * p.groups.count + p.state.ldr + 2 * p.groups.offsets[p.groups.count];
+    return 3 * p.groups.count + p.state.outputs * (p.state.ldr + 2 * p.groups.offsets[p.groups.count]);
   }
 
   void fit_of(const double* w, double* z) const {
-    memset(z, 0, p.state.ldr * sizeof(double));
+    memset(z, 0, length * sizeof(double));
     so_bcd_fit(p, w, z);
   }
   so_newton_report steps(double* z, double* w, const so_newton_options& o) {
     so_newton_report report = so_newton(p, loss, working, count, {z, scores, force, w, sizes, pull, norms}, o, memory, poll);
-    if (report.models == 0) memcpy(w, start, total * sizeof(double));  // these bits, not those of a way to the eigenbases and back
+    if (report.models == 0) memcpy(w, start, size * sizeof(double));  // these bits, not those of a way to the eigenbases and back
     return report;
   }
-  // From the point w to the solution there, with z = X w.
-  so_newton_report solve(double* z, double* w) {
-    memcpy(start, w, total * sizeof(double));
+  // From the point w to the solution there, with z = X w.  known: X' times the gradient at w, or null.
+  so_newton_report solve(double* z, double* w, const double* known) {
+    memcpy(start, w, size * sizeof(double));
     so_bcd_rotate(p, start, p.state.b, true);
     fit_of(w, z);
-    return loss.kind == SO_SQUARED ? squares(z, w) : steps(z, w, options);
+    so_newton_options o = options;
+    o.pulled = known != nullptr;
+    if (known) memcpy(pull, known, size * sizeof(double));
+    return loss.kind == SO_SQUARED ? squares(z, w, o) : steps(z, w, o);
   }
   double smallest_strength() const {
     double least = INFINITY;
     for (int64_t i = 0; i < count; ++i) least = std::fmin(least, p.penalty.strength[working[i]]);
     return count > 0 ? least : 0;
   }
-  so_newton_report squares(double* z, double* w) {
-    so_newton_options look = options;
+  // Sweeps, and looks at the point where that should be the solution, and is not yet.
+  so_newton_report squares(double* z, double* w, so_newton_options look) {
     look.models = 0;
-    const so_newton_report before = steps(z, w, look);
-    if (before.error <= options.target) return before;
-    for (int64_t i = 0; i < p.state.ldr; ++i) p.state.r[i] = p.state.share ? force[i] : force[i] * p.design.n;
+    so_newton_report seen = steps(z, w, look);
     so_bcd_options o = sweeps;
-    o.settled *= smallest_strength();
-    const so_bcd_report swept = so_bcd_inner(p, working, count, scores, true, o, memory, poll);
-    so_bcd_rotate(p, p.state.b, start, false);
-    fit_of(start, z);
-    so_newton_report after = steps(z, w, look);
-    after.models = 1, after.columns += before.columns + swept.columns;
-    if (swept.interrupted) after.why = SO_INTERRUPTED;
-    return after;
+    o.settled *= smallest_strength(), o.kappa = kappa, o.judged = true;
+    look.pulled = false;
+    for (bool moves = true; moves && !(seen.error <= options.target) && o.max_epochs > 0;) {
+      for (int64_t i = 0; !p.state.share && i < length; ++i) p.state.r[i] *= p.design.n;
+      const so_bcd_report swept = so_bcd_inner(p, working, count, scores, true, o, memory, poll);
+      so_bcd_rotate(p, p.state.b, start, false);
+      fit_of(start, z);
+      const int64_t columns = seen.columns + swept.columns;
+      seen = steps(z, w, look);
+      seen.models = 1, seen.columns += columns;
+      if (swept.interrupted) seen.why = SO_INTERRUPTED;
+      moves = swept.epochs > 0 && !swept.interrupted && swept.violation > o.settled;
+      o.max_epochs -= swept.epochs, kappa = swept.kappa, o.kappa = 0;
+    }
+    return seen;
   }
 };
 
@@ -100,9 +109,9 @@ int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const in
     if (l > path.first && asked_to_end(poll)) return l;
     const double begun = now();
     run.p.penalty.strength = path.strength + l * problem.groups.count;
-    go_ahead(out.w, run.total, l, length_ahead(path, l));
+    go_ahead(out.w, run.size, l, length_ahead(path, l));
     const int64_t row = l - path.first;
-    const so_newton_report report = out.reports[row] = run.solve(out.z + row * problem.state.ldr, out.w + l * run.total);
+    const so_newton_report report = out.reports[row] = run.solve(out.z + row * run.length, out.w + l * run.size, row == 0 ? out.at_zero : nullptr);
     out.seconds[row] = now() - begun;
     if (report.why == SO_INTERRUPTED) return l;
     if (!(report.error <= options.target)) return l + 1;
@@ -114,6 +123,7 @@ int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_st
                      double* seconds, const so_bcd_options& options, double* workspace, const so_poll& poll) {
   so_problem p = problem;
   so_gram q = gram;
+  so_bcd_options o = options;
   for (int64_t l = path.first; l < path.count; ++l) {
     if (l > path.first && asked_to_end(poll)) return l;
     const double begun = now();
@@ -124,9 +134,9 @@ int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_st
     }
     q.pull = pull + l * q.p;
     so_bcd_rotate(p, b + l * q.p, p.state.b, true);
-    const so_bcd_report report = so_gram_inner(p, q, options, workspace, poll);
+    const so_bcd_report report = so_gram_inner(p, q, o, workspace, poll);
     so_bcd_rotate(p, p.state.b, b + l * q.p, false);
-    q.kappa = report.violation, epochs[l] = report.epochs, seconds[l] = now() - begun;
+    o.kappa = report.kappa, epochs[l] = report.epochs, seconds[l] = now() - begun;
     if (report.interrupted) return l + 1;
   }
   return path.count;
