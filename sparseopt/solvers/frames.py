@@ -326,8 +326,9 @@ def reads_all(problem: Problem, along_path: bool) -> bool:
 def compiled_loss(problem: Problem) -> SampleLoss | None:
     """The loss as the compiled loop knows it, None for others."""
     datafit: Any = problem.datafit
-    kinds = {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
-    kinds |= dict.fromkeys((LeastSquares, MultiResponse), (SQUARED, "target"))
+    squared = SQUARED, "target"
+    kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
+    kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
     if type(datafit) not in kinds or getattr(datafit, "vanishes", False):
         return None
     kind, y = kinds[type(datafit)]
