@@ -173,6 +173,25 @@ class Multinomial:
             matrix -= against @ np.linalg.pinv(block, hermitian=True) @ against.T
         return matrix
 
+    def root_of_columns(self, columns: np.ndarray, z: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """A [n * K, k * m] and c [n * K]: A' A is the Hessian at z [n, K], A' c minus the gradient, in v [k, m].
+
+        The coefficients of these columns [n, k] are v basis' [k, K], basis [K, m].  One row for each sample i and class:
+        diag(P_i) - P_i P_i' = B' B with B = diag(sqrt(P_i)) (I - 1 P_i'); with an intercept what is orthogonal to its
+        columns.
+        """
+        P = np.exp(self.log_probabilities(z))
+        half = np.sqrt(self.share[:, None] * P)[:, :, None] * (basis - (P @ basis)[:, None, :])
+        A = (columns[:, None, :, None] * half[:, :, None, :]).reshape(P.size, -1)
+        if self.fit_intercept:
+            constant = half.reshape(P.size, -1)
+            A -= constant @ (np.linalg.pinv(constant) @ A)
+        rows = np.arange(len(P))
+        c = np.zeros(P.shape)
+        with np.errstate(divide="ignore"):
+            c[rows, self.y] = np.where(self.share > 0, np.sqrt(self.share / P[rows, self.y]), 0.0)
+        return A, c.ravel()
+
     def conjugate(self, u: np.ndarray) -> float:
         """sup over z of <u, z> - value(z) for u [n, K]; inf outside the domain."""
         u = by_class(u)

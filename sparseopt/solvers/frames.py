@@ -14,6 +14,7 @@ from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiRes
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, entrywise, scalar_part, separable
+from .exact_model import exact_minimum, has_exact_model
 from .free_step import free_step
 from .smoothing import smoothed_start
 from .support_newton import support_step
@@ -151,7 +152,7 @@ class NewtonFrame:
         self.loss = compiled_loss(problem)
         self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
-        self.started = False
+        self.started, self.exact, self.stuck = False, True, False
 
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
@@ -163,6 +164,7 @@ class NewtonFrame:
     def _lower(self, run: GroupDescent, target: float) -> None:
         """Models, each lowered and replaced by the next."""
         self.epochs, left, models, begun, wanted = EPOCHS_PER_MODEL, np.inf, 0, run.columns_read, target
+        self.exact, self.stuck = True, False
         while models < MAX_MODELS and not run.ask():
             made, slow, left = self._models(run, wanted, left, MAX_MODELS - models)
             models += made
@@ -174,8 +176,9 @@ class NewtonFrame:
                 wanted = max(run.goal, INNER_TARGET * left)
             if slow:
                 self.epochs = min(2 * self.epochs, MAX_EPOCHS)
-                if support_step(run):
+                if (self.stuck or not has_exact_model(run)) and support_step(run):
                     self.inner.set_coefficients(run.by_position)
+                self.stuck = True
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
         """Models lowered, 0 where the objective does not go down, whether the last one was slow, and the error then."""
@@ -183,10 +186,21 @@ class NewtonFrame:
             made, why, left = self._steps(run, target, last, most)
             if made or why is End.INTERRUPTED:
                 return made, why is End.SLOW, left
-        if not self._step(run):
+        exact = self.exact and last < np.inf and self._exact_step(run, last)
+        if not (exact or self._step(run)):
             return 0, False, last
         left = run.working_error()
+        self.exact = not exact or left <= SLOW * last
         return 1, left > SLOW * last, left
+
+    def _exact_step(self, run: GroupDescent, error: float) -> bool:
+        """A step towards the minimum of the model with the true Hessian, where that pays; whether there was one."""
+        before = run.by_position
+        after = exact_minimum(run, error, MAX_EPOCHS if self.stuck else self.epochs)
+        if after is None or not self._line_search(run, before, after):
+            return False
+        self.inner.set_coefficients(run.by_position)
+        return True
 
     def _steps(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, End, float]:
         """Several models in one call: their number, why it ended, and the error over the working set."""

@@ -74,7 +74,7 @@ def _newton_step(run: GroupDescent) -> tuple[bool, bool]:
     before, value = run.by_position, run.value
     columns = run.problem.X[:, run.store.columns[rows]]
     columns = np.asarray(columns.todense() if sparse.issparse(columns) else columns, dtype=np.float64)
-    inside, free = support[rows], _free_outputs(run)
+    inside, free = support[rows], free_outputs(run)
     gradient = _gradient(run, columns, rows)
     slope = _centred(gradient, free)[:, :free][inside[:, :free]]
     hessian = _hessian(run, columns, rows, free)
@@ -107,7 +107,7 @@ def _affordable(run: GroupDescent, entries: int, rows: int) -> bool:
     return 0 < entries <= MOST_ENTRIES and products <= MOST_PRODUCTS
 
 
-def _free_outputs(run: GroupDescent) -> int:
+def free_outputs(run: GroupDescent) -> int:
     """Outputs whose coefficients the steps choose: all, or without the last one where a constant changes nothing.
 
     The coefficients of a column then sum to 0 over the outputs at a solution, by penalties of norms, and steps do.

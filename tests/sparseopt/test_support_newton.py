@@ -9,7 +9,7 @@ from glm import datafit
 import sparseopt as so
 from sparseopt.solvers import support_newton
 from sparseopt.solvers.descent import GroupDescent
-from sparseopt.solvers.support_newton import _centred, _free_outputs, _gradient, _hessian
+from sparseopt.solvers.support_newton import _centred, _gradient, _hessian, free_outputs
 
 PENALTIES = {
     "GroupLasso": so.GroupLasso(0.3, so.Groups.from_lists([[4, 0], [1], [2, 3, 5]])),
@@ -28,7 +28,7 @@ def test_the_hessian_is_the_derivative_of_the_gradient(loss, penalty):
     w0[2] = 0.0
     run = GroupDescent(so.Problem(X, fit, PENALTIES[penalty]), w0, so.solvers.GroupBCD())
     start, rows = run.by_position, np.flatnonzero(run.by_position.any(axis=1))
-    columns, free = X[:, run.store.columns[rows]], _free_outputs(run)
+    columns, free = X[:, run.store.columns[rows]], free_outputs(run)
     hessian, step = _hessian(run, columns, rows, free), 1e-5
     inner = np.zeros((len(rows), start.shape[1]))
     inner[:, :free] = rng.standard_normal((len(rows), free))
