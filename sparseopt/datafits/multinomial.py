@@ -176,7 +176,7 @@ class Multinomial:
     def root_of_columns(self, columns: np.ndarray, z: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A [n * K, k * m] and c [n * K]: A' A is the Hessian at z [n, K], A' c minus the gradient, in v [k, m].
 
-        The coefficients of these columns [n, k] are v basis' [k, K], basis [K, m].  One row for each sample i and class:
+        The coefficients of these columns [n, k] are v basis' [k, K], basis [K, m].  One row for each sample and class:
         diag(P_i) - P_i P_i' = B' B with B = diag(sqrt(P_i)) (I - 1 P_i'); with an intercept what is orthogonal to its
         columns.
         """

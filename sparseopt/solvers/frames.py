@@ -195,9 +195,8 @@ class NewtonFrame:
 
     def _exact_step(self, run: GroupDescent, error: float) -> bool:
         """A step towards the minimum of the model with the true Hessian, where that pays; whether there was one."""
-        before = run.by_position
         after = exact_minimum(run, error, MAX_EPOCHS if self.stuck else self.epochs)
-        if after is None or not self._line_search(run, before, after):
+        if after is None or not self._line_search(run, run.by_position, after):
             return False
         self.inner.set_coefficients(run.by_position)
         return True
@@ -352,9 +351,8 @@ def compiled_loss(problem: Problem) -> SampleLoss | None:
 
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
     """The frame of the problem's loss."""
-    if isinstance(problem.datafit, LeastSquares | MultiResponse):
-        return LeastSquaresFrame(problem)
-    return NewtonFrame(problem)
+    of_squares = isinstance(problem.datafit, LeastSquares | MultiResponse)
+    return LeastSquaresFrame(problem) if of_squares else NewtonFrame(problem)
 
 
 def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options: Any) -> Descent:
