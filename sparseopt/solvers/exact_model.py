@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import lapack, solve_triangular
 
 from .._native.bcd import BlockCache, ColumnStore, Descent, residual_array
 from .._native.blas import one_blas_thread
@@ -97,6 +96,8 @@ def basis_of(outputs: int, free: int) -> np.ndarray:
 
 def _root(run: GroupDescent, columns: np.ndarray, basis: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """A [r, k * free] and c [r] with A' A the Hessian and A' c minus the gradient of the loss, in these coordinates."""
+    from scipy.linalg import lapack, solve_triangular
+
     datafit: Any = run.problem.datafit
     count, free = columns.shape[1], basis.shape[1]
     if _by_samples(run, count * free):
