@@ -11,6 +11,7 @@ from ._array import as_float, checked_seconds, checked_tolerance, real_number
 from .datafits import Datafit
 from .deadline import deadline, past, seconds_until
 from .problem import Problem, checked_problem
+from .range import overflow_at_zero
 from .recentred import recentred
 from .result import NotConverged, Result, Status
 from .solution_path import Path, PathNotConverged, deviance_explained
@@ -37,8 +38,8 @@ def lambda_max(problem: Problem) -> float:
     penalty plays no role.  Relative error of order n eps; 1e-6 where unpenalised groups are fitted under a ridge or
     with w >= 0.
 
-    Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path), when rho'(0+) is
-    0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
+    Raises ValueError when the gradient vanishes (0 is a solution for every lam, so there is no path) or overflows, when
+    rho'(0+) is 0 or infinite (no lam is special then), and when unpenalised groups fit y exactly.
     """
     return _critical(problem, np.inf)
 
@@ -51,7 +52,10 @@ def _critical(problem: Problem, end: float) -> float:
         raise ValueError(
             "every group has weight 0, so no lam changes the solution: give one a weight > 0, or use solve"
         )
-    gradient = _gradient_of_null_model(problem, end)
+    with np.errstate(over="ignore", invalid="ignore"):
+        gradient = _gradient_of_null_model(problem, end)
+    if not np.isfinite(gradient).all():
+        raise ValueError(overflow_at_zero(problem))
     if not (penalty.groups.norms(gradient) > 0).any():
         raise ValueError(
             "the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X, "

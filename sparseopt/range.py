@@ -15,17 +15,34 @@ WIDEST = 1e6
 
 
 def loss_at_zero(problem: Problem) -> float:
-    """The loss at 0; ValueError where the squares of the data, of which objective and gap are made, underflow.
+    """The loss at 0; ValueError where it overflows, or the squares of the data, of which gaps are made, underflow.
 
     Looked at are the loss at 0, and the squared gradient over the curvature, its natural unit if it is measured from 0.
     """
     value, slope, size = _at_zero(problem)
+    if not np.isfinite(value):
+        raise ValueError(overflow_at_zero(problem))
     if slope > 0 and size < SMALLEST_OBJECTIVE:
         raise ValueError(
             f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
             "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
         )
     return value
+
+
+def overflow_at_zero(problem: Problem) -> str:
+    """What to do where the loss at 0 or its gradient overflows, to which gaps and lambda_max are relative."""
+    offset = _largest_offset(problem)
+    return (
+        f"the loss at 0 or its gradient overflows (offset up to {offset:.3g}): take a constant off the offset, fit an "
+        "intercept, or rescale y and the columns of X"
+    )
+
+
+def _largest_offset(problem: Problem) -> float:
+    """Of the rest, where the intercept takes the mean."""
+    datafit = problem.datafit
+    return float(np.max(np.abs(getattr(datafit, "rest", getattr(datafit, "offset", 0.0)))))
 
 
 def _at_zero(problem: Problem) -> tuple[float, float, float]:
@@ -39,25 +56,28 @@ def _at_zero(problem: Problem) -> tuple[float, float, float]:
     return value, float(np.abs(slopes).max()), size
 
 
-def rounding_may_decide(problem: Problem) -> bool:
+def rounding_may_decide(problem: Problem, tol: float) -> bool:
     """Whether rounding errors of gradients, relative to those at 0, come near the strength of the penalty.
 
+    Or near its part tol, where X w + offset may cancel, which leaves gradients the rounding errors of the offset.
     Unpenalised groups do not tell: their gradient is fitted to 0 before the gap is taken.  Where no strength is
     critical, as for the squared k-support norm, the conjugate tells, which such an error enters in the gap.
     """
     if not hasattr(problem.penalty, "critical_lams"):
         return hasattr(problem.penalty, "conjugate") and _conjugate_of_rounding(problem) > _at_zero(problem)[2]
     slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
+    lost = float(np.finfo(float).eps) * _largest_offset(problem)
+    widest = min(WIDEST, tol / lost) if lost > 0 else WIDEST
     try:
         with np.errstate(all="ignore"):
             gradient = problem.gradient_at_zero
             least = slopes.min()
             least = least if least > 0 else np.min(slopes[slopes > 0], initial=np.inf)
-            if np.vdot(gradient, gradient) <= (WIDEST * least) ** 2 < np.inf:
+            if np.vdot(gradient, gradient) <= (widest * least) ** 2 < np.inf:
                 return False
             critical = problem.penalty.critical_lams(-gradient)
             critical[getattr(problem.penalty, "unpenalised", [])] = 0.0
-            return bool(critical.max() > WIDEST * problem.penalty.lam)
+            return bool(critical.max() > widest * problem.penalty.lam)
     except ValueError:  # no strength is critical
         return False
 

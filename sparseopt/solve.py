@@ -178,7 +178,7 @@ class _Monitor:
     def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
         loss = loss_at_zero(problem)
-        self.doubtful = problem.convex and rounding_may_decide(problem)
+        self.doubtful = problem.convex and rounding_may_decide(problem, tol)
         self.start = time.perf_counter()
         with np.errstate(over="ignore", invalid="ignore"):
             of_norms = isinstance(problem.penalty, GroupPenalty)  # and so 0 at 0

@@ -52,6 +52,15 @@ class Logistic(Pointwise):
         """p (1 - p) [n]."""
         return expit(eta) * expit(-eta)
 
+    def majorising_weights(self, z: np.ndarray) -> np.ndarray:
+        """h [n] with  loss(z + d) <= loss(z) + gradient(z)'d + sum_i h_i d_i^2 / 2  for every d.
+
+        share * tanh(|eta| / 2) / (2 |eta|), which is 1 / 4 at 0 and, unlike p (1 - p), does not vanish exponentially
+        (Jaakkola and Jordan, 2000).
+        """
+        size = np.maximum(np.abs(self.predictor(z)), np.finfo(float).eps)
+        return self.share * np.tanh(size / 2) / (2 * size)
+
     def conjugates(self, v: np.ndarray) -> np.ndarray:
         """t log t + (1 - t) log(1 - t) [n] with t = -sign v, inf for t outside [0, 1]."""
         t = -self.sign * v

@@ -60,7 +60,7 @@ class DescentPath:
 
         seconds: time limit, at which the solutions end.
         """
-        if rounding_may_decide(problems[-1]):
+        if rounding_may_decide(problems[-1], self.tol):
             return
         options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
         ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))

@@ -10,7 +10,7 @@ import numpy as np
 from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.newton import LOGISTIC, POISSON, SQUARED, End, Limits, SampleLoss, newton_steps
 from .._native.reading import is_small, kept_store, padded
-from ..datafits import Cox, Huber, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
+from ..datafits import Cox, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, entrywise, scalar_part, separable
@@ -254,7 +254,7 @@ class NewtonFrame:
     def _set_model(self, z: np.ndarray, steepness: float | None) -> None:
         """Weights of the model at z: measured curvatures, or a multiple of their bounds."""
         share = (self.scale if steepness is None else steepness) * loss_curvature(self.datafit, z)
-        if isinstance(self.datafit, Huber) and (steepness is not None or not share.any()):
+        if hasattr(self.datafit, "majorising_weights") and (steepness is not None or not share.any()):
             share = (steepness or 1.0) * self.datafit.majorising_weights(z)
         if not share.any():  # the loss is flat to rounding
             bound = self.datafit.smoothness_bound

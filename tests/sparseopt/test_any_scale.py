@@ -113,7 +113,7 @@ def test_the_squared_k_support_norm_at_usual_scales_needs_no_certificate():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((20, 6)) * 10.0 ** np.arange(-3, 3)
     problem = so.Problem(X, so.LeastSquares(rng.standard_normal(20)), so.KSupport(1e-2, so.Groups.uniform(3, 2), 2))
-    assert not rounding_may_decide(problem)
+    assert not rounding_may_decide(problem, 1e-6)
 
 
 @pytest.mark.parametrize("scale", [1e-100, 1e100])
@@ -127,3 +127,16 @@ def test_nonnegative_coefficients_leave_zero_at_any_scale(scale, outputs):
     problem = so.Problem(scale * X, loss, so.GroupLasso(1.0, so.Groups.uniform(3, 2), positive=True))
     result = so.solve(problem.with_lam(0.1 * so.lambda_max(problem)), max_iter=20)
     assert result.w.any()
+
+
+def test_a_gap_within_the_rounding_errors_of_offsets_is_not_converged():
+    """Where X w + offset cancels, slopes have the rounding errors of the offset."""
+    rng = np.random.default_rng(7)
+    X, offset = rng.standard_normal((12, 8)), 1e3 * rng.standard_normal(12)
+    fit = so.Logistic(X[:, 0] + rng.standard_normal(12) > 0, offset=offset)
+    problem = so.Problem(X, fit, so.GroupLasso(1.0, so.Groups.uniform(4, 2)))
+    problem = problem.with_lam(0.1 * so.lambda_max(problem))
+    assert so.certify.duality_gap(problem, so.solve(problem, tol=1e-8).w, tol=1e-8).proved
+    result = so.solve(problem, tol=1e-14, max_iter=10, throw=False)
+    assert result.status is not so.Status.CONVERGED
+    assert result.gap > 1e-14

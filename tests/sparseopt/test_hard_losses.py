@@ -37,14 +37,30 @@ def test_the_first_state_is_where_it_was_asked_for():
     np.testing.assert_array_equal(next(so.iterate(problem, w0=w0)).w, w0)
 
 
-def test_the_majorising_quadratic_lies_above_the_loss():
+@pytest.mark.parametrize("loss", ["Huber", "Logistic"])
+@pytest.mark.parametrize("intercept", [False, True])
+def test_the_majorising_quadratic_lies_above_the_loss(loss, intercept):
     rng = np.random.default_rng(0)
-    fit = so.Huber(10 * rng.standard_normal(30), 0.7, sample_weight=rng.uniform(0.1, 1, 30))
+    options = {"sample_weight": rng.uniform(0.1, 1, 30), "intercept": intercept}
+    y = 10 * rng.standard_normal(30)
+    fit = so.Huber(y, 0.7, **options) if loss == "Huber" else so.Logistic(y > 0, **options)
     for _ in range(50):
         z, d = 5 * rng.standard_normal(30), 10 ** rng.uniform(-2, 2) * rng.standard_normal(30)
         model = fit.value(z) + fit.gradient(z) @ d + fit.majorising_weights(z) @ d**2 / 2
         assert fit.value(z + d) <= model * (1 + 1e-12)
-    assert fit.majorising_weights(z).sum() < 0.9 * fit.share.sum()  # or the bound 1 would have done
+    assert fit.majorising_weights(z).sum() < 0.9 * fit.smoothness_bound  # or the bound would have done
+
+
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_offsets_at_which_logistic_losses_have_no_curvature_take_a_few_rounds(seed, intercept):
+    rng = np.random.default_rng(seed)
+    X, y, offset = rng.standard_normal((40, 20)), rng.integers(0, 2, 40), 1e3 * rng.standard_normal(40)
+    fit = so.Logistic(y, offset=offset, intercept=intercept)
+    problem = so.Problem(X, fit, so.GroupLasso(1.0, so.Groups.uniform(5, 4)))
+    problem = problem.with_lam(0.2 * so.lambda_max(problem))
+    result = so.solve(problem, tol=1e-8, max_iter=10)
+    assert so.certify.duality_gap(problem, result.w, tol=1e-7).proved
 
 
 @pytest.mark.parametrize("level", [2.0**27, -(2.0**30)])

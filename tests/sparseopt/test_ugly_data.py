@@ -286,6 +286,24 @@ def test_huge_offsets_without_an_intercept_are_refused_or_solved():
             answered(problem, must=False, limit=0.3)
 
 
+@pytest.mark.parametrize("solver", [None, so.solvers.FISTA()])
+def test_a_loss_that_overflows_at_zero_is_refused(solver):
+    """Gaps are relative to it, so that none would be too large."""
+    X = np.c_[-np.ones(12), design(12, 3)]
+    fit = so.Poisson(np.arange(12) % 4, offset=np.full(12, 1000.0))
+    problem = so.Problem(X, fit, so.GroupLasso(1e-3, so.Groups.uniform(2, 2)))
+    for find in (so.lambda_max, so.solve_path, lambda one: so.solve(one, solver, w0=[990.0, 0, 0, 0])):
+        with pytest.raises(ValueError, match=r"overflows .* fit an intercept"):
+            find(problem)
+
+
+def test_the_intercept_takes_offsets_whose_rates_overflow():
+    spread = 1000 * (1 + design(20, 1)[:, 0])
+    for sizes in ([2, 2], None):
+        problem = lasso(design(20, 4), so.Poisson(np.arange(20) % 4, offset=spread, intercept=True), sizes)
+        assert answered(problem).w.any()
+
+
 @cache
 def around_zero(loss: str) -> tuple[np.ndarray, so.Problem, so.Result]:
     """Columns with few digits, whose problem has an intercept, and its solution."""
