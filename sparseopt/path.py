@@ -29,6 +29,10 @@ LATE = (
 """What is said where no strength is known in time."""
 
 
+class AnyStrength(ValueError):
+    """Every strength has the same solution, so that none is critical."""
+
+
 def lambda_max(problem: Problem) -> float:
     """Smallest lam for which w = 0 is stationary: max_g |gradient_g(0)| / (weights[g] * rho'(0+)) for radial penalties.
 
@@ -49,7 +53,7 @@ def _critical(problem: Problem, end: float) -> float:
     problem, _ = recentred(checked_problem(problem))
     penalty = problem.penalty
     if len(getattr(penalty, "unpenalised", ())) == penalty.groups.n_groups and not hasattr(penalty, "conjugate"):
-        raise ValueError(
+        raise AnyStrength(
             "every group has weight 0, so no lam changes the solution: give one a weight > 0, or use solve"
         )
     with np.errstate(over="ignore", invalid="ignore"):
@@ -57,7 +61,7 @@ def _critical(problem: Problem, end: float) -> float:
     if not np.isfinite(gradient).all():
         raise ValueError(overflow_at_zero(problem))
     if not (penalty.groups.norms(gradient) > 0).any():
-        raise ValueError(
+        raise AnyStrength(
             "the gradient at 0 vanishes, so 0 solves the problem for every lam: check y, offset and X, "
             "whose columns may all be combinations of unpenalised ones"
         )
@@ -65,7 +69,7 @@ def _critical(problem: Problem, end: float) -> float:
         raise ValueError(f"{type(penalty).__name__} has no critical_lam, so no lam is known to be special: choose lam")
     lam = penalty.critical_lam(-gradient)
     if lam == 0:
-        raise ValueError(
+        raise AnyStrength(
             "0 solves the problem for every lam, so there is no path: every group with a gradient at 0 is forced out "
             "(check the weights), or would become negative where only nonnegative coefficients are allowed"
         )

@@ -12,7 +12,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from .._array import real_number
 from ..groups import Groups
-from ..path import lambda_max
+from ..path import AnyStrength, lambda_max
 from ..penalties import GroupLasso
 from ..problem import Problem
 from ..recentred import recentred
@@ -101,19 +101,22 @@ def standardised(standardize: str, problem: Problem) -> GroupStandardisation:
     return GroupStandardisation(problem)
 
 
-def gradient_vanishes(problem: Problem) -> bool:
-    """Whether the gradient at 0 is 0 up to rounding, as for a constant y, so that 0 solves for every strength."""
-    problem, _ = recentred(problem)
-    gradient = np.abs(problem.gradient_at_zero)
-    force = np.abs(problem.datafit.gradient(np.zeros((problem.X.shape[0], *problem.w_shape[1:]))))
-    eps = np.finfo(float).eps
-    return bool((gradient <= 8 * eps * (np.abs(problem.X).T @ force)).all())
+def critical_strength(problem: Problem) -> float | None:
+    """lambda_max; None where every strength has the same solution, as for a y that is constant up to rounding."""
+    moved, _ = recentred(problem)
+    gradient = np.abs(moved.gradient_at_zero)
+    force = np.abs(moved.datafit.gradient(np.zeros((moved.X.shape[0], *moved.w_shape[1:]))))
+    if (gradient <= 8 * np.finfo(float).eps * (np.abs(moved.X).T @ force)).all():
+        return None
+    try:
+        return lambda_max(problem)
+    except AnyStrength:
+        return None
 
 
 def relative_strength(problem: Problem, ratio: float) -> float:
-    """ratio * lambda_max, or 1 where the gradient at 0 vanishes, so that 0 is the solution for every strength."""
+    """ratio * lambda_max, or 1 where every strength has the same solution."""
     if not 0 < real_number(ratio) < np.inf:
         raise ValueError(f"ratio is {ratio!r}: it is lam relative to lambda_max, a positive number")
-    if gradient_vanishes(problem):
-        return 1.0
-    return float(ratio) * lambda_max(problem)
+    critical = critical_strength(problem)
+    return 1.0 if critical is None else float(ratio) * critical

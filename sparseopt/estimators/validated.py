@@ -13,7 +13,7 @@ from sklearn.model_selection import check_cv
 from ..problem import Problem
 from ..result import Result
 from ..selection import cross_validate
-from .base import gradient_vanishes
+from .base import critical_strength
 
 
 class CrossValidated:
@@ -76,8 +76,8 @@ class CrossValidated:
         me: Any = self
         problem = Problem(X, datafit, me._penalty(1.0, me.groups_))
         lams = me.lams
-        if lams is None and gradient_vanishes(problem):
-            lams = [1.0]  # 0 is the solution for every strength
+        if lams is None and critical_strength(problem) is None:
+            lams = [1.0]  # every strength has the same solution
         options = {
             "tol": me.tol,
             "max_iter": me.max_iter,

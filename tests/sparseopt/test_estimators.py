@@ -188,6 +188,20 @@ def test_active_groups_of_overlapping_groups_with_collinear_columns():
         assert not found.coef_[[0, 1, 6, 7, 8]].any()
 
 
+@pytest.mark.parametrize("name", ["GroupLassoRegressor", "GroupLassoRegressorCV", "GroupMCPRegressor"])
+@pytest.mark.parametrize("weights", [[np.inf, np.inf], [0.0, 0.0], [0.0, 1.0]])
+def test_no_strength_is_asked_for_where_all_have_the_same_solution(name, weights):
+    """Groups that are forced out, that are free, and whose columns are combinations of free ones."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20, 2))
+    X = np.c_[X, X @ rng.standard_normal((2, 2))]
+    fitted = getattr(estimators, name)([[0, 1], [2, 3]], weights=weights).fit(X, rng.standard_normal(20))
+    assert fitted.lam_ == 1.0
+    assert fitted.status_ is so.Status.CONVERGED
+    assert fitted.coef_[:2].any() == (weights[0] == 0)
+    assert not fitted.coef_[2:].any() or weights[1] == 0
+
+
 def test_wrong_ratios_and_constant_counts():
     X, y, _ = data()
     for ratio in ("0.1", 0.0, np.inf):
