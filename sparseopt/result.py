@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -53,10 +54,10 @@ class Result:
 
     w: [p] or [p, T].  intercept: number or [T].  status: Status.  gap: duality gap / max(|P(w)|, |P(w) - P(0)|), NaN
     for nonconvex problems.  violation: distance to stationarity, units of the gradient.  objective: P(w).
-    n_iter: iterations.  passes: columns of X read / p.  lam: strength of the penalty.  history: History.
+    n_iter: iterations.  passes: columns of X read / p.  lam: strength of the penalty.
     latent: w itself; for overlapping groups the latent coefficients, with which `Problem` and `certify` work, while w
     is [n_columns], one coefficient for each column of X as given.
-    advice: one sentence on the status; for UNSTABLE with the numbers to use instead.
+    advice: one sentence on the status; for UNSTABLE with the numbers to use instead.  seen: of the history, as rows.
     """
 
     w: np.ndarray
@@ -68,9 +69,15 @@ class Result:
     n_iter: int
     passes: float
     lam: float
-    history: Any = field(repr=False)
+    seen: tuple[Any, list[tuple[float, ...]]] = field(repr=False)
     latent: np.ndarray = field(repr=False)
     advice: str = field(repr=False)
+
+    @cached_property
+    def history(self) -> Any:
+        """What was seen at each stopping test: a `History`, or one of the solver's own that adds columns."""
+        kind, rows = self.seen
+        return kind(*map(np.array, zip(*rows, strict=True)))
 
 
 def result_of(
@@ -99,7 +106,7 @@ def result_of(
         n_iter=int(rows[-1][0]),
         passes=float(rows[-1][5]),
         lam=problem.penalty.lam,
-        history=history(*map(np.array, zip(*rows, strict=True))),
+        seen=(history, rows),
         latent=latent,
         advice=advice,
     )

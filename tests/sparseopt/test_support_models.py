@@ -154,3 +154,16 @@ def test_groups_larger_than_the_compiled_loop_turns():
     result = so.solve(problem, tol=1e-9)
     assert (result.w[:70] != 0).all()
     assert so.certify.duality_gap(problem, result.w, tol=2e-9).proved
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("options", OPTIONS)
+def test_squares_are_their_own_model(options, dtype):
+    """Solved from the Gram matrix in a few looks at X, where sweeps take dozens of passes."""
+    problem = tall(so.LeastSquares, lam=0.01, **OPTIONS[options])
+    problem = so.Problem(np.asfortranarray(problem.X, dtype=dtype), problem.datafit, problem.penalty)
+    assert DescentPath.treats(problem, several=False)
+    at_once, by_rounds = so.solve(problem, tol=1e-10), so.solve(problem, tol=1e-10, callback=lambda state: None)
+    assert at_once.passes < 8 < by_rounds.passes
+    assert so.certify.duality_gap(problem, at_once.latent, tol=1e-10, level="ball").proved
+    np.testing.assert_allclose(at_once.objective, by_rounds.objective, rtol=1e-9)

@@ -72,10 +72,11 @@ struct descent_path {
     for (int64_t i = 0; i < count; ++i) least = std::fmin(least, p.penalty.strength[working[i]]);
     return count > 0 ? least : 0;
   }
-  // Sweeps, and looks at the point where that should be the solution, and is not yet.
+  // From the Gram matrix of the few columns that may move, where that pays; then sweeps, and looks at the point where that should be the
+  // solution, and is not yet.
   so_newton_report squares(double* z, double* w, so_newton_options look) {
-    look.models = 0;
     so_newton_report seen = steps(z, w, look);
+    look.models = 0;
     so_bcd_options o = sweeps;
     o.settled *= smallest_strength(), o.kappa = kappa, o.judged = true;
     look.pulled = false;
