@@ -44,7 +44,7 @@ def count(monkeypatch):
     return calls
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("options", [{}, {"intercept": True}, {"sample_weight": np.linspace(0.5, 2, 60)}], ids=str)
 @pytest.mark.parametrize("loss", LOSSES)

@@ -153,6 +153,7 @@ def test_group_value_is_the_textbook_formula(make, lam):
     assert penalty.value(np.zeros(7)) == 0
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 @pytest.mark.parametrize("step", [0.05, 1.0, 4.0, 30.0])
 @pytest.mark.parametrize("lam", [0.01, 0.7, 10.0])

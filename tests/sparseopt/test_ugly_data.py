@@ -312,6 +312,7 @@ def around_zero(loss: str) -> tuple[np.ndarray, so.Problem, so.Result]:
     return X, problem, so.solve(problem, tol=TOL)
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("mean", [1e2, 1e5, 1e8, 1e10])
 @pytest.mark.parametrize("solver", [None, so.solvers.FISTA(), so.solvers.ProximalGradient()])
 @pytest.mark.parametrize("loss", WITH_INTERCEPT)
