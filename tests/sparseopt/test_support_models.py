@@ -160,7 +160,8 @@ def test_groups_larger_than_the_compiled_loop_turns():
 @pytest.mark.parametrize("options", OPTIONS)
 def test_squares_are_their_own_model(options, dtype):
     """Solved from the Gram matrix in a few looks at X, where sweeps take dozens of passes."""
-    problem = tall(so.LeastSquares, lam=0.01, **OPTIONS[options])
+    given = {name: value if value is True else np.resize(value, 1300) for name, value in OPTIONS[options].items()}
+    problem = tall(so.LeastSquares, n=1300, lam=0.01, **given)
     problem = so.Problem(np.asfortranarray(problem.X, dtype=dtype), problem.datafit, problem.penalty)
     assert DescentPath.treats(problem, several=False)
     at_once, by_rounds = so.solve(problem, tol=1e-10), so.solve(problem, tol=1e-10, callback=lambda state: None)
