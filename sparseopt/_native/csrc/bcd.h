@@ -79,7 +79,7 @@ struct so_bcd_options {
   double violation_target;  // the same for nonconvex penalties, absolute
   double settled;           // a cycle ends early when no block gradient moved by more in a sweep
   double kappa;             // gap over sqrt(energy of a sweep), 0 where unknown; the energy is the sum of curvature x change^2
-  bool judged;              // the caller judges the point: the call ends where it is expected to be one
+  bool judged;              // the caller measures the gap itself: the call ends, not measured, where the target is expected to be reached
 };
 
 struct so_bcd_report {
