@@ -211,14 +211,15 @@ def _solutions(
 ) -> Iterator[Result]:
     """Solutions along decreasing strengths, until the time `end`; they may end where max_deviance is explained."""
     _learn_shared(problem, options["solver"])
-    w0 = None
-    problems = [problem.with_lam(float(lam)) for lam in strengths]
-    known = _in_one_run(problem, problems, options, end, max_deviance)
-    for at_lam in problems:
+    before: Result | None = None
+    known = _in_one_run(problem, strengths, options, end, max_deviance)
+    for lam in strengths:
         result = next(known, None)
         if result is None:
+            w0 = before.latent if before is not None and before.latent.any() else None
+            at_lam = problem.with_lam(float(lam))
             result = solve(at_lam, w0=w0, time_limit=seconds_until(end), throw=False, **options)
-        w0 = result.latent if result.latent.any() else None
+        before = result
         yield result
         if result.status is Status.TIME_LIMIT:
             return
@@ -226,7 +227,7 @@ def _solutions(
 
 def _in_one_run(
     problem: Problem,
-    problems: list[Problem],
+    strengths: np.ndarray,
     options: dict[str, Any],
     end: float,
     max_deviance: float | None,
@@ -244,10 +245,10 @@ def _in_one_run(
     tol = options["tol"]
     if options["solver"] is not None or options["max_iter"] is not None or not GroupBCD.suits(problem):
         return iter(())
-    if gram_pays(problem, len(problems), tol):
-        return GramPath(problem, len(problems), tol).solutions(problems, seconds_until(end), max_deviance)
+    if gram_pays(problem, len(strengths), tol):
+        return GramPath(problem, len(strengths), tol).solutions(strengths, seconds_until(end), max_deviance)
     if DescentPath.treats(problem, several=True):
-        return DescentPath(problem, tol, several=True).solutions(problems, seconds_until(end))
+        return DescentPath(problem, tol, several=True).solutions(strengths, seconds_until(end))
     return iter(())
 
 

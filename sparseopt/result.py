@@ -31,6 +31,9 @@ class Status(Enum):
         return self.value
 
 
+CONVERGED = Status.CONVERGED.advice
+
+
 @dataclass(frozen=True)
 class History:
     """Arrays [number of stopping tests]: what was seen at each of them.
@@ -89,27 +92,32 @@ def result_of(
     reached: tuple[float, ...] | None = None,
     status: Status = Status.CONVERGED,
     history: Any = History,
-    advice: str = Status.CONVERGED.advice,
+    advice: str = CONVERGED,
+    lam: float | None = None,
 ) -> Result:
     """The result of a run that ended at `latent` [p] or [p, T], which it keeps.
 
-    rows: of the history, one for each stopping test.  reached: that of `latent`, default the last.
+    rows: of the history, one for each stopping test.  reached: that of `latent`, default the last.  lam: default that
+    of the problem.
     """
-    _, objective, gap, violation, *_ = reached or rows[-1]
-    return Result(
+    last = rows[-1]
+    _, objective, gap, violation, *_ = reached or last
+    result = object.__new__(Result)  # a frozen class sets each field in its own call, which short paths would feel
+    result.__dict__.update(
         w=problem.collapse(latent),
         intercept=intercept,
         status=status,
-        objective=objective,
         gap=float(gap),
         violation=violation,
-        n_iter=int(rows[-1][0]),
-        passes=float(rows[-1][5]),
-        lam=problem.penalty.lam,
+        objective=objective,
+        n_iter=int(last[0]),
+        passes=float(last[5]),
+        lam=problem.penalty.lam if lam is None else lam,
         seen=(history, rows),
         latent=latent,
         advice=advice,
     )
+    return result
 
 
 class NotConverged(RuntimeError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, overload
 
@@ -30,6 +30,9 @@ class Path(Sequence[Result]):
     def __getitem__(self, index: slice) -> tuple[Result, ...]: ...
     def __getitem__(self, index: int | slice) -> Result | tuple[Result, ...]:
         return self.results[index]
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self.results)
 
     def __len__(self) -> int:
         return len(self.results)

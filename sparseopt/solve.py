@@ -169,7 +169,8 @@ def _solved_at_once(problem: Problem, tol: float, end: float) -> Result | None:
 
     if not DescentPath.treats(problem, several=False):
         return None
-    return next(DescentPath(problem, tol, several=False).solutions([problem], seconds_until(end)), None)
+    path = DescentPath(problem, tol, several=False)
+    return next(path.solutions(np.array([problem.penalty.lam]), seconds_until(end)), None)
 
 
 class _Monitor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,12 @@ class Strengths:
     known: int
 
     @classmethod
-    def of(cls, penalties: list[Any], before: np.ndarray) -> Strengths:
-        """Those of penalties that differ in lam alone, after those `before` [known]."""
-        known, G = len(before), len(penalties[0].strength)
-        strength = np.empty((known + len(penalties), G))
-        for row, penalty in zip(strength[known:], penalties, strict=True):
-            row[:] = penalty.strength
-        return cls(strength, np.array([*before, *(penalty.lam for penalty in penalties)]), known)
+    def of(cls, weights: np.ndarray, lams: np.ndarray, before: np.ndarray) -> Strengths:
+        """Those of `GroupPenalty` with these weights [G] at lams [L - known], after those `before` [known]."""
+        known = len(before)
+        strength = np.empty((known + len(lams), len(weights)))
+        np.multiply.outer(lams, weights, out=strength[known:])
+        return cls(strength, np.concatenate([before, lams]), known)
 
     def part(self, chosen: slice, known: int = 2) -> Strengths:
         """Some of them, of which the first ones are known."""

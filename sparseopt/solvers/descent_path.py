@@ -40,7 +40,8 @@ class DescentPath:
     """
 
     def __init__(self, problem: Problem, tol: float, several: bool) -> None:
-        self.tol, self.several, self.at_zero = tol, several, loss_at_zero(problem)
+        self.problem, self.tol, self.several = problem, tol, several
+        self.at_zero = loss_at_zero(problem)
         frame = frame_of(problem)
         assert frame.loss is not None
         self.inner, self.loss = frame.inner, frame.loss
@@ -55,49 +56,49 @@ class DescentPath:
             return False
         return recentred(problem)[0] is problem and reads_all(problem, several)
 
-    def solutions(self, problems: list[Problem], seconds: float | None) -> Iterator[Result | None]:
-        """The solution of each of these problems, which differ in strength; None where it fails, or may be rounding.
+    def solutions(self, lams: np.ndarray, seconds: float | None) -> Iterator[Result | None]:
+        """The solution at each of these strengths [L]; None where it fails, or may be rounding.
 
         seconds: time limit, at which the solutions end.
         """
-        if rounding_may_decide(problems[-1], self.tol):
+        if rounding_may_decide(self.problem.with_lam(float(lams[-1])), self.tol):
             return
         options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
         ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))
-        while problems and not late():
-            results = self._ahead(problems[:ahead], options, late)
-            for problem, result in zip(problems, results, strict=False):
-                solved = result if result.gap <= self.tol else self._by_rounds(problem, result, options)
+        while len(lams) and not late():
+            results = self._ahead(lams[:ahead], options, late)
+            for result in results:
+                solved = result if result.gap <= self.tol else self._by_rounds(result, options)
                 if solved is None and late():
                     return
                 yield solved
             if not results:
                 return
-            problems = problems[len(results) :]
+            lams = lams[len(results) :]
 
-    def _ahead(self, problems: list[Problem], options: GroupBCD, late: Callable[[], bool]) -> list[Result]:
+    def _ahead(self, lams: np.ndarray, options: GroupBCD, late: Callable[[], bool]) -> list[Result]:
         """Solutions in one call; the last one may have fallen short, and the gap is inf where it may be rounding."""
-        strengths = Strengths.of([problem.penalty for problem in problems], self.lams)
-        w = np.concatenate([self.w, np.zeros((len(problems), *self.w.shape[1:]))])
+        problem, datafit = self.problem, self.problem.datafit
+        strengths = Strengths.of(problem.penalty.weights, lams, self.lams)
+        w = np.concatenate([self.w, np.zeros((len(lams), *self.w.shape[1:]))])
         target = REACHED * self.tol
         limits = replace(STEPS, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
         sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
-        first, read = self.lams[1] == np.inf, problems[0].kept.get("reading")
+        first, read = self.lams[1] == np.inf, problem.kept.get("reading")
         begin = strengths, w, limits, sweeps, read.pull if first and read is not None else None
         reports, z, seconds = descend_path(self.inner, self.loss, self.working, *begin, late)
         count = len(reports)
         self.w, self.lams = w[count : count + 2], strengths.lam[count : count + 2]
-        by_column = np.empty((count, *problems[0].w_shape))
-        by_column[:, problems[0].penalty.groups.index] = w[2 : 2 + count].reshape(by_column.shape)
-        n, outputs = self.inner.store.n, problems[0].w_shape[1:]
+        by_column = np.empty((count, *problem.w_shape))
+        by_column[:, problem.penalty.groups.index] = w[2 : 2 + count].reshape(by_column.shape)
+        n, outputs = self.inner.store.n, problem.w_shape[1:]
         z = z[:count, :, :n].swapaxes(1, 2).reshape(count, n, *outputs)
-        doubtful = each_cancels(problems[0], by_column, z) if count else ()
+        doubtful = each_cancels(problem, by_column, z) if count else ()
         rows = [self._row(*seen) for seen in zip(reports, seconds, doubtful, strict=False)]
         if first and rows:
             rows[0] = (*rows[0][:5], rows[0][5] + 1, rows[0][6])  # the pass that found that X is finite
-        intercepts = [problems[0].datafit.intercept(fit) for fit in z]
-        seen = zip(problems, by_column, intercepts, rows, strict=False)
-        return [result_of(problem, one.copy(), intercept, [row]) for problem, one, intercept, row in seen]
+        seen = zip(lams.tolist(), by_column, z, rows, strict=False)
+        return [result_of(problem, one.copy(), datafit.intercept(fit), [row], lam=lam) for lam, one, fit, row in seen]
 
     def _row(self, report: Report, seconds: float, doubtful: bool) -> tuple[float, ...]:
         """Of the history of a solution."""
@@ -106,11 +107,11 @@ class DescentPath:
         measured = report.value, np.inf if doubtful else gap, report.violation
         return min(report.models, 1), *measured, seconds, passes, report.active
 
-    def _by_rounds(self, problem: Problem, given_up: Result, options: GroupBCD) -> Result | None:
+    def _by_rounds(self, given_up: Result, options: GroupBCD) -> Result | None:
         """The result where rounds get to the tolerance from a point where it was given up; else None."""
         if not given_up.gap < np.inf:
             return None
-        begun = time.perf_counter()
+        begun, problem = time.perf_counter(), self.problem.with_lam(given_up.lam)
         with np.errstate(over="ignore", invalid="ignore"):
             run = self._run_from(given_up.latent, problem, options)
             rows: list[tuple[float, ...]] = []
@@ -128,7 +129,7 @@ class DescentPath:
                     break
         if gap > self.tol or cancels(problem, run.w, run.seen_z):
             return None
-        if problem.penalty.lam == self.lams[1]:
+        if given_up.lam == self.lams[1]:
             self.w[1] = run.by_position
         return result_of(problem, run.w.copy(), problem.datafit.intercept(run.seen_z), rows)
 

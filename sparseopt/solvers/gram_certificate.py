@@ -86,6 +86,8 @@ class Products:
         With X = Q + E:  X_g'X d - Q_g'Q d = X_g'E d + E_g'Q d,  and |E d| <= sum_j |E_j| |d_j|.
         """
         gram = model.gram
+        if not gram.packed:
+            return np.zeros((len(self.rest), model.groups.n_groups)), np.zeros(len(self.rest))
         sizes, errors = model.norms(np.stack([gram.sizes, gram.error]))
         lost = self.rest @ gram.error
         return lost[:, None] * sizes + self.image[:, None] * errors, 2 * lost * (self.rest @ gram.sizes)

@@ -38,9 +38,8 @@ MANY = 0.1
 
 @dataclass(frozen=True)
 class _Found:
-    """Problems, their strengths, and the rows of their solutions, by position."""
+    """Strengths, and the rows of their solutions, by position."""
 
-    problems: list[Problem]
     strengths: Strengths
     rows: Rows = field(repr=False)
 
@@ -66,10 +65,8 @@ class GramPath:
         self.model = PathModel(gram, c, square, groups, datafit.n_samples)
         self.descent = GramDescent(groups, gram.H, c, square, as_block_penalty(problem.penalty))
 
-    def solutions(
-        self, problems: list[Problem], seconds: float | None, enough: float | None
-    ) -> Iterator[Result | None]:
-        """The solution of each of these problems, which differ in strength, from the one before; None where it fails.
+    def solutions(self, lams: np.ndarray, seconds: float | None, enough: float | None) -> Iterator[Result | None]:
+        """The solution at each of these strengths [L], from the one before; None where it fails.
 
         seconds: time limit, at which the solutions end.  enough: share of the deviance at which they may end.
         """
@@ -78,24 +75,25 @@ class GramPath:
         def late() -> bool:
             return seconds is not None and time.perf_counter() - begun > seconds
 
-        while problems:
-            found = self._found(problems, late, enough)
-            if not found.problems:
+        while len(lams):
+            found = self._found(lams, late, enough)
+            count = len(found.strengths.lam)
+            if count == 0:
                 return
             gaps = self._proved(found, late)
             if self.model.gram.packed and np.mean(gaps.gap > self.tol) > MANY:
                 self._take(exact_gram(self.problem))
                 continue
             yield from self._results(found, gaps)
-            problems = problems[len(found.problems) :]
+            lams = lams[count:]
 
-    def _found(self, problems: list[Problem], late: Callable[[], bool], enough: float | None) -> _Found:
+    def _found(self, lams: np.ndarray, late: Callable[[], bool], enough: float | None) -> _Found:
         """Solutions until it is late, or enough is explained."""
         at_infinity = np.full(2, np.inf)  # where 0 is the solution
-        strengths = Strengths.of([problem.penalty for problem in problems], at_infinity)
+        strengths = Strengths.of(self.problem.penalty.weights, lams, at_infinity)
         rows = Rows.of(len(strengths.lam), len(self.order))
         rows.pull[:2] = self.model.c
-        reached, ahead = 2, len(problems) if enough is None else AHEAD
+        reached, ahead = 2, len(lams) if enough is None else AHEAD
         while reached < len(strengths.lam) and not late():
             chosen = slice(reached - 2, reached + ahead)
             now = rows.part(chosen)
@@ -106,7 +104,7 @@ class GramPath:
             if len(explained):
                 break
         chosen = slice(2, reached)
-        return _Found(problems[: reached - 2], strengths.part(chosen, known=0), rows.part(chosen))
+        return _Found(strengths.part(chosen, known=0), rows.part(chosen))
 
     def _proved(self, found: _Found, late: Callable[[], bool]) -> Certified:
         """The gaps, with a Gram matrix of packed columns of refined solutions; refined again where some fall short."""
@@ -146,18 +144,20 @@ class GramPath:
             np.maximum(known.gap, 0.0).tolist(),
             known.violation.tolist(),
             found.rows.seconds.tolist(),
+            [0.0] * len(w),  # passes
             known.active.tolist(),
             strict=True,
         )
-        for problem, row, (epochs, objective, gap, violation, seconds, active) in zip(
-            found.problems, w, seen, strict=True
+        reached = (known.gap <= self.tol).tolist()
+        for row, lam, intercept, enough, measured in zip(
+            w, found.strengths.lam.tolist(), self._intercepts(w), reached, seen, strict=True
         ):
-            measured = (epochs, objective, gap, violation, seconds, 0.0, active)
-            yield result_of(problem, row.copy(), self._intercept(row), [measured]) if gap <= self.tol else None
+            yield result_of(self.problem, row.copy(), intercept, [measured], lam=lam) if enough else None
 
-    def _intercept(self, w: np.ndarray) -> float:
-        """The weighted mean of y - offset - X w."""
+    def _intercepts(self, w: np.ndarray) -> list[float]:
+        """The weighted means of y - offset - X w for each row of w [L, p]."""
         means, datafit = self.model.gram.means, self.problem.datafit
         if means is None:
-            return 0.0
-        return datafit.intercept(np.zeros(datafit.n_samples)) - float(means @ w)
+            return [0.0] * len(w)
+        mean = datafit.intercept(np.zeros(datafit.n_samples))
+        return [mean - float(means @ row) for row in w]
