@@ -9,30 +9,13 @@ import numpy as np
 from scipy import sparse
 
 from .datafits import Datafit
-
-NEWTON_STEPS = 60
-"""Steps allowed.  Least squares and quadratics need two (the second removes rounding), other losses a few.
-
-Where a loss is not attained, its gradient falls by a factor e in each step, to rounding errors in 40.
-"""
+from .span_fit import fit_span
 
 LINEAR_STEPS = 200
 """Steps allowed where each costs little and the error falls by a constant factor."""
 
 COUPLED_LIMIT = 400
 """Unpenalised coefficients (times outputs) up to which coupled outputs are fitted by Newton's method."""
-
-RANK = 1e-13
-"""Relative size of the eigenvalues of a coupled system that are rounding errors of 0 (constants over all outputs)."""
-
-LONGEST = 30.0
-"""Change of the logarithms of odds in one step from which on a loss has nothing of its quadratic model."""
-
-SHORTEST = 1e-3
-"""Share of a Newton step; where two in a row are shorter, they are rounding errors."""
-
-FLAT = float(np.sqrt(np.finfo(float).eps))
-"""Share of the slope left by a Newton step from which on the loss counts as not curved (Huber's, far from the data)."""
 
 
 def unpenalised_columns(X: Any, penalty: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -65,10 +48,11 @@ def refit(
 ) -> tuple[np.ndarray, bool]:
     """z [n] or [n, T] moved within the span of the columns A [n, k] until the gradient is orthogonal to them.
 
-    Newton's method with step halving, exact for quadratics.  With several outputs that are coupled, and too many for
-    a Newton system, the steps z - A (A' C A)^+ A' gradient with C the curvature bound, which converge linearly.
+    Newton's method with a trust region (`fit_span`).  With several outputs that are not coupled, too many for a Newton
+    system, or of which some coefficients stay, the steps z - A (A' C A)^+ A' gradient with C the curvature bound,
+    exact for quadratics, else with an error that falls by a constant factor.
     Returns the new z, and whether A' gradient vanishes up to rounding, which a singular or ill-conditioned A does not
-    prevent.  late: asked before each step and each halving, ends the fit where it is.
+    prevent.  late: asked before each step, ends the fit where it is.
     moved: bool [k] or [k, T], the coefficients this is about (`movable`), the others stay; default all.
     """
     if moved is not None:
@@ -76,25 +60,20 @@ def refit(
         columns, moved = columns[:, some], moved[some]
     moved = np.ones((columns.shape[1], *z.shape[1:]), dtype=bool) if moved is None else moved
     columns = of_unit_size(columns)
-    rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0).reshape(-1, *[1] * (z.ndim - 1))
-    start, helpful, last = np.abs(datafit.gradient(np.zeros_like(z))).max(), True, 1.0
-    for _ in range(NEWTON_STEPS if _by_newton(datafit, columns, z) else LINEAR_STEPS):
+    if moved.size == 0:
+        return z, True
+    if moved.all() and (z.ndim == 1 or (not hasattr(datafit, "hessian_weights") and moved.size <= COUPLED_LIMIT)):
+        return fit_span(datafit, columns, z, late)
+    rounding = 8 * np.finfo(float).eps * np.abs(columns).sum(axis=0)[:, None]
+    start = np.abs(datafit.gradient(np.zeros_like(z))).max()
+    for _ in range(LINEAR_STEPS):
         gradient = datafit.gradient(z)
         slope = np.where(moved, columns.T @ gradient, 0.0)
-        # the rounding error of a gradient is of the order of eps times its terms, which may cancel: hence the start
         if (np.abs(slope) <= rounding * (np.abs(gradient).max() + start)).all():
             return z, True
         if late():
             break
-        if helpful:
-            move = columns @ _newton(datafit, columns, z, slope, moved)
-            fraction = _shortened(datafit, z, move, late)
-            helpful, last = max(fraction, last if fraction > 0 else 0.0) > SHORTEST, fraction
-        if not helpful:  # the Hessian is all rounding errors
-            if not np.isfinite(datafit.smoothness_bound):
-                break
-            move, fraction = columns @ _by_bound(datafit, columns, slope, moved), 1.0
-        z = z - fraction * move
+        z = z - columns @ _by_bound(datafit, columns, slope, moved)
     return z, False
 
 
@@ -156,39 +135,6 @@ def _by_output(solved: Callable[..., np.ndarray], moved: np.ndarray) -> np.ndarr
     return result
 
 
-def _newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray, slope: np.ndarray, moved: np.ndarray) -> np.ndarray:
-    """(A' H A)^+ slope, slope [k] or [k, T], with H the Hessian at z, or the curvature bound where that is too much."""
-    if not (_coupled(datafit, z) and _by_newton(datafit, columns, z)):
-        if z.ndim == 2:
-            return _by_bound(datafit, columns, slope, moved)
-        bent = np.stack([datafit.hessian(z, column) for column in columns.T], axis=1)
-        hessian = columns.T @ bent
-        return _beyond(datafit, columns, np.linalg.pinv(hessian, hermitian=True) @ slope, hessian, slope)
-    system = datafit.hessian_of_columns(columns, z)  # type: ignore[attr-defined]
-    keep = moved.ravel()
-    system = (system + system.T)[np.ix_(keep, keep)] / 2
-    # classes that the columns separate have tiny curvatures, and tiny slopes: each counts in its own unit
-    unit = 1 / np.sqrt(np.where(system.diagonal() > 0, system.diagonal(), 1.0))
-    with np.errstate(over="ignore", invalid="ignore"):
-        system = system * np.outer(unit, unit)
-    if not np.isfinite(system).all():  # all curvature is gone
-        return _by_bound(datafit, columns, slope, moved)
-    inverse = np.linalg.pinv(system, rcond=RANK, hermitian=True)
-    step = np.zeros(slope.shape)
-    step[moved] = unit * (inverse @ (unit * slope[moved]))
-    return step
-
-
-def _beyond(
-    datafit: Datafit, columns: np.ndarray, step: np.ndarray, hessian: np.ndarray, slope: np.ndarray
-) -> np.ndarray:
-    """The Newton step [k], and by the curvature bound along directions of slope in which the loss is not curved."""
-    rest = slope - hessian @ step
-    if np.abs(rest).max() <= FLAT * np.abs(slope).max() or not np.isfinite(datafit.smoothness_bound):
-        return step
-    return step + _by_bound(datafit, columns, rest, np.ones(rest.shape, dtype=bool))
-
-
 def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray, moved: np.ndarray) -> np.ndarray:
     """(A' C A)^+ slope for the coefficients that move, C the curvature bound."""
     system = columns.T @ datafit.curvature(columns)
@@ -197,27 +143,3 @@ def _by_bound(datafit: Datafit, columns: np.ndarray, slope: np.ndarray, moved: n
     return _by_output(
         lambda some, t: np.linalg.pinv(system[np.ix_(some, some)], hermitian=True) @ slope[(some, *t)], moved
     )
-
-
-def _coupled(datafit: Datafit, z: np.ndarray) -> bool:
-    """Whether the Hessian couples the outputs."""
-    return z.ndim == 2 and not hasattr(datafit, "hessian_weights")
-
-
-def _by_newton(datafit: Datafit, columns: np.ndarray, z: np.ndarray) -> bool:
-    """Whether the steps are those of Newton's method."""
-    return not _coupled(datafit, z) or columns.shape[1] * z.shape[1] <= COUPLED_LIMIT
-
-
-def _shortened(datafit: Datafit, z: np.ndarray, move: np.ndarray, late: Callable[[], bool]) -> float:
-    """The first of 1, 1/2, 1/4, ... at which the loss does not rise (beyond rounding), 0 where none is.
-
-    Coupled losses, which are of exponentials, begin with a shorter one where z would become several times as large.
-    """
-    value, fraction = datafit.value(z), 1.0
-    if _coupled(datafit, z):
-        fraction = float(max(LONGEST, np.ptp(z)) / max(LONGEST, np.ptp(z), np.abs(move).max()))
-    limit = value + 4 * np.finfo(float).eps * abs(value)
-    while fraction > 1e-9 and not datafit.value(z - fraction * move) <= limit:
-        fraction = 0.0 if late() else fraction / 2
-    return fraction if fraction > 1e-9 else 0.0

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parents[1]
 
 BASE = {"_array", "_native", "deadline", "groups", "k_support"}
 FORMULAS = {"penalties", "sets", "datafits", "soft_topk"}
-PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "unpenalised"}
+PROBLEM = BASE | FORMULAS | {"first_reading", "problem", "recentred", "span_fit", "unpenalised"}
 SOLVERS = {"result", "solve", "advice", "finer_fit", "range", "solvers"}
 SOLVERS |= {"path", "solution_path", "standardise", "certify"}
 PATHS = {"gram", "selection"}
@@ -28,7 +28,8 @@ ALLOWED = {
     "provenance": set(),
     **{part: BASE | {part} for part in FORMULAS},
     "soft_topk": BASE | {"soft_topk", "sets"},  # whose projection is one of the alternatives
-    "unpenalised": BASE | FORMULAS,
+    "span_fit": BASE | FORMULAS,
+    "unpenalised": BASE | FORMULAS | {"span_fit"},
     "first_reading": BASE | FORMULAS,
     "problem": BASE | FORMULAS | {"first_reading", "recentred", "unpenalised"},  # which makes a problem of a problem
     "recentred": BASE | {"datafits", "problem"},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -75,6 +76,13 @@ class Multinomial:
         present = self.share @ self.one_hot > 0
         b = self._balanced(z) - self.centre
         return b - b[present].mean()
+
+    def at_intercept(self, z: np.ndarray) -> Multinomial:
+        """The loss with the optimal b of z [n, K] in its offset, instead of an intercept that is fitted."""
+        held = copy.copy(self)
+        held.fit_intercept = held.vanishes = False
+        held.offset = held.rest = by_class(self.rest + self._balanced(z))
+        return held
 
     def _balanced(self, z: np.ndarray) -> np.ndarray:
         """The b [K] at which the gradient at z + the centred offset + b sums to 0 in every class, to rounding.

@@ -157,9 +157,9 @@ class NewtonFrame:
     def descend(self, run: GroupDescent, target: float) -> None:
         """Lower the objective over run.working until the relative gap there is at most target."""
         self._start(run)
+        free_step(run)
         self._lower(run, target)
-        if free_step(run):
-            self.inner.set_coefficients(run.by_position)
+        free_step(run)
 
     def _lower(self, run: GroupDescent, target: float) -> None:
         """Models, each lowered and replaced by the next."""
