@@ -19,6 +19,7 @@ from .certificate import PROVED, REFUTED, UNDECIDED, Certificate, verdict_of
 from .convex_bound import known_bound
 from .enclosure import Enclosure, enclose
 from .evaluation import QUADRATICS, Evaluation, evaluate
+from .independence import ALMOST, depend_but_for_rounding
 from .penalty_terms import PenaltyTerms
 
 LARGEST_SCALE = 1e300
@@ -41,6 +42,8 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
     "proved" means that w is within tol * scale of the minimum, scale = max(|P(w)|, |P(w) - P(0)|), 1 where both vanish.
     Unpenalised groups and the intercept: theta is projected so that it is exactly orthogonal to them, and enclosed.
     Where their columns separate samples, only forces of exactly 0 there are: theta goes without the smallest ones.
+    Columns count as they are given: where some are combinations of others but for rounding errors, these fit as well,
+    by coefficients of 1 / eps.  A solver takes such columns for dependent, and its solution may be refuted, rightly.
 
     Returns a Certificate whose lower and upper enclose the absolute gap.  Raises ValueError for a nonconvex penalty, an
     unknown level or one that the datafit does not allow, a wrong shape, NaN, or tol < 0.
@@ -63,13 +66,14 @@ def duality_gap(problem: Problem, w: Any, *, tol: float = 1e-6, level: str = "fl
             with np.errstate(all="ignore"), arithmetic.context():
                 bounds = enclose(problem, w, arithmetic)
         except (Undecided, ZeroDivisionError) as reason:
-            return Certificate(UNDECIDED, 0.0, np.inf, 0.0, tol, f"{reason}")
+            return Certificate(UNDECIDED, 0.0, np.inf, 0.0, tol, ALMOST if _almost_dependent(problem) else f"{reason}")
     if not bounds.scale < LARGEST_SCALE:
         return Certificate(
             UNDECIDED, bounds.lower, bounds.upper, bounds.scale, tol, "the objective overflows: rescale y"
         )
     verdict = verdict_of(bounds.lower, bounds.upper, tol * bounds.scale, tol * bounds.largest_scale)
-    return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, _reason(verdict, bounds))
+    why = ALMOST if verdict != PROVED and _almost_dependent(problem) else _reason(verdict, bounds)
+    return Certificate(verdict, bounds.lower, bounds.upper, bounds.scale, tol, why)
 
 
 @dataclass(frozen=True)
@@ -139,6 +143,13 @@ def infeasible_multiple(norms: Ball, strength: Ball) -> float:
     """A float above every such alpha."""
     ratios = np.where(norms.lower > 0, strength.upper / norms.lower, np.inf)
     return float(ratios.min()) * (1 + 4 * UNIT)
+
+
+def _almost_dependent(problem: Problem) -> bool:
+    """Whether unpenalised columns, and that of an intercept, depend on each other but for rounding errors."""
+    columns = problem.unpenalised[1]
+    ones = np.ones((len(columns), 1 if problem.datafit.fit_intercept else 0))
+    return columns.shape[1] > 0 and depend_but_for_rounding(np.concatenate([ones, columns], axis=1))
 
 
 def _reason(verdict: str, bounds: GapBounds | Enclosure) -> str:

@@ -6,8 +6,26 @@ from fractions import Fraction
 
 import numpy as np
 
+from ..unpenalised import of_unit_size
+
 MOST_STEPS = 100_000
 """Multiplications of fractions that are worth the trouble."""
+
+ALMOST = (
+    "unpenalised columns, or one and that of an intercept, depend on each other but for rounding errors: as given they "
+    "are independent, and coefficients of the size of 1 / eps fit more; leave out what others span, or penalise it"
+)
+"""Why a certificate may refute what fits the columns to the precision of floats."""
+
+
+def depend_but_for_rounding(columns: np.ndarray) -> bool:
+    """Whether more of columns [n, k], of any sizes, are independent as given than to the precision of floats.
+
+    False where that costs more than MOST_STEPS.
+    """
+    n, k = columns.shape
+    rank = np.linalg.matrix_rank(of_unit_size(columns))
+    return bool(rank < k and n * k * k <= MOST_STEPS and rank < len(spanning_columns(columns)))
 
 
 def spanning_columns(columns: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ import sparseopt as so
 from sparseopt.certify import arithmetic
 from sparseopt.certify.interval import Interval
 from sparseopt.certify.rational import Rational
+from sparseopt.unpenalised import refit
 
 flint = pytest.importorskip("flint", reason="python-flint is not installed")
 
@@ -164,7 +165,31 @@ def test_nearly_dependent_unpenalised_columns_are_undecided():
     x = np.random.default_rng(0).standard_normal(9)
     certificate = so.certify.duality_gap(with_free_columns(np.c_[x, np.nextafter(x, 9)]), np.zeros(3))
     assert certificate.verdict == "undecided"
-    assert "not shown to be independent" in certificate.reason
+    assert "but for rounding errors" in certificate.reason
+
+
+@pytest.mark.parametrize("name", ["LeastSquares", "Logistic", "Poisson", "Breslow"])
+def test_columns_that_depend_on_each_other_but_for_rounding_errors_fit_more(name):
+    """So the certificate of a solution without these is refuted, rightly, and says why; exact multiples are proved."""
+    rng = np.random.default_rng(1)
+    x, times = rng.standard_normal(20), rng.permutation(20) + 1.0
+    loss = {
+        "LeastSquares": so.LeastSquares(times),
+        "Logistic": so.Logistic(times % 2),
+        "Poisson": so.Poisson(times),
+        "Breslow": so.Cox(times, times % 3 > 0),
+    }[name]
+    made = so.Problem(np.c_[x, 0.7 * x, times**2], loss, with_free_columns(np.c_[x, x]).penalty)
+    w = so.solve(made.with_lam(1e6)).w
+    certificate = so.certify.duality_gap(made.with_lam(1e6), w, level="ball")
+    assert certificate.verdict != "proved"
+    assert "but for rounding errors" in certificate.reason
+    errors = np.array([float(2**60 * (Fraction(a * 0.7) - Fraction(a) * Fraction(0.7))) for a in x])
+    better, fitted = refit(loss, np.c_[x, errors], np.zeros(20))
+    assert fitted
+    assert loss.value(better) < made.objective(w) - 1e-6 * certificate.scale
+    doubled = so.Problem(np.c_[x, 2 * x, times**2], loss, made.penalty.with_lam(1e6))
+    assert so.certify.duality_gap(doubled, so.solve(doubled).w, level="ball").proved
 
 
 @pytest.mark.parametrize("level", ["float", "ball"])
