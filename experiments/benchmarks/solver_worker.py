@@ -10,9 +10,10 @@ import json
 import sys
 import time
 import warnings
+from typing import Any
 
 import numpy as np
-from solver_instances import Instance, build, relative_gap
+from solver_instances import SEVERAL, Instance, build, huber_threshold, relative_gap
 
 TARGET = 1e-6
 SLOWEST = 30.0  # CPU seconds of one solve: slower solvers are not repeated
@@ -22,9 +23,18 @@ def sparseopt(instance: Instance, tol: float) -> np.ndarray:
     """Coefficients [lams, p] or [lams, p, T] of ours; tol: relative gap."""
     import sparseopt as so
 
-    losses = {"ls": so.LeastSquares, "logistic": so.Logistic, "poisson": so.Poisson, "multi": so.MultiResponse}
+    y = instance.y
+    losses = {
+        "ls": lambda: so.LeastSquares(y),
+        "huber": lambda: so.Huber(y, huber_threshold(y)),
+        "logistic": lambda: so.Logistic(y),
+        "poisson": lambda: so.Poisson(y),
+        "cox": lambda: so.Cox(y[:, 0], y[:, 1]),
+        "multi": lambda: so.MultiResponse(y),
+        "multinomial": lambda: so.Multinomial(y, n_classes=instance.shape.outputs),
+    }
     penalty = so.GroupLasso(instance.lams[0], so.Groups.from_sizes(instance.sizes), weights=instance.weights)
-    problem = so.Problem(instance.X, losses[instance.shape.kind](instance.y), penalty)
+    problem = so.Problem(instance.X, losses[instance.shape.kind](), penalty)
     if len(instance.lams) == 1:
         return so.solve(problem, tol=tol, throw=False).w[None]
     return np.array([r.w for r in so.solve_path(problem, lams=instance.lams, tol=tol, throw=False)])
@@ -37,6 +47,8 @@ def skglm(instance: Instance, tol: float, newton: bool = False) -> np.ndarray:
     from skglm.solvers import GroupBCD, GroupProxNewton, MultiTaskBCD
 
     X, y = instance.X, instance.y
+    if instance.shape.kind in ("cox", "huber"):
+        return _skglm_entries(instance, tol)
     if instance.shape.kind == "multi":
         solver = MultiTaskBCD(fit_intercept=False, tol=tol * instance.lams[0], max_iter=200, max_epochs=10000)
         start = np.zeros((instance.shape.p, y.shape[1])), np.zeros(y.shape, order="F")
@@ -50,6 +62,24 @@ def skglm(instance: Instance, tol: float, newton: bool = False) -> np.ndarray:
         solver = GroupBCD(max_iter=200, max_epochs=10000) if not newton else GroupProxNewton(max_iter=200)
         solver.tol = tol * lam * instance.weights[0]
         w = solver.solve(X, y, datafit, WeightedGroupL2(lam, instance.weights, starts, index), w, fitted)[0]
+        path.append(w.copy())
+    return np.array(path)
+
+
+def _skglm_entries(instance: Instance, tol: float) -> np.ndarray:
+    """Those of skglm for losses that it has for groups of one alone."""
+    from skglm.datafits import Cox, Huber
+    from skglm.penalties import L1
+    from skglm.solvers import AndersonCD, ProxNewton
+    from skglm.utils.jit_compilation import compiled_clone
+
+    w, path, y = np.zeros(instance.shape.p), [], np.asfortranarray(instance.y)
+    datafit: Any = Cox() if instance.shape.kind == "cox" else Huber(huber_threshold(y))
+    for lam in instance.lams:
+        fitted = instance.X @ w
+        options = {"fit_intercept": False, "warm_start": True, "tol": tol * lam, "max_iter": 200}
+        solver = ProxNewton(**options) if instance.shape.kind == "cox" else AndersonCD(**options, max_epochs=10000)
+        w = solver.solve(instance.X, y, compiled_clone(datafit), compiled_clone(L1(lam)), w, fitted)[0]
         path.append(w.copy())
     return np.array(path)
 
@@ -80,6 +110,12 @@ def adelie(instance: Instance, tol: float) -> np.ndarray:
         glm, options = ad.glm.binomial(y=(y > 0).astype(float), dtype=np.float64), {"irls_tol": tol}
     elif instance.shape.kind == "poisson":
         glm, options = ad.glm.poisson(y=y, dtype=np.float64), {"irls_tol": tol}
+    elif instance.shape.kind == "cox":
+        time, event = np.ascontiguousarray(y.T)
+        glm, options = ad.glm.cox(start=np.zeros(len(y)), stop=time, status=event, dtype=np.float64), {"irls_tol": tol}
+    elif instance.shape.kind == "multinomial":
+        chosen = np.eye(instance.shape.outputs)[y]
+        glm, lams, options = ad.glm.multinomial(chosen, dtype=np.float64), lams / chosen.shape[1], {"irls_tol": tol}
     else:
         glm, lams = ad.glm.multigaussian(y=np.ascontiguousarray(y), dtype=np.float64), lams / y.shape[1]
     starts = np.arange(0, instance.shape.p, instance.shape.size)
@@ -98,7 +134,7 @@ def adelie(instance: Instance, tol: float) -> np.ndarray:
         n_threads=1,
         **options,
     )
-    shape = (instance.shape.p, -1) if instance.shape.kind == "multi" else (instance.shape.p,)
+    shape = (instance.shape.p, -1) if instance.shape.kind in SEVERAL else (instance.shape.p,)
     return np.array([b.toarray().reshape(shape) for b in state.betas])
 
 

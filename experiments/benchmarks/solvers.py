@@ -24,7 +24,7 @@ import numpy as np
 import sparseopt
 from sparseopt.provenance import revision
 
-from .solver_instances import parsed
+from .solver_instances import FAMILIES, parsed
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = Path(__file__).with_name("solver_worker.py")
@@ -65,8 +65,11 @@ ONE_THREAD = os.environ | {f"{name}_NUM_THREADS": "1" for name in ("OMP", "OPENB
 def peers_for(name: str) -> list[str]:
     """The solvers that treat an instance."""
     shape, strength = parsed(name)
+    entries = shape.size == 1 and shape.kind in ("huber", "cox")
     if shape.kind == "multi":
         return ["skglm", "sklearn", "adelie"]
+    if shape.kind in FAMILIES:
+        return [*(["adelie"] if shape.kind != "huber" else []), *(["skglm"] if entries else [])]
     if strength == "path":
         return ["adelie", "adelie-cov"] if shape.kind == "ls" and shape.n >= 3 * shape.p else ["adelie"]
     if shape.kind != "ls":
@@ -78,7 +81,7 @@ def peers_for(name: str) -> list[str]:
 def bar_of(name: str, peer: str) -> float:
     """Ratio wanted on an instance, against the best peer, which is this one; ours is never to be slower."""
     shape = name.partition("s")[0]  # without the seed
-    if name.startswith("random"):
+    if name.startswith(("random", *FAMILIES)):
         return 1
     if "path" in name and name[0] in TALL + "C":
         return 1.5 if peer == "adelie-cov" else 8

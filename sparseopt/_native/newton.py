@@ -1,4 +1,4 @@
-"""Several proximal Newton steps on a loss of single samples in one call (csrc/cpu/bcd_newton.inc)."""
+"""Several proximal Newton steps on a loss of single samples, or that of Cox, in one call (csrc/cpu/bcd_newton.inc)."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from .bcd import Descent
 from .loader import address, core
 from .strengths import Strengths
 
-LOGISTIC, POISSON, SQUARED = 0, 1, 2
-"""Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED)."""
+LOGISTIC, POISSON, SQUARED, COX = 0, 1, 2, 3
+"""Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED, SO_COX)."""
 
 
 class End(IntEnum):
@@ -26,22 +26,39 @@ class End(IntEnum):
 
 
 @dataclass(frozen=True)
-class SampleLoss:
-    """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred.
+class Risks:
+    """The risk sets of a Cox model, as so_risk_sets has them: order, weight [q]; starts [K + 1]; mass [K]."""
 
-    y: [n] float64: signs, counts, or targets of squares, also [T, n], centred where the problem is.  share: [n], sums
-    to 1.  offset: [n], less its mean where centred; None for squares.
+    order: np.ndarray
+    starts: np.ndarray
+    weight: np.ndarray
+    mass: np.ndarray
+
+    @property
+    def fields(self) -> tuple[int, ...]:
+        """Counts and pointers for the compiled loop."""
+        return len(self.order), len(self.mass), *map(address, (self.order, self.starts, self.weight, self.mass))
+
+
+@dataclass(frozen=True)
+class SampleLoss:
+    """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred; or Cox's.
+
+    y: [n] float64: signs, counts, shares of events, or targets of squares, also [T, n], centred where the problem is.
+    share: [n], sums to 1.  offset: [n], less its mean where centred; None for squares.  risks: of Cox alone.
     """
 
     kind: int
     y: np.ndarray
     share: np.ndarray
     offset: np.ndarray | None
+    risks: Risks | None = None
 
     @property
-    def fields(self) -> tuple[int, int, int, int]:
+    def fields(self) -> tuple[Any, ...]:
         """Pointers for the compiled loop."""
-        return self.kind, address(self.y), address(self.share), address(self.offset)
+        risks = (0,) * 6 if self.risks is None else self.risks.fields
+        return self.kind, address(self.y), address(self.share), address(self.offset), risks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +151,7 @@ def newton_steps(
     """
     assert core is not None
     descent.prepare_large(working)
-    descent.reserve(core.newton_workspace(descent.fields, limits.anderson))
+    descent.reserve(core.newton_workspace(descent.fields, loss.kind, limits.anderson))
     force, w, pull = np.empty_like(z), np.empty_like(descent.b), np.empty_like(descent.b)
     sizes, norms = np.empty(len(scores)), np.empty(len(scores))
     found = core.newton(
@@ -179,7 +196,7 @@ def descend_path(
     """
     assert core is not None
     descent.prepare_large(working)
-    descent.reserve(core.descend_path_workspace(descent.fields, limits.anderson))
+    descent.reserve(core.descend_path_workspace(descent.fields, loss.kind, limits.anderson))
     z, seconds = np.empty((len(w) - 2, *descent.r.shape)), np.zeros(len(w) - 2)
     found = core.descend_path(
         descent.fields,

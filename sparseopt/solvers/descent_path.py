@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 
 import numpy as np
 
@@ -18,8 +17,9 @@ from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
+from .compiled_loss import compiled_loss
 from .descent import GroupDescent
-from .frames import MAX_EPOCHS, SETTLED, STEPS, compiled_loss, frame_of, reads_all
+from .frames import MAX_EPOCHS, SETTLED, frame_of, reads_all, steps_on
 from .group_bcd import GroupBCD
 
 AHEAD, SAMPLES_AHEAD = 10, 2**16
@@ -82,7 +82,7 @@ class DescentPath:
         strengths = Strengths.of(problem.penalty.weights, lams, self.lams)
         w = np.concatenate([self.w, np.zeros((len(lams), *self.w.shape[1:]))])
         target = REACHED * self.tol
-        limits = replace(STEPS, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
+        limits = steps_on(self.loss, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
         sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
         first, read = self.lams[1] == np.inf, problem.kept.get("reading")
         begin = strengths, w, limits, sweeps, read.pull if first and read is not None else None

@@ -80,7 +80,8 @@ def _pays(run: GroupDescent, rows: int, free: int, epochs: int) -> bool:
     if _by_samples(run, entries):
         return True
     products = n * entries * rows * outputs / 4 + entries**3 / 6
-    return products <= min(MOST_PRODUCTS, FASTER * REPLACED * epochs * 2 * n * rows * outputs)
+    stored = run.store.entries * rows / run.store.p  # of these columns: all where they are dense
+    return products <= min(MOST_PRODUCTS, FASTER * REPLACED * epochs * 2 * stored * outputs)
 
 
 def _by_samples(run: GroupDescent, entries: int) -> bool:

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
-from .._native.newton import LOGISTIC, POISSON, SQUARED, End, Limits, SampleLoss, newton_steps
+from .._native.newton import COX, SQUARED, End, Limits, SampleLoss, newton_steps
 from .._native.reading import is_small, kept_store, padded
-from ..datafits import Cox, LeastSquares, Logistic, Multinomial, MultiResponse, Poisson, Quadratic
+from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from .block_penalty import as_block_penalty, entrywise, scalar_part, separable
+from .compiled_loss import compiled_loss
 from .exact_model import exact_minimum, has_exact_model
 from .free_step import free_step
 from .smoothing import smoothed_start
@@ -42,6 +43,9 @@ EPOCHS_PER_MODEL = 6
 
 SLOW = 0.7
 """A model that leaves more than this part of the gap of the one before was not lowered enough: sweeps are doubled."""
+
+CREEPING = 0.97
+"""The same for models that are not made better by more sweeps."""
 
 FEW_COLUMNS = 400
 """Columns up to which logarithms and exponentials, sample by sample in NumPy, take longer than to read them all."""
@@ -87,6 +91,12 @@ STEPS = Limits(
     margin=CURVATURE_MARGIN,
 )
 """Of a round of Newton steps, but for what it has to reach."""
+
+
+def steps_on(loss: SampleLoss, **changes: Any) -> Limits:
+    """STEPS with these changes.  Models for Cox are swept over where columns are sparse, so that many cost little."""
+    return replace(STEPS, slow=CREEPING if loss.kind == COX else SLOW, **changes)
+
 
 LOOK = replace(STEPS, models=0, scored=False)
 """Of a call that only tells what the point is."""
@@ -203,16 +213,16 @@ class NewtonFrame:
 
     def _steps(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, End, float]:
         """Several models in one call: their number, why it ended, and the error over the working set."""
-        limits = replace(
-            STEPS, models=most, epochs=self.epochs, anderson=run.options.anderson, target=target, last=last
-        )
         assert self.loss is not None
-        done, point = newton_steps(self.inner, self.loss, run.working, run.scores, padded(run.z), limits, run.ask)
+        changes = {"models": most, "epochs": self.epochs, "target": target, "last": last}
+        limits = steps_on(self.loss, anderson=run.options.anderson, **changes)
+        scores = run.scores.copy()  # what a call that makes no step leaves there may not even be finite
+        done, point = newton_steps(self.inner, self.loss, run.working, scores, padded(run.z), limits, run.ask)
         run.count(done.columns)
         if done.models:
-            run.take(point, run.scores)
+            run.take(point, scores)
         if done.why is End.SLOW:  # sweeps were doubled up to there
-            self.epochs = max(self.epochs, CHEAP_SWEEPS)
+            self.epochs = max(self.epochs, limits.most_epochs)
         return done.models, done.why, done.error
 
     def _start(self, run: GroupDescent) -> None:
@@ -316,13 +326,15 @@ def in_one_call(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent) -> bo
 
 
 def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarray) -> bool:
-    """`GroupDescent.take` the point w [p, 1], by position, if one call tells all of it; whether it did."""
+    """`GroupDescent.take` the point w [p, T], by position, if one call tells all of it; whether it did."""
     if not (run.small and in_one_call(frame, run)):
         return False
     assert frame.loss is not None
     scores = np.zeros(len(run.strength))
     seen, point = newton_steps(frame.inner, frame.loss, run.may_move, scores, frame.inner.fit(w), LOOK, run.ask)
     run.count(seen.columns)
+    if not (np.isfinite(seen.value) and seen.gap < np.inf):  # beyond the range in which it knows the loss
+        return False
     run.take(point._replace(w=w), scores)  # these bits, not those of a way to the eigenbases and back
     return True
 
@@ -334,19 +346,6 @@ def reads_all(problem: Problem, along_path: bool) -> bool:
         return True
     loss = compiled_loss(problem)
     return loss is not None and loss.kind != SQUARED and store.p <= min(FEW_COLUMNS, store.n // 2)
-
-
-def compiled_loss(problem: Problem) -> SampleLoss | None:
-    """The loss as the compiled loop knows it, None for others."""
-    datafit: Any = problem.datafit
-    squared = SQUARED, "target"
-    kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
-    kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
-    if type(datafit) not in kinds or getattr(datafit, "vanishes", False):
-        return None
-    kind, y = kinds[type(datafit)]
-    rest = None if kind == SQUARED else np.ascontiguousarray(datafit.rest)
-    return SampleLoss(kind, np.ascontiguousarray(getattr(datafit, y).T), np.ascontiguousarray(datafit.share), rest)
 
 
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:

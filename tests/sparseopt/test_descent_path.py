@@ -124,8 +124,9 @@ def test_time_limit(monkeypatch, loss, after):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_strength_that_falls_short_in_the_call_is_left_to_rounds(monkeypatch, loss):
     from sparseopt.solvers import descent_path
+    from sparseopt.solvers.frames import steps_on
 
-    monkeypatch.setattr(descent_path, "STEPS", replace(descent_path.STEPS, models=1))
+    monkeypatch.setattr(descent_path, "steps_on", lambda loss, **changes: replace(steps_on(loss, **changes), models=1))
     monkeypatch.setattr(descent_path, "MAX_EPOCHS", 2)
     problem, calls, rounds = instance(loss), count(monkeypatch), []
     original = DescentPath._by_rounds

@@ -160,14 +160,23 @@ struct so_strengths {
 int64_t so_gram_path(const so_problem& problem, const so_gram& gram, const so_strengths& path, double* b, double* pull, int64_t* epochs,
                      double* seconds, const so_bcd_options& options, double* workspace, const so_poll& poll);
 
+// Of a Cox model (RiskSets in sparseopt/datafits/risk_sets.py, without fractions): order [count], the samples that are ever at risk, by the
+// last of the event times at which they are, with weights [count]; starts [times + 1], where those of each time begin; mass [times] of events.
+struct so_risk_sets {
+  int64_t count, times;
+  const int64_t *order, *starts;
+  const double *weight, *mass;
+};
+
 // A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
-// centred; the classes of sparseopt/datafits say what each one is.  One output, but for squares.
-//   y [T][n]: signs (logistic), counts (Poisson) or targets (half squares; centred where the problem is).  share [n] sums to 1.
-//   offset [n]: less its mean where centred; null for squares
-enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2 };
+// centred, or that of Cox; the classes of sparseopt/datafits say what each one is.  One output, but for squares.
+//   y [T][n]: signs (logistic), counts (Poisson), targets (half squares; centred where the problem is) or shares of the events (Cox)
+//   share [n] sums to 1.  offset [n]: less its mean where centred; null for squares.  sets: of Cox alone
+enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2, SO_COX = 3 };
 struct so_loss {
   int kind;
   const double *y, *share, *offset;
+  so_risk_sets sets;
 };
 
 // Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go
@@ -200,7 +209,7 @@ struct so_newton_report {
 // share and inverse of the problem are written, but for squares, which are only looked at: without models, error is that of the point.
 so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
                            const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
-int64_t so_newton_workspace(const so_problem& problem, int64_t anderson);  // doubles
+int64_t so_newton_workspace(const so_problem& problem, int kind, int64_t anderson);  // doubles, for a loss of this kind
 
 // Newton steps, or for squares sweeps, at several strengths > 0 in one call, until one falls short of the target.  `settled` of the sweeps
 // is relative to the smallest strength.
@@ -215,7 +224,7 @@ struct so_descent_path {
 int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,
                         const so_descent_path& out, const so_newton_options& options, const so_bcd_options& sweeps, double* workspace,
                         const so_poll& poll);
-int64_t so_descend_path_workspace(const so_problem& problem, int64_t anderson);  // doubles
+int64_t so_descend_path_workspace(const so_problem& problem, int kind, int64_t anderson);  // doubles
 
 // What one pass over X answers, for the groups with need[g] (null: all). frobenius [G] may be null: sum of squares of X_g.
 struct so_bcd_pass {

@@ -148,7 +148,8 @@ bool packed_score(const nb::dict& d, const nb::dict& e, uintptr_t groups, int64_
 }
 
 using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, double, int64_t>;
-using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t>;  // kind, y, share and offset
+using risk_pointers = std::tuple<int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;  // as so_risk_sets has them
+using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t, risk_pointers>;            // kind, y, share, offset and sets
 using newton_counts = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool>;
 using newton_limits = std::tuple<double, double, double, double, double, double>;  // both as so_newton_options has them, scored last
 
@@ -157,8 +158,10 @@ newton_answer answer_of(const so_newton_report& r) {
 }
 
 so_loss loss_of(const loss_pointers& what) {
-  const auto [kind, y, share, offset] = what;
-  return {kind, (const double*)y, (const double*)share, (const double*)offset};
+  const auto [kind, y, share, offset, risk] = what;
+  const auto [count, times, order, starts, weight, mass] = risk;
+  const so_risk_sets sets = {count, times, (const int64_t*)order, (const int64_t*)starts, (const double*)weight, (const double*)mass};
+  return {kind, (const double*)y, (const double*)share, (const double*)offset, sets};
 }
 
 so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
@@ -279,10 +282,11 @@ void so_define_bcd(nb::module_& m) {
   m.def("descend_path", descend_path, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(),
         nb::arg("count").noconvert(), nb::arg("path"), nb::arg("rows"), nb::arg("counts"), nb::arg("limits"), nb::arg("sweeps"),
         nb::arg("workspace").noconvert(), nb::arg("ask"));
-  m.def("descend_path_workspace", [](const nb::dict& d, int64_t anderson) { return so_descend_path_workspace(problem_of(d), anderson); });
+  m.def("descend_path_workspace",
+        [](const nb::dict& d, int kind, int64_t anderson) { return so_descend_path_workspace(problem_of(d), kind, anderson); });
   m.def("use_dsyevd", [](uintptr_t routine) { so_dsyevd = (so_eigensolver)routine; }, nb::arg("routine").noconvert());
   m.def("address", address, nb::arg("array").none());
-  m.def("newton_workspace", [](const nb::dict& d, int64_t anderson) { return so_newton_workspace(problem_of(d), anderson); });
+  m.def("newton_workspace", [](const nb::dict& d, int kind, int64_t anderson) { return so_newton_workspace(problem_of(d), kind, anderson); });
   m.def("packed_inner", packed_inner, nb::arg("problem").noconvert(), nb::arg("packed").noconvert(), nb::arg("working").noconvert(),
         nb::arg("count").noconvert(), nb::arg("scores").noconvert(), nb::arg("max_epochs").noconvert(),
         nb::arg("epochs_per_cycle").noconvert(), nb::arg("anderson").noconvert(), nb::arg("gap_target").noconvert(),

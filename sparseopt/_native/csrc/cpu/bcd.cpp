@@ -64,8 +64,8 @@ so_newton_report so_newton(const so_problem& p, const so_loss& loss, const int64
   return table().newton(p, loss, working, count, point, options, workspace, poll);
 }
 
-int64_t so_newton_workspace(const so_problem& p, int64_t anderson) {
-  return table().newton_memory(p) + so_bcd_workspace(p, p.groups.offsets[p.groups.count], anderson);
+int64_t so_newton_workspace(const so_problem& p, int kind, int64_t anderson) {
+  return table().newton_memory(p, kind) + so_bcd_workspace(p, p.groups.offsets[p.groups.count], anderson);
 }
 
 int so_bcd_gradient(const so_problem& p, const double* v, const so_bcd_pass& pass, int threads, const so_poll& poll) {

@@ -98,8 +98,8 @@ struct descent_path {
 
 }  // namespace
 
-int64_t so_descend_path_workspace(const so_problem& problem, int64_t anderson) {
-  return descent_path::own_memory(problem) + so_newton_workspace(problem, anderson);
+int64_t so_descend_path_workspace(const so_problem& problem, int kind, int64_t anderson) {
+  return descent_path::own_memory(problem) + so_newton_workspace(problem, kind, anderson);
 }
 
 int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,

@@ -28,7 +28,7 @@ struct so_bcd_table {
   so_bcd_report (*gram)(const so_problem&, const so_gram&, const so_bcd_options&, double* workspace, const so_poll&);
   so_newton_report (*newton)(const so_problem&, const so_loss&, const int64_t* working, int64_t count, const so_newton_point&,
                              const so_newton_options&, double* workspace, const so_poll&);
-  int64_t (*newton_memory)(const so_problem&);
+  int64_t (*newton_memory)(const so_problem&, int kind);
 };
 
 extern const so_bcd_table so_bcd_baseline;

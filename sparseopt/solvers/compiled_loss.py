@@ -1,0 +1,39 @@
+"""Losses as the compiled proximal Newton steps know them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .._native.newton import COX, LOGISTIC, POISSON, SQUARED, Risks, SampleLoss
+from ..datafits import Cox, LeastSquares, Logistic, MultiResponse, Poisson
+from ..problem import Problem
+
+
+def compiled_loss(problem: Problem) -> SampleLoss | None:
+    """The loss as the compiled loop knows it, None for others."""
+    datafit: Any = problem.datafit
+    squared = SQUARED, "target"
+    kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
+    kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
+    if getattr(datafit, "vanishes", False):
+        return None
+    if type(datafit) is Cox:
+        return _compiled_cox(problem)
+    if type(datafit) not in kinds:
+        return None
+    kind, y = kinds[type(datafit)]
+    rest = None if kind == SQUARED else np.ascontiguousarray(datafit.rest)
+    return SampleLoss(kind, np.ascontiguousarray(getattr(datafit, y).T), np.ascontiguousarray(datafit.share), rest)
+
+
+def _compiled_cox(problem: Problem) -> SampleLoss | None:
+    """That of Cox, where each risk set has one sum."""
+    datafit: Any = problem.datafit
+    sets = datafit.risk_sets
+    if len(sets.blocks) > len(sets.starts):
+        return None
+    starts = np.append(sets.starts, len(sets.order)).astype(np.int64)
+    risks = Risks(sets.order.astype(np.int64), starts, np.exp(sets.log_weight), sets.masses)
+    return SampleLoss(COX, datafit.observed, datafit.share, datafit.offset, risks)

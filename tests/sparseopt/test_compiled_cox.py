@@ -1,0 +1,117 @@
+"""Cox problems in the compiled proximal Newton steps, against those in Python and against what the theory says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+import sparseopt as so
+from sparseopt._native import HAS_NATIVE
+from sparseopt.solvers import descent_path, frames
+from sparseopt.solvers.compiled_loss import compiled_loss
+from sparseopt.solvers.descent_path import DescentPath
+
+pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason="the compiled core is not built")
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(7)
+
+
+def survival(rng, n=60, p=20, size=2, ties="breslow", tied=False, **options):
+    X = np.asfortranarray(rng.standard_normal((n, p)))
+    time = rng.exponential(np.exp(-X[:, 0] + 0.5 * X[:, size]))
+    time = np.ceil(4 * time) if tied else time
+    loss = so.Cox(time, rng.random(n) < 0.7, ties, **options)
+    return so.Problem(X, loss, so.GroupLasso(1.0, so.Groups.uniform(p // size, size)))
+
+
+def at_part(problem, part):
+    return problem.with_lam(part * so.lambda_max(problem))
+
+
+def in_python(monkeypatch, problem, **options):
+    """The solution without compiled steps."""
+    with monkeypatch.context() as without:
+        without.setattr(frames, "compiled_loss", lambda problem: None)
+        without.setattr(descent_path, "compiled_loss", lambda problem: None)
+        return so.solve(problem, **options)
+
+
+@pytest.mark.parametrize("part", [0.7, 0.2, 0.02])
+@pytest.mark.parametrize("case", ["plain", "tied", "weights", "offset", "float32", "sparse"])
+def test_the_same_solution_as_in_python(monkeypatch, rng, case, part):
+    options = {
+        "weights": {"sample_weight": rng.integers(0, 3, 60) + 0.5},
+        "offset": {"offset": 3 * rng.standard_normal(60)},
+    }.get(case, {})
+    problem = survival(rng, tied=case == "tied", **options)
+    if case == "float32":
+        problem = so.Problem(problem.X.astype(np.float32), problem.datafit, problem.penalty)
+    if case == "sparse":
+        X = sparse.random(60, 20, 0.3, format="csc", rng=rng)
+        problem = so.Problem(X, problem.datafit, problem.penalty)
+    problem = at_part(problem, part)
+    assert compiled_loss(problem) is not None
+    found, other = so.solve(problem, tol=1e-9), in_python(monkeypatch, problem, tol=1e-9)
+    # both gaps are at most 1e-9 of the larger of P and its distance to the loss at 0
+    scale = max(abs(other.objective), abs(other.objective - problem.datafit.value(np.zeros(60))))
+    assert abs(found.objective - other.objective) <= 2e-9 * scale
+    assert problem.objective(found.w) == pytest.approx(found.objective, rel=1e-13)
+    assert so.certify.duality_gap(problem, found.w, tol=2e-9).proved
+
+
+def test_efron_without_ties_is_breslow(rng):
+    X, time, event = rng.standard_normal((40, 6)), rng.exponential(size=40), rng.random(40) < 0.6
+    penalty = so.GroupLasso(0.02, so.Groups.uniform(3, 2))
+    both = [so.Problem(X, so.Cox(time, event, ties), penalty) for ties in ("breslow", "efron")]
+    assert compiled_loss(both[1]) is not None
+    assert (so.solve(both[0]).w == so.solve(both[1]).w).all()
+
+
+def test_risk_sets_with_several_sums_have_no_compiled_loss(rng):
+    tied = survival(rng, ties="efron", tied=True)
+    assert compiled_loss(tied) is None
+
+
+def test_models_have_the_true_hessian(rng):
+    """Errors of proximal Newton steps square, those of steps under an upper bound of the curvature do not."""
+    problem = at_part(survival(rng, n=400, p=30, size=3), 0.05)
+    path = DescentPath(problem, 1e-12, several=False)
+    result = next(path.solutions(np.array([problem.penalty.lam]), None))
+    assert result.gap <= 1e-12
+    steps = frames.newton_steps(
+        path.inner,
+        path.loss,
+        path.working,
+        np.zeros(10),
+        path.inner.fit(np.zeros((30, 1))),
+        frames.replace(frames.STEPS, target=1e-12, scored=False),
+        lambda: False,
+    )
+    assert steps[0].models <= 7
+
+
+def test_risks_beyond_the_range_of_sums_are_left_to_logarithms(monkeypatch, rng):
+    """Offsets over 2000: the sums over the last risk sets underflow, and the compiled steps give up."""
+    problem = at_part(survival(rng, offset=np.linspace(0, 2000, 60)), 0.3)
+    assert so.solve(problem, tol=1e-8).objective == in_python(monkeypatch, problem, tol=1e-8).objective
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_paths(rng, wide):
+    problem = survival(rng, n=40 if wide else 120, p=90 if wide else 24, size=3)
+    path = so.solve_path(problem, n_lambdas=12, tol=1e-7)
+    for result in path:
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.w, tol=2e-7).proved
+
+
+def test_dead_samples_at_one_time_share_its_mass(rng):
+    """A dual value below that of the conjugate, and equal to it at the solution."""
+    problem = at_part(survival(rng, tied=True, sample_weight=rng.integers(1, 4, 60)), 0.4)
+    for tol in (1e-2, 1e-4, 1e-8):
+        result = so.solve(problem, tol=tol)
+        scale = max(result.objective, abs(result.objective - problem.datafit.value(np.zeros(60))))
+        assert problem.gap(result.w) <= result.gap * scale + 1e-13
