@@ -267,7 +267,7 @@ class Problem:
     @cached_property
     def slopes_at_zero(self) -> np.ndarray:
         """Gradient of the datafit in X w at w = 0, [n] or [n, T]."""
-        return self.datafit.gradient(np.zeros((self.X.shape[0], *self.w_shape[1:])))
+        return self.datafit.gradient(np.broadcast_to(0.0, (self.X.shape[0], *self.w_shape[1:])))
 
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:

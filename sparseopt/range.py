@@ -47,13 +47,14 @@ def _largest_offset(problem: Problem) -> float:
 
 def _at_zero(problem: Problem) -> tuple[float, float, float]:
     """The loss at 0, the largest entry of its gradient in z, and the natural size of the objective there."""
-    datafit, zero = problem.datafit, np.zeros((problem.datafit.n_samples, *problem.w_shape[1:]))
+    datafit, zero = problem.datafit, np.broadcast_to(0.0, (problem.datafit.n_samples, *problem.w_shape[1:]))
     with np.errstate(all="ignore"):
         slopes = problem.slopes_at_zero
         bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
         value = datafit.value(zero)
-        size = max(abs(value), float(np.vdot(slopes, slopes)) / bend)
-    return value, float(np.abs(slopes).max()), size
+        entries = slopes.ravel(order="K")  # in place, however they are stored
+        size = max(abs(value), float(entries @ entries) / bend)
+    return value, float(np.abs(entries).max()), size
 
 
 def rounding_may_decide(problem: Problem, tol: float) -> bool:

@@ -31,7 +31,7 @@ class LeastSquares:
         self.share = self.sample_weight / self.sample_weight.sum()
         self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
         self.centre = 0.0
-        self.target = self.y - self.offset
+        self.target = self.y if offset is None else self.y - self.offset
         if self.fit_intercept:
             self.target, centre = centred_target(self.y, self.offset, self.share)
             self.centre = float(centre)

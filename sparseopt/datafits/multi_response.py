@@ -30,7 +30,7 @@ class MultiResponse:
         self.share = self.sample_weight / self.sample_weight.sum()
         self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
         self.centre = np.zeros(self.n_outputs)
-        target = self.Y - self.offset
+        target = self.Y if offset is None else self.Y - self.offset
         if self.fit_intercept:
             target, self.centre = centred_target(self.Y, self.offset, self.share)
         self.target = np.asfortranarray(target)  # as z is, where the compiled loops made it

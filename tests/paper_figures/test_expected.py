@@ -88,7 +88,7 @@ TOLERANCES = dict.fromkeys(
 )
 
 
-@pytest.mark.sample(every=5)
+@pytest.mark.sample(every=8)
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in STUDIED])
 def test_regenerated_curves_are_the_committed_ones(name, tmp_path):
     compare(name, regenerated(name, tmp_path))

@@ -59,6 +59,7 @@ def check_exact(method, granularity, optimiser):
     assert all(bool(torch.isfinite(p).all()) for p in folded.parameters())
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize(("method", "granularity"), CASES)
 def test_exact_and_nothing_revives(method, granularity):
     check_exact(method, granularity, sgd)

@@ -37,6 +37,7 @@ def check_levels(made, w):
     return floats, balls
 
 
+@pytest.mark.sample(every=3)
 @EVERY
 def test_the_bounds_of_two_levels_hold_for_one_another(loss, name, intercept):
     made = problem(loss, name, seed=1, intercept=intercept)
@@ -45,6 +46,7 @@ def test_the_bounds_of_two_levels_hold_for_one_another(loss, name, intercept):
     assert [c.verdict for c in found[2]] == ["refuted"] * 2
 
 
+@pytest.mark.sample(every=3)
 @EVERY
 def test_a_multiple_that_is_rounded_far_down_refutes_nothing(loss, name, intercept, monkeypatch):
     made = problem(loss, name, seed=2, intercept=intercept)

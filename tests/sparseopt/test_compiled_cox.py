@@ -40,6 +40,7 @@ def in_python(monkeypatch, problem, **options):
         return so.solve(problem, **options)
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("part", [0.7, 0.2, 0.02])
 @pytest.mark.parametrize("case", ["plain", "tied", "weights", "offset", "float32", "sparse"])
 def test_the_same_solution_as_in_python(monkeypatch, rng, case, part):

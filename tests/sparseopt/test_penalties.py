@@ -37,6 +37,7 @@ def test_it_is_a_scalar_penalty(rho):
     assert rho.convex == (rho.weak_convexity == 0)
 
 
+@pytest.mark.sample(every=3)
 @EVERY
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_prox_beats_a_fine_grid_and_random_competitors(rho, dtype):

@@ -251,6 +251,7 @@ SETS = [
 ]
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("s", SETS, ids=repr)
 def test_what_every_set_promises(s):
     rng = np.random.default_rng(0)

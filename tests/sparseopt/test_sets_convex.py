@@ -142,6 +142,7 @@ CONVEX = [
 ]
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("s", CONVEX, ids=repr)
 def test_no_point_of_the_set_is_nearer(s):
     """<v - p, y> <= <v - p, p> for all y in the set: the support function at v - p is reached by p."""

@@ -56,6 +56,7 @@ def varied_problem(seed: int) -> so.Problem:
     return problem.with_lam(float(rng.uniform(0.02, 0.9)) * so.lambda_max(problem))
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("seed", range(40))
 def test_solution_is_that_of_an_interior_point_method(seed):
     """The gap bounds the distance in value; cvxpy's own accuracy, about 1e-9 relative, is the rest."""

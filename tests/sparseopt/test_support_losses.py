@@ -21,7 +21,7 @@ FLAT = ("Multinomial", "Cox", "CoxEfron")
 EVERY_CASE = pytest.mark.parametrize(("loss", "intercept"), CASES)
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=4)
 @EVERY_CASE
 @given(seed=st.integers(0, 10**6), exponent=st.floats(-9, 0), ratio=st.floats(0.3, 0.95))
 def test_supports_are_never_wrong(loss, intercept, seed, exponent, ratio):

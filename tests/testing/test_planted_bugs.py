@@ -36,7 +36,7 @@ def test_there_are_enough():
     assert len({str(planted) for planted in PLANTED}) == len(PLANTED)
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample(every=10)
 @EVERY
 def test_it_is_caught(planted):
     check = BATTERIES[planted.kind]

@@ -26,7 +26,7 @@ EVERY = pytest.mark.parametrize(("check", "subject", "options"), CASES.values(),
 FAST = {name: case for name, case in CASES.items() if "," not in name}  # names with a comma are of variants
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize(("check", "subject", "options"), FAST.values(), ids=FAST)
 def test_it_passes(check, subject, options):
     check(subject, examples=2, **options)
