@@ -13,8 +13,8 @@ from .bcd import Descent
 from .loader import address, core
 from .strengths import Strengths
 
-LOGISTIC, POISSON, SQUARED, COX = 0, 1, 2, 3
-"""Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED, SO_COX)."""
+LOGISTIC, POISSON, SQUARED, COX, HUBER = 0, 1, 2, 3, 4
+"""Kinds of losses (SO_LOGISTIC, SO_POISSON, SO_SQUARED, SO_COX, SO_HUBER)."""
 
 
 class End(IntEnum):
@@ -44,8 +44,9 @@ class Risks:
 class SampleLoss:
     """sum_i share_i loss(eta_i; y_i), eta = z + offset + the optimal intercept where the problem is centred; or Cox's.
 
-    y: [n] float64: signs, counts, shares of events, or targets of squares, also [T, n], centred where the problem is.
-    share: [n], sums to 1.  offset: [n], less its mean where centred; None for squares.  risks: of Cox alone.
+    y: [n] float64: signs, counts, shares of events, targets (Huber), or targets of squares, also [T, n], centred where
+    the problem is.  share: [n], sums to 1.  offset: [n], less its mean where centred; None for squares.  risks: of Cox
+    alone.  delta: of Huber alone.
     """
 
     kind: int
@@ -53,12 +54,13 @@ class SampleLoss:
     share: np.ndarray
     offset: np.ndarray | None
     risks: Risks | None = None
+    delta: float = 0.0
 
     @property
     def fields(self) -> tuple[Any, ...]:
         """Pointers for the compiled loop."""
         risks = (0,) * 6 if self.risks is None else self.risks.fields
-        return self.kind, address(self.y), address(self.share), address(self.offset), risks
+        return self.kind, address(self.y), address(self.share), address(self.offset), risks, self.delta
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .._native.newton import COX, LOGISTIC, POISSON, SQUARED, Risks, SampleLoss
-from ..datafits import Cox, LeastSquares, Logistic, MultiResponse, Poisson
+from .._native.newton import COX, HUBER, LOGISTIC, POISSON, SQUARED, Risks, SampleLoss
+from ..datafits import Cox, Huber, LeastSquares, Logistic, MultiResponse, Poisson
 from ..problem import Problem
 
 
@@ -16,7 +16,7 @@ def compiled_loss(problem: Problem) -> SampleLoss | None:
     datafit: Any = problem.datafit
     squared = SQUARED, "target"
     kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
-    kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y")}
+    kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y"), Huber: (HUBER, "target")}
     if getattr(datafit, "vanishes", False):
         return None
     if type(datafit) is Cox:
@@ -25,7 +25,8 @@ def compiled_loss(problem: Problem) -> SampleLoss | None:
         return None
     kind, y = kinds[type(datafit)]
     rest = None if kind == SQUARED else np.ascontiguousarray(datafit.rest)
-    return SampleLoss(kind, np.ascontiguousarray(getattr(datafit, y).T), np.ascontiguousarray(datafit.share), rest)
+    target, share = (np.ascontiguousarray(a) for a in (getattr(datafit, y).T, datafit.share))
+    return SampleLoss(kind, target, share, rest, delta=getattr(datafit, "delta", 0.0))
 
 
 def _compiled_cox(problem: Problem) -> SampleLoss | None:

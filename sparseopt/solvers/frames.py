@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
-from .._native.newton import COX, SQUARED, End, Limits, SampleLoss, newton_steps
+from .._native.newton import COX, HUBER, SQUARED, End, Limits, SampleLoss, newton_steps
 from .._native.reading import is_small, kept_store, padded
 from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
@@ -94,8 +94,8 @@ STEPS = Limits(
 
 
 def steps_on(loss: SampleLoss, **changes: Any) -> Limits:
-    """STEPS with these changes.  Models for Cox are swept over where columns are sparse, so that many cost little."""
-    return replace(STEPS, slow=CREEPING if loss.kind == COX else SLOW, **changes)
+    """STEPS with these changes.  Models that lie above the loss are many, and cost little."""
+    return replace(STEPS, slow=CREEPING if loss.kind in (COX, HUBER) else SLOW, **changes)
 
 
 LOOK = replace(STEPS, models=0, scored=False)

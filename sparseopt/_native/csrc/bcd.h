@@ -170,13 +170,14 @@ struct so_risk_sets {
 
 // A loss of single samples, sum_i share_i loss(eta_i; y_i), eta = z + offset + c with the optimal intercept c where the problem is
 // centred, or that of Cox; the classes of sparseopt/datafits say what each one is.  One output, but for squares.
-//   y [T][n]: signs (logistic), counts (Poisson), targets (half squares; centred where the problem is) or shares of the events (Cox)
-//   share [n] sums to 1.  offset [n]: less its mean where centred; null for squares.  sets: of Cox alone
-enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2, SO_COX = 3 };
+//   y [T][n]: signs (logistic), counts (Poisson), targets (Huber; half squares; centred where the problem is) or shares of the events (Cox)
+//   share [n] sums to 1.  offset [n]: less its mean where centred; null for squares.  sets: of Cox alone.  delta: of Huber alone
+enum so_loss_kind { SO_LOGISTIC = 0, SO_POISSON = 1, SO_SQUARED = 2, SO_COX = 3, SO_HUBER = 4 };
 struct so_loss {
   int kind;
   const double *y, *share, *offset;
   so_risk_sets sets;
+  double delta;
 };
 
 // Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go

@@ -149,7 +149,7 @@ bool packed_score(const nb::dict& d, const nb::dict& e, uintptr_t groups, int64_
 
 using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, double, int64_t>;
 using risk_pointers = std::tuple<int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;  // as so_risk_sets has them
-using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t, risk_pointers>;            // kind, y, share, offset and sets
+using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t, risk_pointers, double>;    // as so_loss has them
 using newton_counts = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool>;
 using newton_limits = std::tuple<double, double, double, double, double, double>;  // both as so_newton_options has them, scored last
 
@@ -158,10 +158,10 @@ newton_answer answer_of(const so_newton_report& r) {
 }
 
 so_loss loss_of(const loss_pointers& what) {
-  const auto [kind, y, share, offset, risk] = what;
+  const auto [kind, y, share, offset, risk, delta] = what;
   const auto [count, times, order, starts, weight, mass] = risk;
   const so_risk_sets sets = {count, times, (const int64_t*)order, (const int64_t*)starts, (const double*)weight, (const double*)mass};
-  return {kind, (const double*)y, (const double*)share, (const double*)offset, sets};
+  return {kind, (const double*)y, (const double*)share, (const double*)offset, sets, delta};
 }
 
 so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
