@@ -44,7 +44,7 @@ def test_the_same_solution_as_in_python(monkeypatch, case, part):
 
 
 def test_models_far_from_the_solution_lie_above_the_loss():
-    """At 0 many residuals are beyond delta, where second derivatives are 0: models with them move hundreds of groups."""
+    """At 0 many residuals are beyond delta, where second derivatives are 0: models with them move too much."""
     problem = at_part(heavy_tails(n=34, p=580, size=1, delta=1.0), 1 / 27)
     assert so.solve(problem, tol=1e-6).passes <= 300  # 191 with parabolas above the loss, 484 without
 
