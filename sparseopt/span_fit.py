@@ -218,7 +218,7 @@ def _shortened(
             return None
         v = model.step(mu)
         step, expected = span.moved(point, v), model.fall(v)
-        share = (point.value - step.value) / expected
+        share = (point.value - step.value) / expected if expected > 0 else 0.0  # rounding errors alone
         if share >= LEAST and not span.too_far(point, step):
             return step, mu * (0.1 if share > 0.7 else 1.0 if share > 0.3 else 3.0)
         mu, factor = (mu * factor, 2 * factor) if mu > 0 else (model.largest, factor)

@@ -77,3 +77,14 @@ def test_nearly_dependent_columns_are_fitted_as_independent_ones(loss, distance)
     expected, found = refit(loss, apart, zero), refit(loss, close, zero)
     assert found[1]
     assert loss.value(found[0]) == pytest.approx(loss.value(expected[0]), rel=40 * np.finfo(float).eps / distance)
+
+
+@pytest.mark.parametrize("seed", [2, 3, 5])
+def test_steps_of_which_only_rounding_is_left_end_the_fit(seed):
+    """One death of positive weight, which three free columns order: the loss falls to 0 without a minimum."""
+    rng = np.random.default_rng(seed)
+    columns = rng.standard_normal((5, 3)) + 10 * rng.standard_normal(3)
+    died = [False, False, False, True, True]
+    loss = so.Cox(rng.exponential(size=5), died, sample_weight=[2.0, 2.0, 2.0, 0.0, 1.0])
+    z, _ = refit(loss, columns, np.zeros(5))
+    assert loss.value(z) <= 1e-12 * loss.value(np.zeros(5))
