@@ -192,7 +192,7 @@ class NewtonFrame:
 
     def _models(self, run: GroupDescent, target: float, last: float, most: int) -> tuple[int, bool, float]:
         """Models lowered, 0 where the objective does not go down, whether the last one was slow, and the error then."""
-        if in_one_call(self, run):
+        if in_one_call(self, run) and not (self.stuck and has_exact_model(run)):
             made, why, left = self._steps(run, target, last, most)
             if made or why is End.INTERRUPTED:
                 return made, why is End.SLOW, left
