@@ -8,6 +8,8 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array
 from array_api_compat import numpy as numpy_namespace
 
+_ZERO = bytes(8)
+
 Array = Any
 """An array of NumPy, torch or any other library that follows the array API standard; shapes are in the docstrings."""
 
@@ -64,6 +66,11 @@ def safe_divide(numerator: Array, denominator: Array, fallback: float = 0.0) -> 
     return xp.where(zero, xp.full_like(quotient, fallback), quotient)
 
 
+def zeros_of(shape: tuple[int, ...]) -> np.ndarray:
+    """Read-only zeros of this shape, all of them one number in memory."""
+    return np.ndarray(shape, np.float64, _ZERO, 0, (0,) * len(shape))
+
+
 def write(result: Array, out: Array | None) -> Array:
     """`result`, copied into `out` when one was given; every `out=` argument of the package ends here."""
     if out is None:
@@ -77,6 +84,13 @@ def write(result: Array, out: Array | None) -> Array:
     else:
         out[...] = result
     return out
+
+
+def starts_of(counts: np.ndarray) -> np.ndarray:
+    """Where each of several consecutive parts of these lengths [k] begins, and where the last one ends: [k + 1]."""
+    starts = np.zeros(len(counts) + 1, dtype=np.int64)
+    counts.cumsum(out=starts[1:])
+    return starts
 
 
 def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), finite: bool = True) -> np.ndarray:

@@ -46,13 +46,14 @@ def each_cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None) -> np.nd
     none = np.zeros(len(w), dtype=bool)
     if sparse.issparse(X) or problem.datafit.fit_intercept:
         return none
-    if problem.n_features <= MOST_ROWS:
+    if len(w) > 1 and problem.n_features <= MOST_ROWS:
         sample, used = X[:SAMPLED], w
         if "sizes" not in problem.kept:
             problem.kept["sizes"] = np.abs(sample.astype(np.float64))
         sizes = problem.kept["sizes"]
     else:
-        rows = np.flatnonzero(w.any(axis=(0, *range(2, w.ndim))))
+        moved = w[0] if len(w) == 1 else w.any(axis=0)
+        rows = np.flatnonzero(moved if moved.ndim == 1 else moved.any(axis=1))
         if len(rows) > MOST_ROWS:
             return none
         sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[:, rows]
@@ -60,8 +61,8 @@ def each_cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None) -> np.nd
     with np.errstate(all="ignore"):
         sums = product(sample, used[0])[None] if z is None else z[:, :SAMPLED]
         terms = np.abs(used).swapaxes(1, -1) @ sizes.T
-        largest = [np.abs(a).reshape(len(w), -1).max(axis=1, initial=0.0) for a in (terms, sums)]
-        return largest[0] > CANCELLED * largest[1]
+        largest = np.abs(sums).reshape(len(w), -1).max(axis=1)
+        return terms.reshape(len(w), -1).max(axis=1) > CANCELLED * largest
 
 
 def finer_fit(problem: Problem, w: np.ndarray) -> np.ndarray | None:

@@ -40,7 +40,7 @@ def is_plain(X: Any, datafit: Any, penalty: Any) -> bool:
 def packed_columns(kept: dict[str, Any], store: ColumnStore, datafit: LeastSquares) -> PackedColumns:
     """The packed columns of a design under the sample weights of the datafit, kept in `kept`."""
     if "packed" not in kept:
-        share = None if (datafit.share == datafit.share[0]).all() else datafit.share
+        share = datafit.share if datafit.equal_share is None else None
         kept["packed"] = PackedColumns(store, share, datafit.fit_intercept)
     return kept["packed"]
 

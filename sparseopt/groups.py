@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, described, floating, is_numpy, namespace
+from ._array import Array, described, floating, is_numpy, namespace, starts_of
 
 
 class Groups:
@@ -28,14 +28,19 @@ class Groups:
 
     def __init__(self, labels: np.ndarray, names: Sequence[Any], columns: np.ndarray | None = None) -> None:
         self.labels = _frozen(np.asarray(labels, dtype=np.int64))
-        self.names = tuple(names)
+        self._names = names if isinstance(names, range) else tuple(names)
         self.columns = None if columns is None else _frozen(np.asarray(columns, dtype=np.int64))
         self.n_columns = len(self.labels) if self.columns is None else int(self.columns.max()) + 1
-        self.sizes = _frozen(np.bincount(self.labels, minlength=len(self.names)))
+        self.sizes = _frozen(np.bincount(self.labels, minlength=len(names)))
         self.contiguous = bool((self.labels[1:] >= self.labels[:-1]).all())
         order = np.arange(self.n_features) if self.contiguous else np.argsort(self.labels, kind="stable")
-        self.index, self.offsets = _frozen(order), _frozen(np.concatenate([[0], np.cumsum(self.sizes)]))
+        self.index, self.offsets = _frozen(order), _frozen(starts_of(self.sizes))
         self._stacked = self.contiguous and bool((self.sizes == self.sizes[0]).all())
+
+    @cached_property
+    def names(self) -> tuple[Any, ...]:
+        """Labels of the groups."""
+        return tuple(self._names)
 
     @cached_property
     def _buckets(self) -> list[tuple[np.ndarray, np.ndarray]]:
@@ -51,7 +56,7 @@ class Groups:
     @property
     def n_groups(self) -> int:
         """Number of groups G."""
-        return len(self.names)
+        return len(self.sizes)
 
     @property
     def n_features(self) -> int:

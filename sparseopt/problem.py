@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from ._array import as_float, check_finite, described
+from ._array import as_float, check_finite, described, zeros_of
 from ._native import HAS_NATIVE
 from ._native.mapped import blocks_of_rows, product, transposed_product
 from .datafits import Datafit, GramLeastSquares, Quadratic
@@ -267,7 +267,7 @@ class Problem:
     @cached_property
     def slopes_at_zero(self) -> np.ndarray:
         """Gradient of the datafit in X w at w = 0, [n] or [n, T]."""
-        return self.datafit.gradient(np.broadcast_to(0.0, (self.X.shape[0], *self.w_shape[1:])))
+        return self.datafit.gradient(zeros_of((self.X.shape[0], *_outputs(self.datafit))))
 
     @cached_property
     def gradient_at_zero(self) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._array import zeros_of
 from .finer_fit import finer_gap
 from .problem import Problem
 
@@ -19,14 +20,17 @@ def loss_at_zero(problem: Problem) -> float:
 
     Looked at are the loss at 0, and the squared gradient over the curvature, its natural unit if it is measured from 0.
     """
-    value, slope, size = _at_zero(problem)
+    with np.errstate(all="ignore"):
+        value = problem.datafit.value(zeros_of(problem.slopes_at_zero.shape))
     if not np.isfinite(value):
         raise ValueError(overflow_at_zero(problem))
-    if slope > 0 and size < SMALLEST_OBJECTIVE:
-        raise ValueError(
-            f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
-            "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
-        )
+    if abs(value) < SMALLEST_OBJECTIVE and problem.slopes_at_zero.any():
+        size = _size_at_zero(problem, value)
+        if size < SMALLEST_OBJECTIVE:
+            raise ValueError(
+                f"the objective at 0 is of size {size:.1e}, below {SMALLEST_OBJECTIVE:.1e}, so the duality gap would "
+                "underflow: multiply y (or b) and lam by the same factor, which multiplies w by it"
+            )
     return value
 
 
@@ -42,19 +46,16 @@ def overflow_at_zero(problem: Problem) -> str:
 def _largest_offset(problem: Problem) -> float:
     """Of the rest, where the intercept takes the mean."""
     datafit = problem.datafit
-    return float(np.max(np.abs(getattr(datafit, "rest", getattr(datafit, "offset", 0.0)))))
+    offset = np.asarray(getattr(datafit, "rest", getattr(datafit, "offset", 0.0)))
+    return float(np.abs(offset).max() if any(offset.strides) else abs(offset.flat[0]))
 
 
-def _at_zero(problem: Problem) -> tuple[float, float, float]:
-    """The loss at 0, the largest entry of its gradient in z, and the natural size of the objective there."""
-    datafit, zero = problem.datafit, np.broadcast_to(0.0, (problem.datafit.n_samples, *problem.w_shape[1:]))
+def _size_at_zero(problem: Problem, value: float) -> float:
+    """The natural size of the objective at 0, where the loss is `value`."""
+    bend = problem.datafit.smoothness_bound
+    entries = problem.slopes_at_zero.ravel(order="K")  # in place, however they are stored
     with np.errstate(all="ignore"):
-        slopes = problem.slopes_at_zero
-        bend = datafit.smoothness_bound if 0 < datafit.smoothness_bound < np.inf else 1.0
-        value = datafit.value(zero)
-        entries = slopes.ravel(order="K")  # in place, however they are stored
-        size = max(abs(value), float(entries @ entries) / bend)
-    return value, float(np.abs(entries).max()), size
+        return max(abs(value), float(entries @ entries) / (bend if 0 < bend < np.inf else 1.0))
 
 
 def rounding_may_decide(problem: Problem, tol: float) -> bool:
@@ -65,7 +66,7 @@ def rounding_may_decide(problem: Problem, tol: float) -> bool:
     critical, as for the squared k-support norm, the conjugate tells, which such an error enters in the gap.
     """
     if not hasattr(problem.penalty, "critical_lams"):
-        return hasattr(problem.penalty, "conjugate") and _conjugate_of_rounding(problem) > _at_zero(problem)[2]
+        return hasattr(problem.penalty, "conjugate") and _conjugate_decides(problem)
     slopes = np.asarray(getattr(problem.penalty, "slope0", 0.0))
     lost = float(np.finfo(float).eps) * _largest_offset(problem)
     widest = min(WIDEST, tol / lost) if lost > 0 else WIDEST
@@ -83,11 +84,11 @@ def rounding_may_decide(problem: Problem, tol: float) -> bool:
         return False
 
 
-def _conjugate_of_rounding(problem: Problem) -> float:
-    """The conjugate of WIDEST times the rounding errors of the gradient at 0."""
+def _conjugate_decides(problem: Problem) -> bool:
+    """Whether the conjugate of WIDEST times the rounding errors of the gradient at 0 is not small beside the rest."""
     with np.errstate(all="ignore"):
-        found = problem.penalty.conjugate(WIDEST * float(np.finfo(float).eps) * problem.gradient_at_zero)
-    return np.inf if np.isnan(found) else float(found)
+        found = float(problem.penalty.conjugate(WIDEST * float(np.finfo(float).eps) * problem.gradient_at_zero))
+        return not found <= _size_at_zero(problem, problem.datafit.value(zeros_of(problem.slopes_at_zero.shape)))
 
 
 def objective_scale(objective: float, at_zero: float) -> float:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from .._array import starts_of
 from .lapack import give_lapack
 from .loader import HAS_NATIVE, address, core
 from .mapped import column_major
@@ -49,7 +50,7 @@ class ColumnStore:
             self._sparse(X)
         else:
             self._dense(X)
-        self.squares = np.concatenate([[0], np.cumsum(groups.sizes.astype(np.int64) ** 2)])
+        self.squares = starts_of(groups.sizes.astype(np.int64) ** 2)
         self.in_order = groups.contiguous
         self.columns = np.ascontiguousarray(groups.index, dtype=np.int64)
         self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)

@@ -63,8 +63,7 @@ class SampleLoss:
         return self.kind, address(self.y), address(self.share), address(self.offset), risks, self.delta
 
 
-@dataclass(frozen=True, kw_only=True)
-class Limits:
+class Limits(NamedTuple):
     """What ends the steps and how they are made.
 
     models, epochs, halvings: most models, sweeps for each, and step lengths tried.  most_epochs: up to which sweeps are
@@ -134,7 +133,8 @@ class Report(NamedTuple):
     @classmethod
     def of(cls, found: tuple[Any, ...]) -> Report:
         """That of a compiled loop."""
-        return cls(*found)._replace(why=End(found[2]))
+        models, columns, why, *rest = found
+        return cls(models, columns, End(why), *rest)
 
 
 def newton_steps(
@@ -198,7 +198,6 @@ def descend_path(
     """
     assert core is not None
     descent.prepare_large(working)
-    descent.reserve(core.descend_path_workspace(descent.fields, loss.kind, limits.anderson))
     z, seconds = np.empty((len(w) - 2, *descent.r.shape)), np.zeros(len(w) - 2)
     found = core.descend_path(
         descent.fields,
@@ -209,7 +208,6 @@ def descend_path(
         tuple(map(address, (z, w, seconds, at_zero))),
         *limits.fields,
         (sweeps.most, float(sweeps.settled)),
-        address(descent.workspace),
         ask,
     )
     return [Report.of(one) for one in found], z, seconds.tolist()

@@ -26,7 +26,7 @@ class Strengths:
         """Those of `GroupPenalty` with these weights [G] at lams [L - known], after those `before` [known]."""
         known = len(before)
         strength = np.empty((known + len(lams), len(weights)))
-        np.multiply.outer(lams, weights, out=strength[known:])
+        np.multiply(lams[:, None], weights, out=strength[known:])
         return cls(strength, np.concatenate([before, lams]), known)
 
     def part(self, chosen: slice, known: int = 2) -> Strengths:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float, checked_flag
+from .._array import as_float, checked_flag, zeros_of
 from .pointwise import BALANCE
 from .samples import centred_difference, centred_target, checked_offset, checked_weights, ratio
 
@@ -26,10 +26,11 @@ class LeastSquares:
         self.y = as_float(y, "y", ndim=1).astype(np.float64)
         self.n_samples = len(self.y)
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
-        self.offset = checked_offset(offset, (self.n_samples,))
+        self.offset = zeros_of(self.y.shape) if offset is None else checked_offset(offset, self.y.shape)
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
-        self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
+        equal = sample_weight is None or bool((self.share == self.share[0]).all())
+        self.equal_share: float | None = float(self.share[0]) if equal else None
         self.centre = 0.0
         self.target = self.y if offset is None else self.y - self.offset
         if self.fit_intercept:
@@ -51,11 +52,12 @@ class LeastSquares:
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """-share * residual [n]."""
-        return (-self.share if self._each is None else -self._each) * self.residual(z)
+        r = self.residual(z)
+        return np.multiply(r, -self.share if self.equal_share is None else -self.equal_share, out=r)
 
     def _mean(self, a: np.ndarray, b: np.ndarray) -> float:
         """sum_i s_i a_i b_i for a, b [n]."""
-        return float(self.share @ (a * b) if self._each is None else self._each * (a @ b))
+        return float(self.share @ (a * b) if self.equal_share is None else self.equal_share * (a @ b))
 
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """The Hessian diag(share), less share share' with an intercept, times d [n] or [n, m]."""

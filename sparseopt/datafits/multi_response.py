@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .._array import as_float, checked_flag
+from .._array import as_float, checked_flag, zeros_of
 from .pointwise import BALANCE
 from .samples import centred_difference, centred_target, checked_offset, checked_weights, ratio
 
@@ -22,18 +22,19 @@ class MultiResponse:
     smoothness_bound = 1.0
 
     def __init__(self, Y: Any, sample_weight: Any = None, offset: Any = None, intercept: bool = False) -> None:
-        self.Y = as_float(Y, "Y", ndim=2).astype(np.float64)
+        self.Y = as_float(Y, "Y", ndim=2).astype(np.float64, order="F")  # as z is, where the compiled loops made it
         self.n_samples, self.n_outputs = self.Y.shape
         self.sample_weight = checked_weights(sample_weight, self.n_samples)
-        self.offset = checked_offset(offset, self.Y.shape)
+        self.offset = zeros_of(self.Y.shape) if offset is None else checked_offset(offset, self.Y.shape)
         self.fit_intercept = checked_flag(intercept, "intercept")
         self.share = self.sample_weight / self.sample_weight.sum()
-        self._each: float | None = float(self.share[0]) if (self.share == self.share[0]).all() else None  # if all equal
+        equal = sample_weight is None or bool((self.share == self.share[0]).all())
+        self.equal_share: float | None = float(self.share[0]) if equal else None
         self.centre = np.zeros(self.n_outputs)
         target = self.Y if offset is None else self.Y - self.offset
         if self.fit_intercept:
             target, self.centre = centred_target(self.Y, self.offset, self.share)
-        self.target = np.asfortranarray(target)  # as z is, where the compiled loops made it
+        self.target = np.asfortranarray(target)
 
     def intercept(self, z: np.ndarray) -> np.ndarray:
         """Optimal b [T] at z [n, T]: the weighted mean of Y - offset - z; 0 without intercept."""
@@ -52,11 +53,12 @@ class MultiResponse:
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
         """-share * residual [n, T]."""
-        return (-self.share[:, None] if self._each is None else -self._each) * self.residual(z)
+        r = self.residual(z)
+        return np.multiply(r, -self.share[:, None] if self.equal_share is None else -self.equal_share, out=r)
 
     def _mean(self, a: np.ndarray, b: np.ndarray) -> float:
         """sum_i s_i <a_i, b_i> for a, b [n, T]."""
-        return float((self.share @ (a * b)).sum() if self._each is None else self._each * np.vdot(a.T, b.T))
+        return float((self.share @ (a * b)).sum() if self.equal_share is None else self.equal_share * np.vdot(a.T, b.T))
 
     def curvature(self, d: np.ndarray) -> np.ndarray:
         """The Hessian of each response, diag(share), less share share' with an intercept, times d [n] or [n, m]."""

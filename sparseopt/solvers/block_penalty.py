@@ -113,7 +113,7 @@ def norms_decide(penalty: Any) -> bool:
     if not isinstance(penalty, GroupPenalty) or entrywise(penalty):
         return False
     slope = float(penalty.rho.slope0)
-    return 0 < slope < np.inf and bool((penalty.strength * min(slope, 1.0) > SMALLEST_STRENGTH).all())
+    return 0 < slope < np.inf and bool(penalty.strength.min() * min(slope, 1.0) > SMALLEST_STRENGTH)
 
 
 def largest_violation(

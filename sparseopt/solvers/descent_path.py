@@ -32,6 +32,10 @@ ROUNDS = 3
 """Rounds for a strength at which the call falls short; what needs more is left to `solve`."""
 
 
+NEITHER = np.array([np.inf, np.inf])
+"""Strengths at which the last two solutions are 0: there is none yet."""
+
+
 class DescentPath:
     """A convex problem at one strength, or at decreasing ones, solved from the line through the two solutions before.
 
@@ -46,7 +50,7 @@ class DescentPath:
         assert frame.loss is not None
         self.inner, self.loss = frame.inner, frame.loss
         self.working = np.flatnonzero(problem.penalty.strength < np.inf)
-        self.w, self.lams = np.zeros((2, *self.inner.b.shape)), np.full(2, np.inf)  # the last two solutions by position
+        self.w, self.lams = np.zeros((2, *self.inner.b.shape)), NEITHER  # the last two solutions by position
         self.run: GroupDescent | None = None
 
     @staticmethod
@@ -61,14 +65,15 @@ class DescentPath:
 
         seconds: time limit, at which the solutions end.
         """
-        if rounding_may_decide(self.problem.with_lam(float(lams[-1])), self.tol):
+        last = float(lams[-1])
+        if rounding_may_decide(self.problem if last == self.problem.penalty.lam else self.problem.with_lam(last), self.tol):
             return
-        options, late = GroupBCD(accuracy=self.tol, time_limit=seconds), past(deadline(seconds))
+        late = past(deadline(seconds))
         ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))
         while len(lams) and not late():
-            results = self._ahead(lams[:ahead], options, late)
+            results = self._ahead(lams[:ahead], late)
             for result in results:
-                solved = result if result.gap <= self.tol else self._by_rounds(result, options)
+                solved = result if result.gap <= self.tol else self._by_rounds(result, seconds)
                 if solved is None and late():
                     return
                 yield solved
@@ -76,22 +81,24 @@ class DescentPath:
                 return
             lams = lams[len(results) :]
 
-    def _ahead(self, lams: np.ndarray, options: GroupBCD, late: Callable[[], bool]) -> list[Result]:
+    def _ahead(self, lams: np.ndarray, late: Callable[[], bool]) -> list[Result]:
         """Solutions in one call; the last one may have fallen short, and the gap is inf where it may be rounding."""
         problem, datafit = self.problem, self.problem.datafit
         strengths = Strengths.of(problem.penalty.weights, lams, self.lams)
         w = np.concatenate([self.w, np.zeros((len(lams), *self.w.shape[1:]))])
         target = REACHED * self.tol
-        limits = steps_on(self.loss, anderson=options.anderson, target=target, at_zero=self.at_zero, scored=False)
+        limits = steps_on(self.loss, anderson=GroupBCD.anderson, target=target, at_zero=self.at_zero, scored=False)
         sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
         first, read = self.lams[1] == np.inf, problem.kept.get("reading")
         begin = strengths, w, limits, sweeps, read.pull if first and read is not None else None
         reports, z, seconds = descend_path(self.inner, self.loss, self.working, *begin, late)
         count = len(reports)
         self.w, self.lams = w[count : count + 2], strengths.lam[count : count + 2]
-        by_column = np.empty((count, *problem.w_shape))
-        by_column[:, problem.penalty.groups.index] = w[2 : 2 + count].reshape(by_column.shape)
-        n, outputs = self.inner.store.n, problem.w_shape[1:]
+        groups, outputs, n = problem.penalty.groups, problem.w_shape[1:], self.inner.store.n
+        by_column = w[2 : 2 + count].reshape(count, *problem.w_shape)
+        if not groups.contiguous:
+            by_position, by_column = by_column, np.empty_like(by_column)
+            by_column[:, groups.index] = by_position
         z = z[:count, :, :n].swapaxes(1, 2).reshape(count, n, *outputs)
         doubtful = each_cancels(problem, by_column, z) if count else ()
         rows = [self._row(*seen) for seen in zip(reports, seconds, doubtful, strict=False)]
@@ -107,13 +114,13 @@ class DescentPath:
         measured = report.value, np.inf if doubtful else gap, report.violation
         return min(report.models, 1), *measured, seconds, passes, report.active
 
-    def _by_rounds(self, given_up: Result, options: GroupBCD) -> Result | None:
+    def _by_rounds(self, given_up: Result, time_limit: float | None) -> Result | None:
         """The result where rounds get to the tolerance from a point where it was given up; else None."""
         if not given_up.gap < np.inf:
             return None
         begun, problem = time.perf_counter(), self.problem.with_lam(given_up.lam)
         with np.errstate(over="ignore", invalid="ignore"):
-            run = self._run_from(given_up.latent, problem, options)
+            run = self._run_from(given_up.latent, problem, GroupBCD(accuracy=self.tol, time_limit=time_limit))
             rows: list[tuple[float, ...]] = []
             for rounds in range(1, ROUNDS + 1):
                 run.round()

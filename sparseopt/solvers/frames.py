@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -95,10 +94,10 @@ STEPS = Limits(
 
 def steps_on(loss: SampleLoss, **changes: Any) -> Limits:
     """STEPS with these changes.  Models that lie above the loss are many, and cost little."""
-    return replace(STEPS, slow=CREEPING if loss.kind in (COX, HUBER) else SLOW, **changes)
+    return STEPS._replace(slow=CREEPING if loss.kind in (COX, HUBER) else SLOW, **changes)
 
 
-LOOK = replace(STEPS, models=0, scored=False)
+LOOK = STEPS._replace(models=0, scored=False)
 """Of a call that only tells what the point is."""
 
 
@@ -107,7 +106,7 @@ class LeastSquaresFrame:
 
     def __init__(self, problem: Problem) -> None:
         datafit: Any = problem.datafit
-        share = None if (datafit.share == datafit.share[0]).all() else datafit.share
+        share = datafit.share if datafit.equal_share is None else None
         self.store, cache = kept_columns(problem)
         blocks = self._blocks(problem, cache)
         self.inner = _descent(problem, self.store, blocks, share=share, target=padded(datafit.target))

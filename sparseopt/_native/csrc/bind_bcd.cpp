@@ -7,6 +7,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <exception>
+#include <memory>
 #include <tuple>
 #include <vector>
 
@@ -200,7 +201,7 @@ so_strengths path_of(const strengths_of& path) {
 // rows: z, w, seconds and at_zero of so_descent_path, whose reports are returned.  sweeps: most of them, and the largest change that ends a cycle
 std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, uintptr_t working, int64_t count, strengths_of path,
                                         std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts, newton_limits limits,
-                                        std::tuple<int64_t, double> sweeps, uintptr_t workspace, nb::object ask) {
+                                        std::tuple<int64_t, double> sweeps, nb::object ask) {
   so_problem p = problem_of(d);
   const so_newton_options options = newton_options(counts, limits);
   const auto [max_epochs, settled] = sweeps;
@@ -213,8 +214,9 @@ std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, u
   int64_t known;
   {
     nb::gil_scoped_release unlocked;
+    const std::unique_ptr<double[]> workspace(new double[so_descend_path_workspace(p, std::get<0>(what), options.anderson)]);
     known = so_descend_path(p, loss_of(what), (const int64_t*)working, count, strengths,
-                            {(double*)z, (double*)w, (double*)seconds, (const double*)at_zero, reports.data()}, options, of_squares, (double*)workspace,
+                            {(double*)z, (double*)w, (double*)seconds, (const double*)at_zero, reports.data()}, options, of_squares, workspace.get(),
                             {question::ask, &q});
   }
   q.rethrow();
@@ -281,9 +283,7 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("point"), nb::arg("counts"), nb::arg("limits"), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("descend_path", descend_path, nb::arg("problem").noconvert(), nb::arg("loss"), nb::arg("working").noconvert(),
         nb::arg("count").noconvert(), nb::arg("path"), nb::arg("rows"), nb::arg("counts"), nb::arg("limits"), nb::arg("sweeps"),
-        nb::arg("workspace").noconvert(), nb::arg("ask"));
-  m.def("descend_path_workspace",
-        [](const nb::dict& d, int kind, int64_t anderson) { return so_descend_path_workspace(problem_of(d), kind, anderson); });
+        nb::arg("ask"));
   m.def("use_dsyevd", [](uintptr_t routine) { so_dsyevd = (so_eigensolver)routine; }, nb::arg("routine").noconvert());
   m.def("address", address, nb::arg("array").none());
   m.def("newton_workspace", [](const nb::dict& d, int kind, int64_t anderson) { return so_newton_workspace(problem_of(d), kind, anderson); });
