@@ -21,6 +21,9 @@ SAMPLED = 8
 CANCELLED = 100.0
 """Size of the terms over that of their sum from which on they are said to."""
 
+FEW_ROWS = 200
+"""Coefficients up to which looking at all costs less than finding those that are not 0."""
+
 MOST_ROWS = 5000
 """Coefficients that are not 0 up to which it is looked at; beyond, that would cost a pass over X."""
 
@@ -46,13 +49,13 @@ def each_cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None) -> np.nd
     none = np.zeros(len(w), dtype=bool)
     if sparse.issparse(X) or problem.datafit.fit_intercept:
         return none
-    if len(w) > 1 and problem.n_features <= MOST_ROWS:
+    if problem.n_features <= (MOST_ROWS if len(w) > 1 else FEW_ROWS):
         sample, used = X[:SAMPLED], w
         if "sizes" not in problem.kept:
             problem.kept["sizes"] = np.abs(sample.astype(np.float64))
         sizes = problem.kept["sizes"]
     else:
-        moved = w[0] if len(w) == 1 else w.any(axis=0)
+        moved: np.ndarray = w[0] if len(w) == 1 else w.any(axis=0)
         rows = np.flatnonzero(moved if moved.ndim == 1 else moved.any(axis=1))
         if len(rows) > MOST_ROWS:
             return none

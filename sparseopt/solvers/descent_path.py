@@ -66,7 +66,9 @@ class DescentPath:
         seconds: time limit, at which the solutions end.
         """
         last = float(lams[-1])
-        if rounding_may_decide(self.problem if last == self.problem.penalty.lam else self.problem.with_lam(last), self.tol):
+        if rounding_may_decide(
+            self.problem if last == self.problem.penalty.lam else self.problem.with_lam(last), self.tol
+        ):
             return
         late = past(deadline(seconds))
         ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))

@@ -89,7 +89,7 @@ def test_models_have_the_true_hessian(rng):
         path.working,
         np.zeros(10),
         path.inner.fit(np.zeros((30, 1))),
-        frames.replace(frames.STEPS, target=1e-12, scored=False),
+        frames.STEPS._replace(target=1e-12, scored=False),
         lambda: False,
     )
     assert steps[0].models <= 7

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -126,7 +124,7 @@ def test_a_strength_that_falls_short_in_the_call_is_left_to_rounds(monkeypatch, 
     from sparseopt.solvers import descent_path
     from sparseopt.solvers.frames import steps_on
 
-    monkeypatch.setattr(descent_path, "steps_on", lambda loss, **changes: replace(steps_on(loss, **changes), models=1))
+    monkeypatch.setattr(descent_path, "steps_on", lambda loss, **changes: steps_on(loss, **changes | {"models": 1}))
     monkeypatch.setattr(descent_path, "MAX_EPOCHS", 2)
     problem, calls, rounds = instance(loss), count(monkeypatch), []
     original = DescentPath._by_rounds

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -56,7 +54,7 @@ def test_the_model_is_minimised(loss, options, dtype):
     run.frame._steps(run, 0.0, np.inf, 1)
     w, z = run.by_position.copy(), run.z
     frame.inner.set_coefficients(w)
-    limits = replace(frames.STEPS, models=1, anderson=5, scored=False)
+    limits = frames.STEPS._replace(models=1, anderson=5, scored=False)
     groups, scores = np.arange(problem.penalty.groups.n_groups), np.zeros(problem.penalty.groups.n_groups)
     done, point = newton_steps(frame.inner, frame.loss, groups, scores, padded(z), limits, lambda: False)
     assert done.models == 1
