@@ -55,8 +55,7 @@ def each_cancels(problem: Problem, w: np.ndarray, z: np.ndarray | None) -> np.nd
             problem.kept["sizes"] = np.abs(sample.astype(np.float64))
         sizes = problem.kept["sizes"]
     else:
-        moved: np.ndarray = w[0] if len(w) == 1 else w.any(axis=0)
-        rows = np.flatnonzero(moved if moved.ndim == 1 else moved.any(axis=1))
+        rows = np.flatnonzero(w[0] if w.shape[:-1] == (1,) else w.any(axis=(0, *range(2, w.ndim))))
         if len(rows) > MOST_ROWS:
             return none
         sample, used = X[:SAMPLED, rows].astype(np.float64, copy=False), w[:, rows]

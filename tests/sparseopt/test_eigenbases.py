@@ -22,11 +22,14 @@ def bases(X: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return cache.basis[: k * k].reshape(k, k), cache.curvature[:k]
 
 
-@pytest.mark.parametrize("k", [2, 5, 12, 13, 14, 33, 50, 64, 65])
-def test_they_diagonalise_the_block(k):
-    X = np.asfortranarray(np.random.default_rng(k).standard_normal((SAMPLES, k)))
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("samples", [SAMPLES, 83, 1187])
+@pytest.mark.parametrize("k", [2, 3, 5, 12, 13, 14, 33, 50, 64, 65])
+def test_they_diagonalise_the_block(k, samples, dtype):
+    X = np.asfortranarray(np.random.default_rng(k).standard_normal((samples, k)), dtype=dtype)
     V, d = bases(X)
-    gram = X.T @ X / SAMPLES
+    X = X.astype(float)
+    gram = X.T @ X / samples
     np.testing.assert_allclose(V.T @ V, np.eye(k), atol=1e-13 * k)
     np.testing.assert_allclose(gram @ V, V * d, atol=1e-13 * k * d.max())
 
