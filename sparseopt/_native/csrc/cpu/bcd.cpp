@@ -29,7 +29,7 @@ so_eigensolver so_dsyevd = nullptr;
 int64_t so_bcd_workspace(const so_problem& p, int64_t coefficients, int64_t anderson) {
   const int64_t k = p.groups.largest, T = p.state.outputs;
   const int64_t one = 6 * k * T + k + p.design.n + 8 + so_block_memory(k);
-  return one + p.groups.count + (anderson + 2) * (coefficients * T + T * p.state.ldr);
+  return one + p.groups.count + (anderson + 2) * (coefficients * T + T * p.state.ldr) + so_samples_memory(p.design.n, coefficients);
 }
 
 so_bcd_report so_bcd_inner(const so_problem& p, const int64_t* working, int64_t count, double* scores, bool scored,

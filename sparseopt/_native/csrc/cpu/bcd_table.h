@@ -10,6 +10,12 @@
 static inline int64_t so_block_memory(int64_t largest) {
   return largest > SO_CHUNK * SO_CHUNK ? largest : largest > SO_CHUNK ? SO_CHUNK * SO_CHUNK : largest * largest;
 }
+// Samples up to which systems of them are solved, of as many groups at most, and what that needs.
+enum { SO_MOST_SAMPLES = 128 };
+static inline int64_t so_samples_memory(int64_t n, int64_t coefficients) {
+  const int64_t groups = coefficients < n ? coefficients : n;
+  return n <= SO_MOST_SAMPLES ? (groups + 4) * n * n + 5 * n : 0;
+}
 
 enum so_ready { SO_BASIS = 1, SO_MEANS = 2 };
 
