@@ -12,7 +12,7 @@ from ..problem import Problem
 
 
 def compiled_loss(problem: Problem) -> SampleLoss | None:
-    """The loss as the compiled loop knows it, None for others."""
+    """The loss as the compiled loop knows it, None for others; that of Cox, whose arrays are made here, is kept."""
     datafit: Any = problem.datafit
     squared = SQUARED, "target"
     kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
@@ -20,7 +20,9 @@ def compiled_loss(problem: Problem) -> SampleLoss | None:
     if getattr(datafit, "vanishes", False):
         return None
     if type(datafit) is Cox:
-        return _compiled_cox(problem)
+        if "compiled cox" not in problem.kept:
+            problem.kept["compiled cox"] = _compiled_cox(datafit)
+        return problem.kept["compiled cox"]
     if type(datafit) not in kinds:
         return None
     kind, y = kinds[type(datafit)]
@@ -29,9 +31,8 @@ def compiled_loss(problem: Problem) -> SampleLoss | None:
     return SampleLoss(kind, target, share, rest, delta=getattr(datafit, "delta", 0.0))
 
 
-def _compiled_cox(problem: Problem) -> SampleLoss | None:
+def _compiled_cox(datafit: Cox) -> SampleLoss | None:
     """That of Cox, where each risk set has one sum."""
-    datafit: Any = problem.datafit
     sets = datafit.risk_sets
     if len(sets.blocks) > len(sets.starts):
         return None

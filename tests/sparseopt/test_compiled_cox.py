@@ -42,18 +42,16 @@ def in_python(monkeypatch, problem, **options):
 
 @pytest.mark.sample(every=3)
 @pytest.mark.parametrize("part", [0.7, 0.2, 0.02])
-@pytest.mark.parametrize("case", ["plain", "tied", "weights", "offset", "float32", "sparse"])
+@pytest.mark.parametrize("case", ["plain", "tied", "weights", "offset", "float32", "sparse", "sparse, all of it"])
 def test_the_same_solution_as_in_python(monkeypatch, rng, case, part):
-    options = {
-        "weights": {"sample_weight": rng.integers(0, 3, 60) + 0.5},
-        "offset": {"offset": 3 * rng.standard_normal(60)},
-    }.get(case, {})
-    problem = survival(rng, tied=case == "tied", **options)
+    weights, offset = {"sample_weight": rng.integers(0, 3, 60) + 0.5}, {"offset": 3 * rng.standard_normal(60)}
+    options = {"weights": weights, "offset": offset, "sparse, all of it": weights | offset}.get(case, {})
+    problem = survival(rng, tied=case in ("tied", "sparse, all of it"), **options)
     if case == "float32":
         problem = so.Problem(problem.X.astype(np.float32), problem.datafit, problem.penalty)
-    if case == "sparse":
+    if case.startswith("sparse"):
         X = sparse.random(60, 20, 0.3, format="csc", rng=rng)
-        problem = so.Problem(X, problem.datafit, problem.penalty)
+        problem = so.Problem(X.multiply(np.arange(20) != 5).tocsc(), problem.datafit, problem.penalty)
     problem = at_part(problem, part)
     assert compiled_loss(problem) is not None
     found, other = so.solve(problem, tol=1e-9), in_python(monkeypatch, problem, tol=1e-9)
@@ -77,9 +75,14 @@ def test_risk_sets_with_several_sums_have_no_compiled_loss(rng):
     assert compiled_loss(tied) is None
 
 
-def test_models_have_the_true_hessian(rng):
+@pytest.mark.parametrize("density", [1.0, 0.3])
+def test_models_have_the_true_hessian(rng, density):
     """Errors of proximal Newton steps square, those of steps under an upper bound of the curvature do not."""
-    problem = at_part(survival(rng, n=400, p=30, size=3), 0.05)
+    problem = survival(rng, n=400, p=30, size=3)
+    if density < 1:
+        X = sparse.csc_matrix(np.where(rng.random((400, 30)) < density, problem.X, 0.0))
+        problem = so.Problem(X, problem.datafit, problem.penalty)
+    problem = at_part(problem, 0.05)
     path = DescentPath(problem, 1e-12, several=False)
     result = next(path.solutions(np.array([problem.penalty.lam]), None))
     assert result.gap <= 1e-12
@@ -116,6 +119,34 @@ def test_dead_samples_at_one_time_share_its_mass(rng):
         result = so.solve(problem, tol=tol)
         scale = max(result.objective, abs(result.objective - problem.datafit.value(np.zeros(60))))
         assert problem.gap(result.w) <= result.gap * scale + 1e-13
+
+
+def test_slow_sweeps_over_sparse_columns_give_way_to_the_true_hessian(rng):
+    """All groups become active: models that were swept over took 3 rounds."""
+    X = sparse.random(400, 300, 0.02, format="csc", rng=rng, data_rvs=rng.standard_normal)
+    time, censored = rng.exponential(np.exp(-1.5 * (X @ rng.standard_normal(300)))), rng.exponential(2.0, 400)
+    loss = so.Cox(np.minimum(time, censored), time <= censored)
+    problem = at_part(so.Problem(X, loss, so.GroupLasso(1.0, so.Groups.uniform(60, 5))), 0.02)
+    result = so.solve(problem, tol=1e-8)
+    assert result.n_iter == 1
+    assert so.certify.duality_gap(problem, result.w, tol=2e-8).proved
+
+
+def test_sweeps_on_a_model_below_the_loss_give_way_to_the_true_hessian():
+    """Measured curvatures were too small where the weights of samples differ much."""
+    rng = np.random.default_rng(7)
+    X = sparse.random(800, 400, 0.01, format="csc", rng=rng, data_rvs=rng.standard_normal)
+    time, censored = rng.exponential(np.exp(-3 * (X @ rng.standard_normal(400)))), rng.exponential(2.0, 800)
+    loss = so.Cox(np.minimum(time, censored), time <= censored)
+    problem = at_part(so.Problem(X, loss, so.GroupLasso(1.0, so.Groups.uniform(80, 5))), 0.02)
+    assert so.solve(problem, tol=1e-8).n_iter == 1  # 2 before
+
+
+def test_the_arrays_of_the_loss_are_made_once(rng):
+    problem = survival(rng)
+    assert compiled_loss(at_part(problem, 0.5)) is compiled_loss(problem)
+    other = so.Cox(problem.datafit.time[::-1], problem.datafit.event)
+    assert compiled_loss(problem.with_datafit(other)) is not compiled_loss(problem)
 
 
 def test_slow_models_of_sparse_columns_give_way_to_exact_ones():
