@@ -20,8 +20,8 @@ MOST_ANCHORS = 12
 SMALL = 2**18
 """Entries of X up to which all are read: to find out which ones matter would take longer.
 
-Twice as many along paths, whose solutions are close to each other; four times where p <= 2 n, since sweeps then cost
-more than passes.
+Four times as many where p <= 2 n, since sweeps then cost more than passes; 32 times along paths, where one pass is
+enough for most solutions, and what surrounds a run of its own costs more.
 """
 
 ENTRIES_PER_THREAD = 2**24
@@ -30,7 +30,7 @@ ENTRIES_PER_THREAD = 2**24
 
 def is_small(store: ColumnStore, along_path: bool = False) -> bool:
     """Whether all columns are read in every pass."""
-    return store.entries < (4 if store.p <= 2 * store.n else 2 if along_path else 1) * SMALL
+    return store.entries < (32 if along_path else 4 if store.p <= 2 * store.n else 1) * SMALL
 
 
 def padded(v: np.ndarray) -> np.ndarray:

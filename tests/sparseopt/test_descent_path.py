@@ -205,3 +205,26 @@ def test_norms_whose_squares_underflow():
         assert so.certify.duality_gap(at_lam, result.w, tol=2e-6, level="ball").proved
         assert result.objective == pytest.approx(at_lam.objective(result.w), rel=1e-12, abs=0)
         assert result.history.n_active[-1] == len(problem.penalty.groups.active(result.w))
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_groups_that_are_likely_to_be_0_are_read_once(loss, as_sparse):
+    """Along a dense grid, where nearly all groups stay 0; each solution is proved by all of them."""
+    problem = instance(loss, sizes=(2,) * 1500, n=40, as_sparse=as_sparse)
+    path = so.solve_path(problem, 40, ratio=0.3, tol=1e-5)
+    assert np.mean([result.passes for result in path]) < 1.5
+    for result in path.results[::13]:
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-5).proved
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_groups_that_enter_against_the_strong_rule_are_found(loss):
+    """Pairs of columns, nearly opposite: as one of them moves, the gradient of the other one moves as far."""
+    rng = np.random.default_rng(3)
+    X = rng.standard_normal((40, 300))
+    X[:, 150:] = 0.3 * X[:, :150] + 0.95 * rng.standard_normal((40, 1)) + 0.1 * X[:, 150:]
+    datafit = LOSSES[loss](X[:, :10] @ rng.standard_normal(10), rng)
+    problem = so.Problem(np.asfortranarray(X), datafit, so.GroupLasso(1.0, so.Groups.uniform(300, 1)))
+    for result in so.solve_path(problem, 60, ratio=1e-3, tol=1e-8):
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-8).proved

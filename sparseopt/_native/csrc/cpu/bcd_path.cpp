@@ -24,28 +24,34 @@ void go_ahead(double* rows, int64_t size, int64_t l, double length) {
   for (int64_t i = 0; i < size; ++i) next[i] = last[i] + length * (last[i] - before[i]);
 }
 
+// Columns from which on those that are likely to stay 0 are left out at first, where they are more than the others: fewer cost less than
+// another look at all samples.
+const int64_t MANY_LEFT_OUT = 64;
+
 struct descent_path {
   so_problem p;
   const so_loss& loss;
-  const int64_t* working;
-  int64_t count, size, length;  // groups, coefficients, numbers of a fit
+  const int64_t *all, *working;  // groups that may move, and those of them that are looked at
+  int64_t every, count, size, length;  // their numbers, coefficients, numbers of a fit
   const so_newton_options& options;
   const so_bcd_options& sweeps;
   const so_poll& poll;
   double *scores, *sizes, *norms, *force, *pull, *start, *memory;
+  int64_t* likely;
   double kappa = 0;  // of the last sweeps
 
   descent_path(const so_problem& problem, const so_loss& of, const int64_t* groups, int64_t k, const so_newton_options& newton,
                const so_bcd_options& squares, const so_poll& ask, double* workspace)
-      : p(problem), loss(of), working(groups), count(k), size(p.groups.offsets[p.groups.count] * p.state.outputs), length(p.state.outputs * p.state.ldr),
-        options(newton), sweeps(squares), poll(ask) {
+      : p(problem), loss(of), all(groups), working(groups), every(k), count(k), size(p.groups.offsets[p.groups.count] * p.state.outputs),
+        length(p.state.outputs * p.state.ldr), options(newton), sweeps(squares), poll(ask) {
     const int64_t G = p.groups.count;
     scores = workspace, sizes = scores + G, norms = sizes + G;
     force = norms + G, pull = force + length, start = pull + size, memory = start + size;
+    likely = (int64_t*)memory, memory += G;
     for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
   }
   static int64_t own_memory(const so_problem& p) {
-    return 3 * p.groups.count + p.state.outputs * (p.state.ldr + 2 * p.groups.offsets[p.groups.count]);
+    return 4 * p.groups.count + p.state.outputs * (p.state.ldr + 2 * p.groups.offsets[p.groups.count]);
   }
 
   void fit_of(const double* w, double* z) const {
@@ -57,15 +63,48 @@ struct descent_path {
     if (report.models == 0) memcpy(w, start, size * sizeof(double));  // these bits, not those of a way to the eigenbases and back
     return report;
   }
-  // From the point w to the solution there, with z = X w.  known: X' times the gradient at w, or null.
-  so_newton_report solve(double* z, double* w, const double* known) {
+  // From the point w to the solution there, with z = X w.  known: X' times the gradient at w, or null.  before: the strengths of the solution
+  // to which the scores belong, or null: then groups that are likely to be 0 are looked at in the end alone.
+  so_newton_report solve(double* z, double* w, const double* known, const double* before) {
     memcpy(start, w, size * sizeof(double));
     so_bcd_rotate(p, start, p.state.b, true);
     fit_of(w, z);
     so_newton_options o = options;
     o.pulled = known != nullptr;
     if (known) memcpy(pull, known, size * sizeof(double));
+    if (!before || !leave_out(before)) return lowered(z, w, o);
+    const so_newton_report few = lowered(z, w, o);
+    working = all, count = every;
+    if (few.why == SO_INTERRUPTED) return few;
+    memcpy(start, w, size * sizeof(double));
+    so_newton_options look = o;
+    look.models = 0;
+    so_newton_report seen = steps(z, w, look);
+    if (!(seen.error <= options.target)) {
+      o.pulled = true;
+      const int64_t columns = seen.columns;
+      seen = lowered(z, w, o);
+      seen.columns += columns;
+    }
+    seen.models += few.models, seen.columns += few.columns;
+    return seen;
+  }
+  so_newton_report lowered(double* z, double* w, const so_newton_options& o) {
     return loss.kind == SO_SQUARED ? squares(z, w, o) : steps(z, w, o);
+  }
+  // Look at the groups that are not 0 or pass the sequential strong rule (sparseopt/solvers/working_set.py), where these are few.
+  bool leave_out(const double* before) {
+    int64_t kept = 0, columns = 0, left_out = 0;
+    for (int64_t i = 0; i < every; ++i) {
+      const int64_t g = all[i], from = p.groups.offsets[g], k = p.groups.offsets[g + 1] - from, T = p.state.outputs;
+      bool zero = true;
+      for (int64_t q = from * T; q < (from + k) * T && zero; ++q) zero = start[q] == 0;
+      if (!zero || scores[g] * before[g] >= 2 * p.penalty.strength[g] - before[g]) likely[kept++] = g, columns += k;
+      else left_out += k;
+    }
+    if (left_out < MANY_LEFT_OUT || left_out < columns) return false;
+    working = likely, count = kept;
+    return true;
   }
   double smallest_strength() const {
     double least = INFINITY;
@@ -112,7 +151,8 @@ int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const in
     run.p.penalty.strength = path.strength + l * problem.groups.count;
     go_ahead(out.w, run.size, l, length_ahead(path, l));
     const int64_t row = l - path.first;
-    const so_newton_report report = out.reports[row] = run.solve(out.z + row * run.length, out.w + l * run.size, row == 0 ? out.at_zero : nullptr);
+    const double *known = row == 0 ? out.at_zero : nullptr, *before = row == 0 ? nullptr : run.p.penalty.strength - problem.groups.count;
+    const so_newton_report report = out.reports[row] = run.solve(out.z + row * run.length, out.w + l * run.size, known, before);
     out.seconds[row] = now() - begun;
     if (report.why == SO_INTERRUPTED) return l;
     if (!(report.error <= options.target)) return l + 1;
