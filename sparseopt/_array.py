@@ -89,7 +89,7 @@ def write(result: Array, out: Array | None) -> Array:
 def starts_of(counts: np.ndarray) -> np.ndarray:
     """Where each of several consecutive parts of these lengths [k] begins, and where the last one ends: [k + 1]."""
     starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    counts.cumsum(out=starts[1:])
+    np.add.accumulate(counts, out=starts[1:])
     return starts
 
 

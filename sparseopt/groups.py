@@ -26,13 +26,19 @@ class Groups:
     the number of columns.  Otherwise columns is None and n_columns is p.
     """
 
-    def __init__(self, labels: np.ndarray, names: Sequence[Any], columns: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        labels: np.ndarray,
+        names: Sequence[Any],
+        columns: np.ndarray | None = None,
+        sizes: np.ndarray | None = None,  # where the groups are consecutive
+    ) -> None:
         self.labels = _frozen(np.asarray(labels, dtype=np.int64))
         self._names = names if isinstance(names, range) else tuple(names)
         self.columns = None if columns is None else _frozen(np.asarray(columns, dtype=np.int64))
         self.n_columns = len(self.labels) if self.columns is None else int(self.columns.max()) + 1
-        self.sizes = _frozen(np.bincount(self.labels, minlength=len(names)))
-        self.contiguous = bool((self.labels[1:] >= self.labels[:-1]).all())
+        self.sizes = _frozen(np.bincount(self.labels, minlength=len(names)) if sizes is None else sizes)
+        self.contiguous = sizes is not None or bool((self.labels[1:] >= self.labels[:-1]).all())
         order = np.arange(self.n_features) if self.contiguous else np.argsort(self.labels, kind="stable")
         self.index, self.offsets = _frozen(order), _frozen(starts_of(self.sizes))
         self._stacked = self.contiguous and bool((self.sizes == self.sizes[0]).all())
@@ -70,9 +76,9 @@ class Groups:
         sizes: [G] positive integers.  Raises ValueError when a size is not a positive integer or there is no group.
         """
         counts = _integers(sizes, "sizes")
-        if (counts < 1).any():
+        if counts.min() < 1:
             raise ValueError(f"sizes[{int(np.argmax(counts < 1))}] is {counts.min()}: every group needs a coefficient")
-        return cls(np.repeat(np.arange(len(counts)), counts), range(len(counts)))
+        return cls(np.arange(len(counts)).repeat(counts), range(len(counts)), sizes=counts)
 
     @classmethod
     def uniform(cls, n_groups: int, size: int) -> Groups:

@@ -50,7 +50,7 @@ class ColumnStore:
             self._sparse(X)
         else:
             self._dense(X)
-        self.squares = starts_of(groups.sizes.astype(np.int64) ** 2)
+        self.squares = starts_of(groups.sizes * groups.sizes)
         self.in_order = groups.contiguous
         self.columns = np.ascontiguousarray(groups.index, dtype=np.int64)
         self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)

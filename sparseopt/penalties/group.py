@@ -63,6 +63,9 @@ class GroupPenalty:
     @property
     def slope0(self) -> np.ndarray:
         """Derivative along a group at zero [G]; inf where the penalty has infinite slope."""
+        slope = float(getattr(self.rho, "slope0", np.nan))
+        if 0 < slope < np.inf:  # also where the argument is scaled
+            return slope * self.strength
         return at_strength.slope(self.rho, np.zeros(len(self.strength)), self.strength)
 
     @property
@@ -246,9 +249,8 @@ def _resolve_weights(weights: Any, groups: Groups) -> np.ndarray:
     array = as_float(weights, "weights", ndim=1, finite=False).astype(np.float64)
     if len(array) != groups.n_groups:
         raise ValueError(f"weights has {len(array)} entries, but there are {groups.n_groups} groups")
-    wrong = ~(array >= 0)
-    if wrong.any():
-        g = int(np.argmax(wrong))
+    if not (array >= 0).all():
+        g = int(np.argmin(array >= 0))
         raise ValueError(
             f"weights[{g}] is {array[g]}: weights are >= 0; 0 leaves a group unpenalised, inf forces it out"
         )

@@ -191,7 +191,7 @@ struct so_newton_options {
   bool scored, pulled;
 };
 // In and out: z [T][ldr], X w.  scores [G] of the working set.
-// Out: force [T][ldr], minus the gradient of the loss in z.  w [p, T] by position, sizes [G] its norms.  pull [p, T], norms [G]: X' times
+// Out: force [T][ldr], minus the gradient of the loss in z, may be null.  w [p, T] by position, sizes [G] its norms.  pull [p, T], norms [G]: X' times
 // the gradient in z, and its norms, of the working set.
 struct so_newton_point {
   double *z, *scores, *force, *w, *sizes, *pull, *norms;

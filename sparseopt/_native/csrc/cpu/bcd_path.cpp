@@ -36,7 +36,7 @@ struct descent_path {
   const so_newton_options& options;
   const so_bcd_options& sweeps;
   const so_poll& poll;
-  double *scores, *sizes, *norms, *force, *pull, *start, *memory;
+  double *scores, *sizes, *norms, *pull, *start, *memory;
   int64_t* likely;
   double kappa = 0;  // of the last sweeps
 
@@ -46,12 +46,12 @@ struct descent_path {
         length(p.state.outputs * p.state.ldr), options(newton), sweeps(squares), poll(ask) {
     const int64_t G = p.groups.count;
     scores = workspace, sizes = scores + G, norms = sizes + G;
-    force = norms + G, pull = force + length, start = pull + size, memory = start + size;
+    pull = norms + G, start = pull + size, memory = start + size;
     likely = (int64_t*)memory, memory += G;
     for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
   }
   static int64_t own_memory(const so_problem& p) {
-    return 4 * p.groups.count + p.state.outputs * (p.state.ldr + 2 * p.groups.offsets[p.groups.count]);
+    return 4 * p.groups.count + 2 * p.state.outputs * p.groups.offsets[p.groups.count];
   }
 
   void fit_of(const double* w, double* z) const {
@@ -59,7 +59,7 @@ struct descent_path {
     so_bcd_fit(p, w, z);
   }
   so_newton_report steps(double* z, double* w, const so_newton_options& o) {
-    so_newton_report report = so_newton(p, loss, working, count, {z, scores, force, w, sizes, pull, norms}, o, memory, poll);
+    so_newton_report report = so_newton(p, loss, working, count, {z, scores, nullptr, w, sizes, pull, norms}, o, memory, poll);
     if (report.models == 0) memcpy(w, start, size * sizeof(double));  // these bits, not those of a way to the eigenbases and back
     return report;
   }
