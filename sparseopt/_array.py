@@ -86,13 +86,6 @@ def write(result: Array, out: Array | None) -> Array:
     return out
 
 
-def starts_of(counts: np.ndarray) -> np.ndarray:
-    """Where each of several consecutive parts of these lengths [k] begins, and where the last one ends: [k + 1]."""
-    starts = np.zeros(len(counts) + 1, dtype=np.int64)
-    np.add.accumulate(counts, out=starts[1:])
-    return starts
-
-
 def as_float(values: Any, name: str, *, ndim: int | tuple[int, ...] = (1, 2), finite: bool = True) -> np.ndarray:
     """Validated NumPy array of a floating type; used once, where data enter the package.
 

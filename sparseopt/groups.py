@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ._array import Array, described, floating, is_numpy, namespace, starts_of
+from ._array import Array, described, floating, is_numpy, namespace
 
 
 class Groups:
@@ -40,7 +40,9 @@ class Groups:
         self.sizes = _frozen(np.bincount(self.labels, minlength=len(names)) if sizes is None else sizes)
         self.contiguous = sizes is not None or bool((self.labels[1:] >= self.labels[:-1]).all())
         order = np.arange(self.n_features) if self.contiguous else np.argsort(self.labels, kind="stable")
-        self.index, self.offsets = _frozen(order), _frozen(starts_of(self.sizes))
+        offsets = np.zeros(len(self.sizes) + 1, dtype=np.int64)
+        np.add.accumulate(self.sizes, out=offsets[1:])
+        self.index, self.offsets = _frozen(order), _frozen(offsets)
         self._stacked = self.contiguous and bool((self.sizes == self.sizes[0]).all())
 
     @cached_property

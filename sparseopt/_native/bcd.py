@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from .._array import starts_of
 from .lapack import give_lapack
 from .loader import HAS_NATIVE, address, core
 from .mapped import column_major
@@ -50,7 +49,8 @@ class ColumnStore:
             self._sparse(X)
         else:
             self._dense(X)
-        self.squares = starts_of(groups.sizes * groups.sizes)
+        self.squares = np.zeros(groups.n_groups + 1, dtype=np.int64)
+        np.add.accumulate(groups.sizes * groups.sizes, out=self.squares[1:])
         self.in_order = groups.contiguous
         self.columns = np.ascontiguousarray(groups.index, dtype=np.int64)
         self.offsets = np.ascontiguousarray(groups.offsets, dtype=np.int64)
