@@ -8,7 +8,7 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace, is_torch_array
 from array_api_compat import numpy as numpy_namespace
 
-_ZERO = bytes(8)
+_ZERO = bytes(8)  # of `zeros_of`
 
 Array = Any
 """An array of NumPy, torch or any other library that follows the array API standard; shapes are in the docstrings."""

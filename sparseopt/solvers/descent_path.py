@@ -31,7 +31,6 @@ REACHED = 0.5
 ROUNDS = 3
 """Rounds for a strength at which the call falls short; what needs more is left to `solve`."""
 
-
 NEITHER = np.array([np.inf, np.inf])
 """Strengths at which the last two solutions are 0: there is none yet."""
 
