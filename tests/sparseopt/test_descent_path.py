@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -228,3 +230,19 @@ def test_groups_that_enter_against_the_strong_rule_are_found(loss):
     problem = so.Problem(np.asfortranarray(X), datafit, so.GroupLasso(1.0, so.Groups.uniform(300, 1)))
     for result in so.solve_path(problem, 60, ratio=1e-3, tol=1e-8):
         assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-8).proved
+
+
+@pytest.mark.parametrize("seed", [16, 41, 211])
+def test_a_group_that_the_strong_rule_leaves_out_enters(seed):
+    """Columns of very different lengths on a coarse grid: its gradient is below what the rule asks for before."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((20, 300)) * np.exp(rng.standard_normal(300))
+    y = X[:, :10] @ rng.standard_normal(10)
+    problem = so.Problem(np.asfortranarray(X), so.LeastSquares(y), so.GroupLasso(1.0, so.Groups.uniform(300, 1)))
+    path = so.solve_path(problem, 20, ratio=1e-3, tol=1e-9).results
+    against = 0
+    for before, now in pairwise(path):
+        pull = np.abs(problem.gradient(before.w))
+        against += np.count_nonzero((before.w == 0) & (np.abs(now.w) > 1e-6) & (pull < 2 * now.lam - before.lam))
+        assert so.certify.duality_gap(problem.with_lam(now.lam), now.w, tol=2e-9).proved
+    assert against > 0
