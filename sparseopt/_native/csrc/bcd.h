@@ -88,6 +88,9 @@ struct so_bcd_report {
   int interrupted;
 };
 
+// Sweeps that a problem is expected to need, before it is known.
+#define SO_SWEEPS_EXPECTED 12
+
 struct so_problem {
   so_design design;
   so_partition groups;

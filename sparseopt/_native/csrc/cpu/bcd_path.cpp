@@ -28,6 +28,9 @@ void go_ahead(double* rows, int64_t size, int64_t l, double length) {
 // another look at all samples.
 const int64_t MANY_LEFT_OUT = 64;
 
+// Sweeps on squares after which it is asked again whether a Gram matrix would have cost less, at first.
+const int64_t FIRST_SWEEPS = 20;
+
 struct descent_path {
   so_problem p;
   const so_loss& loss;
@@ -39,6 +42,7 @@ struct descent_path {
   double *scores, *sizes, *norms, *pull, *start, *memory;
   int64_t* likely;
   double kappa = 0;  // of the last sweeps
+  int64_t expected = 0;  // sweeps on squares, 0 where unknown
 
   descent_path(const so_problem& problem, const so_loss& of, const int64_t* groups, int64_t k, const so_newton_options& newton,
                const so_bcd_options& squares, const so_poll& ask, double* workspace)
@@ -111,26 +115,30 @@ struct descent_path {
     for (int64_t i = 0; i < count; ++i) least = std::fmin(least, p.penalty.strength[working[i]]);
     return count > 0 ? least : 0;
   }
-  // From the Gram matrix of the few columns that may move, where that pays; then sweeps, and looks at the point where that should be the
-  // solution, and is not yet.
+  // From the Gram matrix of the few columns that may move, where that pays; else sweeps, until as many are done as the matrix costs, and
+  // looks at the point where that should be the solution, and is not yet.
   so_newton_report squares(double* z, double* w, so_newton_options look) {
+    look.epochs = expected;
     so_newton_report seen = steps(z, w, look);
-    look.models = 0;
     so_bcd_options o = sweeps;
     o.settled *= smallest_strength(), o.kappa = kappa, o.judged = true;
-    look.pulled = false;
-    for (bool moves = true; moves && !(seen.error <= options.target) && o.max_epochs > 0;) {
+    look.pulled = false, look.epochs = 0;
+    for (bool moves = true; moves && !(seen.error <= options.target) && look.epochs < sweeps.max_epochs;) {
+      const int64_t most = look.epochs > FIRST_SWEEPS ? look.epochs : FIRST_SWEEPS, left = sweeps.max_epochs - look.epochs;
+      o.max_epochs = most < left ? most : left;
       for (int64_t i = 0; !p.state.share && i < length; ++i) p.state.r[i] *= p.design.n;
       const so_bcd_report swept = so_bcd_inner(p, working, count, scores, true, o, memory, poll);
       so_bcd_rotate(p, p.state.b, start, false);
       fit_of(start, z);
       const int64_t columns = seen.columns + swept.columns;
+      look.epochs += swept.epochs;
       seen = steps(z, w, look);
       seen.models = 1, seen.columns += columns;
       if (swept.interrupted) seen.why = SO_INTERRUPTED;
       moves = swept.epochs > 0 && !swept.interrupted && swept.violation > o.settled;
-      o.max_epochs -= swept.epochs, kappa = swept.kappa, o.kappa = 0;
+      kappa = swept.kappa, o.kappa = 0;
     }
+    if (look.epochs > 0) expected = look.epochs;
     return seen;
   }
 };
