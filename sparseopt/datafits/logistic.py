@@ -8,7 +8,7 @@ import numpy as np
 
 from .._array import as_float
 from .pointwise import Pointwise
-from .special import expit, xlog1py, xlogy
+from .special import xlog1py, xlogy
 
 UNATTAINED = 40.0
 """exp(-40) is below the rounding error of 1: the loss at this margin is its infimum in float64."""
@@ -46,11 +46,12 @@ class Logistic(Pointwise):
 
     def slopes(self, eta: np.ndarray) -> np.ndarray:
         """-sign / (1 + exp(sign eta)) [n]."""
-        return -self.sign * expit(-self.sign * eta)
+        against = -self.sign
+        return against * _expit(against * eta)
 
     def bends(self, eta: np.ndarray) -> np.ndarray:
         """p (1 - p) [n]."""
-        return expit(eta) * expit(-eta)
+        return _expit(eta) * _expit(-eta)
 
     def majorising_weights(self, z: np.ndarray) -> np.ndarray:
         """h [n] with  loss(z + d) <= loss(z) + gradient(z)'d + sum_i h_i d_i^2 / 2  for every d.
@@ -80,9 +81,14 @@ class Logistic(Pointwise):
         return logit - highest, logit - lowest
 
 
+def _expit(x: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-x)) [n], relative error a few ulp: that of SciPy takes twice as long."""
+    return np.exp(np.minimum(x, 0.0)) / (1.0 + np.exp(-np.abs(x)))
+
+
 def _signs(y: np.ndarray) -> np.ndarray:
     positive = y > 0
-    signs = np.where(positive, 1.0, -1.0)
+    signs = 2.0 * positive - 1.0  # np.where is slow where signs follow no pattern
     if not ((y == signs).all() or (y == positive).all()):
         values = np.unique(y)
         shown = ", ".join(f"{v:g}" for v in values[:5]) + (", ..." if len(values) > 5 else "")

@@ -4,15 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
-
-def expit(x: np.ndarray) -> np.ndarray:
-    """1 / (1 + exp(-x)) [...], relative error a few ulp."""
-    from scipy.special import expit as function
-
-    return function(x)
-
 
 def xlogy(x: Any, y: Any) -> Any:
     """x log y [...], 0 where x is 0."""

@@ -12,17 +12,20 @@ from ..problem import Problem
 
 
 def compiled_loss(problem: Problem) -> SampleLoss | None:
-    """The loss as the compiled loop knows it, None for others; that of Cox, whose arrays are made here, is kept."""
-    datafit: Any = problem.datafit
+    """The loss as the compiled loop knows it, None for others; its arrays are kept with the problem."""
+    if "compiled loss" not in problem.kept:
+        problem.kept["compiled loss"] = _compiled_loss(problem.datafit)
+    return problem.kept["compiled loss"]
+
+
+def _compiled_loss(datafit: Any) -> SampleLoss | None:
     squared = SQUARED, "target"
     kinds: dict[type, tuple[int, str]] = {LeastSquares: squared, MultiResponse: squared}
     kinds |= {Logistic: (LOGISTIC, "sign"), Poisson: (POISSON, "y"), Huber: (HUBER, "target")}
     if getattr(datafit, "vanishes", False):
         return None
     if type(datafit) is Cox:
-        if "compiled cox" not in problem.kept:
-            problem.kept["compiled cox"] = _compiled_cox(datafit)
-        return problem.kept["compiled cox"]
+        return _compiled_cox(datafit)
     if type(datafit) not in kinds:
         return None
     kind, y = kinds[type(datafit)]
