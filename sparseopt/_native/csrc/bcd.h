@@ -188,10 +188,13 @@ struct so_loss {
 //   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
 //   at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are those of the point;
 //   else they are found first, and nothing is done where the target is reached.  pulled: whether `pull` is that of the point then
+//   highest: a start at which the objective is not below this is left as it is, with an error of inf; elsewhere its groups that are not 0
+//   get their eigenbases.  inf where any will do, and they have them
 struct so_newton_options {
   int64_t models, epochs, most_epochs, epochs_per_cycle, anderson, halvings;
   double target, slow, last, smallest_share, margin, at_zero;
   bool scored, pulled;
+  double highest;
 };
 // In and out: z [T][ldr], X w.  scores [G] of the working set.
 // Out: force [T][ldr], minus the gradient of the loss in z, may be null.  w [p, T] by position, sizes [G] its norms.  pull [p, T], norms [G]: X' times

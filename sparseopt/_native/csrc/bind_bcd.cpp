@@ -168,7 +168,7 @@ so_loss loss_of(const loss_pointers& what) {
 so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
   const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, scored] = counts;
   const auto [target, slow, last, smallest_share, margin, at_zero] = limits;
-  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored, false};
+  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored, false, INFINITY};
 }
 
 // point: the pointers of so_newton_point, in order

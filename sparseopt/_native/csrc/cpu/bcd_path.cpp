@@ -1,6 +1,8 @@
 // Solutions at several strengths in one call, each from the line through the two before.
 #include "../bcd.h"
 
+#include "bcd_thinned.h"
+
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -39,7 +41,7 @@ struct descent_path {
   const so_newton_options& options;
   const so_bcd_options& sweeps;
   const so_poll& poll;
-  double *scores, *sizes, *norms, *pull, *start, *memory;
+  double *scores, *sizes, *norms, *pull, *start, *thin, *memory;
   int64_t* likely;
   double kappa = 0;  // of the last sweeps
   int64_t expected = 0;  // sweeps on squares, 0 where unknown
@@ -52,6 +54,7 @@ struct descent_path {
     scores = workspace, sizes = scores + G, norms = sizes + G;
     pull = norms + G, start = pull + size, memory = start + size;
     likely = (int64_t*)memory, memory += G;
+    thin = memory, memory += thinned::memory(p, loss.kind);
     for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
   }
   static int64_t own_memory(const so_problem& p) {
@@ -67,9 +70,25 @@ struct descent_path {
     if (report.models == 0) memcpy(w, start, size * sizeof(double));  // these bits, not those of a way to the eigenbases and back
     return report;
   }
+  // From the solution for a part of the samples to that for all, if the objective is lower there than at 0; an error of inf elsewhere.
+  so_newton_report from_thinned(double* z, double* w) {
+    so_newton_options o = options;
+    o.highest = options.at_zero;
+    const int64_t columns = thinned(p, loss, thin).solve(working, count, options, start, memory, poll);
+    so_bcd_rotate(p, start, p.state.b, true);
+    fit_of(start, z);
+    so_newton_report report = steps(z, w, o);
+    report.columns += columns;
+    return report;
+  }
   // From the point w to the solution there, with z = X w.  known: X' times the gradient at w, or null.  before: the strengths of the solution
   // to which the scores belong, or null: then groups that are likely to be 0 are looked at in the end alone.
   so_newton_report solve(double* z, double* w, const double* known, const double* before) {
+    if (known && thinned::pays(p, loss.kind)) {
+      const so_newton_report found = from_thinned(z, w);
+      if (found.error < INFINITY) return found;
+      memset(w, 0, size * sizeof(double));
+    }
     memcpy(start, w, size * sizeof(double));
     so_bcd_rotate(p, start, p.state.b, true);
     fit_of(w, z);
@@ -146,7 +165,7 @@ struct descent_path {
 }  // namespace
 
 int64_t so_descend_path_workspace(const so_problem& problem, int kind, int64_t anderson) {
-  return descent_path::own_memory(problem) + so_newton_workspace(problem, kind, anderson);
+  return descent_path::own_memory(problem) + thinned::memory(problem, kind) + so_newton_workspace(problem, kind, anderson);
 }
 
 int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,
