@@ -213,7 +213,8 @@ struct so_newton_report {
   double error, value, gap, violation;
   int64_t active;
 };
-// share and inverse of the problem are written, but for squares, which are only looked at: without models, error is that of the point.
+// share of the problem is written, and inverse where a model is swept over, but for squares, which are only looked at: without models, error is
+// that of the point.
 so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
                            const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
 int64_t so_newton_workspace(const so_problem& problem, int kind, int64_t anderson);  // doubles, for a loss of this kind
