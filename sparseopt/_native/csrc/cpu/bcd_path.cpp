@@ -3,6 +3,7 @@
 
 #include "bcd_thinned.h"
 
+#include <cfloat>
 #include <chrono>
 #include <cmath>
 #include <cstring>
@@ -26,12 +27,51 @@ void go_ahead(double* rows, int64_t size, int64_t l, double length) {
   for (int64_t i = 0; i < size; ++i) next[i] = last[i] + length * (last[i] - before[i]);
 }
 
-// Columns from which on those that are likely to stay 0 are left out at first, where they are more than the others: fewer cost less than
-// another look at all samples.
+// Columns from which on those that are likely to stay 0 are left out at first: fewer cost less than to tell them apart.
 const int64_t MANY_LEFT_OUT = 64;
 
 // Sweeps on squares after which it is asked again whether a Gram matrix would have cost less, at first.
 const int64_t FIRST_SWEEPS = 20;
+
+// Bounds of the norms |X_g' r| of groups, as r [length] moves from one solution to the next: the norm where the group was read last, and
+// |X_g| times how far r went from there.
+struct norm_bounds {
+  const so_problem& p;
+  int64_t length;
+  double *norms, *lengths, *since, *r;  // lengths [G]: |X_g|_F, inf where unknown; since [G]: the way of r up to where the group was read
+  uint8_t *need, *chosen;  // [G]: groups to read; those that are looked at in any case
+  double way = 0, rounding = 0;  // of norms, over lengths
+  bool begun = false;
+
+  norm_bounds(const so_problem& problem, int64_t numbers, double* memory) : p(problem), length(numbers) {
+    const int64_t G = p.groups.count;
+    norms = memory, lengths = norms + G, since = lengths + G, r = since + G, need = (uint8_t*)(r + length), chosen = need + G;
+    for (int64_t g = 0; g < G; ++g) norms[g] = lengths[g] = INFINITY, since[g] = 0, need[g] = chosen[g] = 0;
+  }
+  static int64_t memory(int64_t groups, int64_t numbers) { return 4 * groups + numbers; }
+  void move_to(const double* now) {
+    double moved = 0, size = 0;
+    for (int64_t i = 0; i < length; ++i) {
+      const double change = begun ? now[i] - r[i] : 0;
+      moved += change * change, size += now[i] * now[i], r[i] = now[i];
+    }
+    way += std::sqrt(moved), begun = true;
+    rounding = DBL_EPSILON * p.design.n * std::sqrt(size);
+  }
+  void know(int64_t g, double norm) { norms[g] = norm, since[g] = way; }
+  bool at_most(int64_t g, double limit) const { return norms[g] + lengths[g] * (way - since[g] + rounding) <= limit; }
+  // The norms of groups with need[g], their gradients in room [p, T]; false where it was interrupted.
+  bool read(double* room, const so_poll& poll) {
+    bool measured = true;
+    for (int64_t g = 0; g < p.groups.count; ++g) measured &= !need[g] || lengths[g] < INFINITY;
+    const bool whole = so_bcd_gradient(p, r, {need, room, norms, measured ? nullptr : lengths}, 1, poll) == 0;
+    for (int64_t g = 0; g < p.groups.count; ++g) {
+      if (need[g] && !measured) lengths[g] = std::sqrt(lengths[g]);
+      if (need[g]) since[g] = way;
+    }
+    return whole;
+  }
+};
 
 struct descent_path {
   so_problem p;
@@ -43,13 +83,16 @@ struct descent_path {
   const so_poll& poll;
   double *scores, *sizes, *norms, *pull, *start, *thin, *memory;
   int64_t* likely;
+  norm_bounds bounds;  // of gradients at the solutions
   double kappa = 0;  // of the last sweeps
   int64_t expected = 0;  // sweeps on squares, 0 where unknown
 
   descent_path(const so_problem& problem, const so_loss& of, const int64_t* groups, int64_t k, const so_newton_options& newton,
                const so_bcd_options& squares, const so_poll& ask, double* workspace)
       : p(problem), loss(of), all(groups), working(groups), every(k), count(k), size(p.groups.offsets[p.groups.count] * p.state.outputs),
-        length(p.state.outputs * p.state.ldr), options(newton), sweeps(squares), poll(ask) {
+        length(p.state.outputs * p.state.ldr), options(newton), sweeps(squares), poll(ask),
+        bounds(p, length, workspace) {
+    workspace += norm_bounds::memory(p.groups.count, length);
     const int64_t G = p.groups.count;
     scores = workspace, sizes = scores + G, norms = sizes + G;
     pull = norms + G, start = pull + size, memory = start + size;
@@ -58,7 +101,8 @@ struct descent_path {
     for (int64_t g = 0; g < G; ++g) scores[g] = sizes[g] = norms[g] = 0;
   }
   static int64_t own_memory(const so_problem& p) {
-    return 4 * p.groups.count + 2 * p.state.outputs * p.groups.offsets[p.groups.count];
+    const int64_t G = p.groups.count, T = p.state.outputs;
+    return 4 * G + 2 * T * p.groups.offsets[G] + norm_bounds::memory(G, T * p.state.ldr);
   }
 
   void fit_of(const double* w, double* z) const {
@@ -86,7 +130,7 @@ struct descent_path {
   so_newton_report solve(double* z, double* w, const double* known, const double* before) {
     if (known && thinned::pays(p, loss.kind)) {
       const so_newton_report found = from_thinned(z, w);
-      if (found.error < INFINITY) return found;
+      if (found.error < INFINITY) return known_all(found);
       memset(w, 0, size * sizeof(double));
     }
     memcpy(start, w, size * sizeof(double));
@@ -95,37 +139,70 @@ struct descent_path {
     so_newton_options o = options;
     o.pulled = known != nullptr;
     if (known) memcpy(pull, known, size * sizeof(double));
-    if (!before || !leave_out(before)) return lowered(z, w, o);
-    const so_newton_report few = lowered(z, w, o);
+    if (!before || !leave_out(before)) return known_all(lowered(z, w, o));
+    so_newton_report few = among_likely(z, w, o);
     working = all, count = every;
-    if (few.why == SO_INTERRUPTED) return few;
+    if (few.why == SO_INTERRUPTED || few.error <= options.target) return few;
     memcpy(start, w, size * sizeof(double));
-    so_newton_options look = o;
-    look.models = 0;
-    so_newton_report seen = steps(z, w, look);
-    if (!(seen.error <= options.target)) {
-      o.pulled = true;
-      const int64_t columns = seen.columns;
-      seen = lowered(z, w, o);
-      seen.columns += columns;
-    }
+    so_newton_report seen = lowered(z, w, o);
     seen.models += few.models, seen.columns += few.columns;
-    return seen;
+    return known_all(seen);
+  }
+  // The same over the likely groups, which become more until it is that over all; or a point where steps fell short.
+  so_newton_report among_likely(double* z, double* w, const so_newton_options& o) {
+    int64_t models = 0, columns = 0;
+    for (;;) {
+      so_newton_report few = lowered(z, w, o);
+      const bool ends = few.why == SO_INTERRUPTED || !(few.error <= options.target) || others_settled(few);
+      few.models += models, few.columns += columns;
+      if (ends || few.why == SO_INTERRUPTED) return few;
+      models = few.models, columns = few.columns;
+      memcpy(start, w, size * sizeof(double));
+    }
+  }
+  so_newton_report known_all(const so_newton_report& report) {
+    bounds.move_to(p.state.r);
+    for (int64_t i = 0; i < every; ++i) bounds.know(all[i], norms[all[i]]);
+    return report;
+  }
+  // Whether the gap over the likely groups is that over all, since no other has a larger score, as bounds tell of those that are not read;
+  // the others that do are likely from then on.
+  bool others_settled(so_newton_report& few) {
+    bounds.move_to(p.state.r);
+    double level = loss.kind == SO_SQUARED ? 0 : 1;
+    const int64_t before = count, *offsets = p.groups.offsets;
+    for (int64_t i = 0; i < count; ++i) bounds.know(likely[i], norms[likely[i]]), level = std::fmax(level, scores[likely[i]]);
+    for (int64_t i = 0; i < every; ++i) {
+      const int64_t g = all[i];
+      bounds.need[g] = !bounds.chosen[g] && !bounds.at_most(g, std::fmin(level, 1) * p.penalty.strength[g]);
+      few.columns += bounds.need[g] ? offsets[g + 1] - offsets[g] : 0;
+    }
+    if (!bounds.read(pull, poll)) few.why = SO_INTERRUPTED;
+    count = 0;
+    for (int64_t i = 0; i < every; ++i) {
+      const int64_t g = all[i];
+      scores[g] = bounds.norms[g] / p.penalty.strength[g];
+      bounds.chosen[g] |= bounds.need[g] && !(scores[g] <= level);
+      if (bounds.chosen[g]) likely[count++] = g;
+      if (bounds.need[g]) few.violation = std::fmax(few.violation, bounds.norms[g] - p.penalty.strength[g]);
+    }
+    return count == before;
   }
   so_newton_report lowered(double* z, double* w, const so_newton_options& o) {
     return loss.kind == SO_SQUARED ? squares(z, w, o) : steps(z, w, o);
   }
-  // Look at the groups that are not 0 or pass the sequential strong rule (sparseopt/solvers/working_set.py), where these are few.
+  // Look at the groups that are not 0 or pass the sequential strong rule (sparseopt/solvers/working_set.py), where others are many.
   bool leave_out(const double* before) {
-    int64_t kept = 0, columns = 0, left_out = 0;
+    int64_t kept = 0, left_out = 0;
     for (int64_t i = 0; i < every; ++i) {
       const int64_t g = all[i], from = p.groups.offsets[g], k = p.groups.offsets[g + 1] - from, T = p.state.outputs;
       bool zero = true;
       for (int64_t q = from * T; q < (from + k) * T && zero; ++q) zero = start[q] == 0;
-      if (!zero || scores[g] * before[g] >= 2 * p.penalty.strength[g] - before[g]) likely[kept++] = g, columns += k;
+      bounds.chosen[g] = !zero || scores[g] * before[g] >= 2 * p.penalty.strength[g] - before[g];
+      if (bounds.chosen[g]) likely[kept++] = g;
       else left_out += k;
     }
-    if (left_out < MANY_LEFT_OUT || left_out < columns) return false;
+    if (left_out < MANY_LEFT_OUT) return false;
     working = likely, count = kept;
     return true;
   }
