@@ -80,6 +80,7 @@ struct so_bcd_options {
   double settled;           // a cycle ends early when no block gradient moved by more in a sweep
   double kappa;             // gap over sqrt(energy of a sweep), 0 where unknown; the energy is the sum of curvature x change^2
   bool judged;              // the caller measures the gap itself: the call ends, not measured, where the target is expected to be reached
+  double enough = 0;        // part of the energy of the first sweep at which that is so
 };
 
 struct so_bcd_report {
