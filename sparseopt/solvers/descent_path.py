@@ -23,7 +23,9 @@ from .frames import MAX_EPOCHS, SETTLED, frame_of, reads_all, steps_on
 from .group_bcd import GroupBCD
 
 AHEAD, SAMPLES_AHEAD = 10, 2**16
-"""Strengths in one call at most, and samples and outputs times these: a path may end early, and all fits are kept."""
+"""Strengths in one call at most, or as many as were before, and samples and outputs times these: a path may end early, and
+all fits are kept.
+"""
 
 REACHED = 0.5
 """Part of the tolerance down to which the descent goes, as in `GroupDescent`."""
@@ -70,9 +72,9 @@ class DescentPath:
         ):
             return
         late = past(deadline(seconds))
-        ahead = max(1, min(AHEAD, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs)))
-        while len(lams) and not late():
-            results = self._ahead(lams[:ahead], late)
+        done, most = 0, max(1, SAMPLES_AHEAD // (self.inner.store.n * self.inner.outputs))
+        while done < len(lams) and not late():
+            results = self._ahead(lams[done : done + min(max(AHEAD, done), most)], late)
             for result in results:
                 solved = result if result.gap <= self.tol else self._by_rounds(result, seconds)
                 if solved is None and late():
@@ -80,7 +82,7 @@ class DescentPath:
                 yield solved
             if not results:
                 return
-            lams = lams[len(results) :]
+            done += len(results)
 
     def _ahead(self, lams: np.ndarray, late: Callable[[], bool]) -> list[Result]:
         """Solutions in one call; the last one may have fallen short, and the gap is inf where it may be rounding."""
