@@ -23,8 +23,8 @@ from .frames import MAX_EPOCHS, SETTLED, frame_of, reads_all, steps_on
 from .group_bcd import GroupBCD
 
 AHEAD, SAMPLES_AHEAD = 10, 2**16
-"""Strengths in one call at most, or as many as were before, and samples and outputs times these: a path may end early, and
-all fits are kept.
+"""Strengths in one call at most, or as many as were before, and samples and outputs times these: a path may end early,
+and all fits are kept.
 """
 
 REACHED = 0.5

@@ -221,6 +221,28 @@ def test_groups_that_are_likely_to_be_0_are_read_once(loss, as_sparse):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
+def test_groups_that_bounds_settle_are_not_read_again(loss):
+    """One group is active: the gradient moves less between strengths than most others are from their limits."""
+    rng = np.random.default_rng(5)
+    X = np.asfortranarray(rng.standard_normal((400, 1000)))
+    datafit = LOSSES[loss](X[:, :4] @ [1.0, -1.0, 1.0, 0.5], rng)
+    problem = so.Problem(X, datafit, so.GroupLasso(1.0, so.Groups.uniform(250, 4)))
+    path = so.solve_path(problem, 20, ratio=0.4, tol=1e-5)
+    assert np.mean([result.passes for result in path]) < 0.5
+    for result in path:
+        assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-5).proved
+
+
+def test_sweeps_on_a_model_end_where_the_gap_is_expected():
+    problem = instance("logistic", sizes=(5,) * 60, n=150)
+    problem = problem.with_lam(0.3 * so.solve_path(problem, 1).results[0].lam)
+    rough, fine = (so.solve(problem, tol=tol) for tol in (0.1, 0.01))
+    assert rough.passes < fine.passes
+    for result, tol in ((rough, 0.1), (fine, 0.01)):
+        assert so.certify.duality_gap(problem, result.w, tol=tol).proved
+
+
+@pytest.mark.parametrize("loss", LOSSES)
 def test_groups_that_enter_against_the_strong_rule_are_found(loss):
     """Pairs of columns, nearly opposite: as one of them moves, the gradient of the other one moves as far."""
     rng = np.random.default_rng(3)
