@@ -267,6 +267,12 @@ class Descent:
             ask,
         )
 
+    def products_pay(self, columns: int, sweeps: int) -> bool:
+        """Whether the Gram matrix of so many columns would have cost less than so many sweeps."""
+        plain = self.compiled and self.penalty.linear and not (self.penalty.entrywise or self.penalty.l2 > 0)
+        dense = self.store.starts is None
+        return plain and dense and core.bcd_products_pay(self.store.n, columns, self.outputs, sweeps)
+
     def reserve(self, numbers: int) -> None:
         """Make room for so many numbers in the workspace."""
         if len(self.workspace) < numbers:

@@ -117,7 +117,7 @@ class PackedDescent:
     unit: size of the residual, so that it fits single precision.  s: [n, padded] in that unit, what it was when `lower`
     began less the change of root * X w since then, less its mean where centred.  pull: [p] minus the gradient by
     position, exact at s = 0; `renewed` [p] is the same at the end, up to the packing error, for the groups `scored`
-    there [G], and as it was for the others.  interrupted: whether the last descent ended early.
+    there [G], and as it was for the others.  interrupted: whether the last descent ended early.  epochs: its sweeps.
     """
 
     def __init__(self, descent: Descent, packed: PackedColumns, unit: float) -> None:
@@ -128,7 +128,7 @@ class PackedDescent:
         self.pull = np.zeros(descent.store.p)
         self.renewed = np.zeros(descent.store.p)
         self.room = np.empty(11 * descent.store.p)
-        self.kappa = 0.0
+        self.kappa, self.epochs = 0.0, 0
         self.workspace = np.empty(0)
         own = {"share": 0, "inverse": 0, "target": 0, "centred": 0, "unweighted_blocks": 0, "total": 1.0}
         self.fields = descent.fields | own
@@ -169,7 +169,7 @@ class PackedDescent:
         self._room(fields, len(working), coefficients, anderson)
         self.last_fields = fields
         self.renewed[:] = self.pull
-        *_, gap, self.kappa, self.interrupted, _ = core.packed_inner(
+        self.epochs, *_, gap, self.kappa, self.interrupted, _ = core.packed_inner(
             self.fields,
             fields,
             address(working),

@@ -23,7 +23,8 @@ from .block_penalty import (
     scores,
     strengths,
 )
-from .frames import INNER_TARGET, look, reads_all
+from .columns import reads_all
+from .frames import INNER_TARGET, look
 from .leaps import leap
 from .packed import PackedFrame, frame_for
 from .working_set import CANDIDATE_ABOVE, next_working_set, strong_rule

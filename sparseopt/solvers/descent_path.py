@@ -17,9 +17,10 @@ from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
+from .columns import reads_all
 from .compiled_loss import compiled_loss
 from .descent import GroupDescent
-from .frames import MAX_EPOCHS, SETTLED, frame_of, reads_all, steps_on
+from .frames import MAX_EPOCHS, SETTLED, frame_of, steps_on
 from .group_bcd import GroupBCD
 
 AHEAD, SAMPLES_AHEAD = 10, 2**16

@@ -14,8 +14,8 @@ from ..problem import Problem
 from ..solve import solve
 from ..unpenalised import coefficients_of, column_norms, refit
 from .block_penalty import scalar_part
+from .columns import as_least_squares
 from .descent import GroupDescent
-from .frames import as_least_squares
 from .group_bcd import GroupBCD
 
 MOST_FITTED = 16

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._native.bcd import BlockCache, ColumnStore, Descent
-from .._native.newton import COX, HUBER, SQUARED, End, Limits, SampleLoss, newton_steps
-from .._native.reading import is_small, kept_store, padded
+from .._native.bcd import BlockCache
+from .._native.newton import COX, HUBER, End, Limits, SampleLoss, newton_steps
+from .._native.reading import padded
 from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
-from .block_penalty import as_block_penalty, entrywise, scalar_part, separable
+from .block_penalty import scalar_part, separable
+from .columns import descent_of, kept_columns
 from .compiled_loss import compiled_loss
 from .exact_model import exact_minimum, has_exact_model
 from .free_step import free_step
@@ -34,6 +35,9 @@ CHEAP_ROUND = 0.5
 MAX_NEWTON = 20
 """Newton steps of one round of least squares at most."""
 
+FIRST_SWEEPS = 20
+"""Sweeps after which it is asked first whether models from the Gram matrix would have cost less."""
+
 EPOCHS_BETWEEN = 60
 """Sweeps between two of them."""
 
@@ -45,9 +49,6 @@ SLOW = 0.7
 
 CREEPING = 0.97
 """The same for models that are not made better by more sweeps."""
-
-FEW_COLUMNS = 400
-"""Columns up to which logarithms and exponentials, sample by sample in NumPy, take longer than to read them all."""
 
 CHEAP_SWEEPS = 24
 """Sweeps on a model up to which they cost less than a Newton step on the support, where the loop is compiled."""
@@ -109,24 +110,57 @@ class LeastSquaresFrame:
         share = datafit.share if datafit.equal_share is None else None
         self.store, cache = kept_columns(problem)
         blocks = self._blocks(problem, cache)
-        self.inner = _descent(problem, self.store, blocks, share=share, target=padded(datafit.target))
+        self.inner = descent_of(problem, self.store, blocks, share=share, target=padded(datafit.target))
         self.loss = compiled_loss(problem)
+        self.needed = 0  # sweeps that did not reach the target, before models from a Gram matrix went on
 
     def _blocks(self, problem: Problem, cache: BlockCache) -> BlockCache:
         """Where the eigenbases of the blocks are kept."""
         return cache
 
     def descend(self, run: GroupDescent, target: float) -> None:
-        """Lower the objective over run.working until the relative gap there is at most target.
+        """Lower the objective over run.working until the relative gap there is at most target."""
+        self._lower_from(run, target, self.needed)
 
-        Where sweeps are slow, as with more active columns than samples, Newton steps on the support come between them.
+    def _lower_from(self, run: GroupDescent, target: float, swept: int) -> None:
+        """The same where so many sweeps do not reach it, in this round or the last one.
+
+        Where sweeps are slow, as with more active columns than samples, Newton steps on the support come between them;
+        where few columns are active, models from the Gram matrix as soon as they would have cost less.
         """
-        scored, epochs = True, MAX_EPOCHS
         for _ in range(MAX_NEWTON):
-            if self._swept(run, target, scored, epochs) or run.ask() or not support_step(run):
+            columns = int(self.store.groups.sizes[run.norms > 0].sum())
+            ever = columns == 0 or self.inner.products_pay(columns, MAX_EPOCHS)
+            epochs = min(max(swept, FIRST_SWEEPS) if ever else MAX_EPOCHS, MAX_EPOCHS - swept)
+            if swept:
+                if self._by_products(run, target, swept) <= target:
+                    return
+                if epochs <= 0 and not support_step(run):
+                    return
+                self.inner.set_coefficients(run.by_position)
+            epochs = epochs if epochs > 0 else EPOCHS_BETWEEN
+            if self._swept(run, target, swept == 0, epochs) or run.ask():
                 return
-            self.inner.set_coefficients(run.by_position)
-            scored, epochs = False, EPOCHS_BETWEEN
+            swept += epochs
+
+    def _by_products(self, run: GroupDescent, target: float, swept: int) -> float:
+        """Lower the objective from the Gram matrix of the columns that may move, where so many sweeps cost more.
+
+        Returns the relative gap over run.working then, inf where nothing was done.
+        """
+        columns = int(self.store.groups.sizes[run.norms > 0].sum())
+        if not (in_one_call(self, run) and self.inner.products_pay(columns, swept)):
+            return np.inf
+        assert self.loss is not None
+        limits = steps_on(self.loss, epochs=swept, target=target, scored=False)
+        scores = run.scores.copy()
+        done, point = newton_steps(self.inner, self.loss, run.working, scores, padded(run.z), limits, run.ask)
+        run.count(done.columns)
+        if done.models == 0:
+            return np.inf
+        run.take(point, scores)
+        self.needed = swept
+        return done.error
 
     def _swept(self, run: GroupDescent, target: float, scored: bool, epochs: int) -> bool:
         """Sweep at most so often; whether the target was reached.  scored: whether run.scores belong to the point."""
@@ -157,7 +191,7 @@ class NewtonFrame:
         self.datafit: Any = problem.datafit
         self.store, cache = kept_columns(problem)
         share = np.full(self.store.n, 1.0 / self.store.n)
-        self.inner = _descent(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
+        self.inner = descent_of(problem, self.store, cache, share=share, unweighted_blocks=True, factor_limit=1.0)
         self.loss = compiled_loss(problem)
         self.epochs = EPOCHS_PER_MODEL
         self.scale = 1.0  # of a model that bounds the curvature of all outputs of a sample by one number
@@ -338,52 +372,10 @@ def look(frame: LeastSquaresFrame | NewtonFrame, run: GroupDescent, w: np.ndarra
     return True
 
 
-def reads_all(problem: Problem, along_path: bool) -> bool:
-    """Whether every pass reads all of X: it is small, or its columns cost less than the loss at all samples does."""
-    store = kept_columns(problem)[0]
-    if is_small(store, along_path):
-        return True
-    loss = compiled_loss(problem)
-    return loss is not None and loss.kind != SQUARED and store.p <= min(FEW_COLUMNS, store.n // 2)
-
-
 def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
     """The frame of the problem's loss."""
     of_squares = isinstance(problem.datafit, LeastSquares | MultiResponse)
     return LeastSquaresFrame(problem) if of_squares else NewtonFrame(problem)
-
-
-def _descent(problem: Problem, store: ColumnStore, cache: BlockCache, **options: Any) -> Descent:
-    """The block descent of a problem, before the first sweep."""
-    return Descent(
-        store,
-        cache,
-        penalty=as_block_penalty(problem.penalty),
-        outputs=problem.datafit.n_outputs or 1,
-        centred=problem.datafit.fit_intercept,
-        **options,
-    )
-
-
-def kept_columns(problem: Problem) -> tuple[ColumnStore, BlockCache]:
-    """Columns and blocks of the design, kept with the problem for later runs on the same data."""
-    kept = problem.kept
-    store = kept_store(kept, problem.X, problem.penalty.groups)
-    name = "blocks" if entrywise(problem.penalty) else "eigenbases"
-    if name not in kept:
-        kept[name] = BlockCache(store)
-    return store, kept[name]
-
-
-def as_least_squares(problem: Problem) -> Problem:
-    """The problem itself, or for a plain quadratic the least-squares problem with the same minimisers, kept with it."""
-    if not isinstance(problem.datafit, Quadratic):
-        return problem
-    if "root" not in problem.kept:
-        A, t = problem.datafit.root()
-        scale = np.sqrt(len(t))
-        problem.kept["root"] = Problem(scale * A, LeastSquares(scale * t), problem.penalty)
-    return problem.kept["root"].with_penalty(problem.penalty)
 
 
 def why_not(problem: Problem) -> str | None:

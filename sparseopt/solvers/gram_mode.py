@@ -13,7 +13,7 @@ from .._native.strengths import Strengths
 from ..problem import Problem
 from ..result import Result, result_of
 from .block_penalty import as_block_penalty
-from .frames import kept_columns
+from .columns import kept_columns
 from .gram_certificate import Certified, PathModel, Products, certified, products
 from .gram_matrix import GramMatrix, exact_gram, kept_gram, pull_at_zero
 

@@ -12,8 +12,9 @@ from ..datafits import Quadratic
 from ..problem import Problem
 from ..solve import State
 from .block_penalty import scalar_part
+from .columns import as_least_squares
 from .descent import GroupDescent
-from .frames import as_least_squares, why_not
+from .frames import why_not
 
 MOST_EXTRAPOLATED = 10
 """Iterates that the compiled loops can hold for an extrapolation (SO_ANDERSON)."""

@@ -11,7 +11,7 @@ from .._native.packed import SINGLE, PackedDescent
 from .._native.reading import Nearly, padded
 from ..first_reading import packed_columns, packing_pays
 from ..problem import Problem
-from .frames import MAX_EPOCHS, LeastSquaresFrame, NewtonFrame, frame_of
+from .frames import FIRST_SWEEPS, MAX_EPOCHS, LeastSquaresFrame, NewtonFrame, frame_of
 
 if TYPE_CHECKING:
     from .descent import GroupDescent
@@ -55,7 +55,7 @@ class PackedFrame(LeastSquaresFrame):
         size = float(np.sqrt(datafit.share @ datafit.target**2)) or 1.0
         packed = packed_columns(self.kept, self.store, datafit)
         self.surrogate = PackedDescent(self.inner, packed, float(2.0 ** np.round(np.log2(size))))
-        self.lowered = 0
+        self.lowered = self.swept = 0
         self.nearby = self.off = np.zeros(self.store.n)
         self.known = np.zeros(self.store.groups.n_groups)
         self.uncertain: np.ndarray | None = None
@@ -70,10 +70,13 @@ class PackedFrame(LeastSquaresFrame):
         before, factor = run.relative_gap if self.lowered else np.inf, np.inf
         self._start(run)
         scores = run.scores.copy()
+        self.swept = 0
         for _ in range(MAX_REFRESHES if self.kept.get("packing pays", True) else 0):
             wanted = max(0.5 * goal, 1e-3 * before if self.lowered else FIRST_GAP)
             reached = self._lower(run, scores, wanted)
             moved = self._move(run)
+            if reached > wanted and self._products_pay(run) and not run.ask():
+                break
             if run.ask() or reached + factor * moved <= goal:
                 return None if self._known_enough(run) else self._sharpen(run)
             gap = self._refresh(run, scores)
@@ -84,7 +87,7 @@ class PackedFrame(LeastSquaresFrame):
             before, factor = gap, gap / moved if moved > 0 else np.inf
         self.kept["packing pays"], self.uncertain = False, None
         self._forget_blocks()
-        return super().descend(run, target)
+        return self._lower_from(run, target, max(self.swept, self.needed))
 
     def nearly(self, run: GroupDescent) -> Nearly | None:
         """What is known of the gradient where the run is."""
@@ -122,17 +125,24 @@ class PackedFrame(LeastSquaresFrame):
     def _lower(self, run: GroupDescent, scores: np.ndarray, wanted: float) -> float:
         order = run.working[np.argsort(-scores[run.working], kind="stable")]
         self.lowered += 1
-        return self.surrogate.lower(
+        gap = self.surrogate.lower(
             order,
             scores,
             self._unweighted(self.nearby) * self.store.n,
             self._unweighted(self.off),
             gap_target=wanted,
             careful=self.lowered > TRUSTED,
-            max_epochs=MAX_EPOCHS,
+            max_epochs=min(max(self.swept, FIRST_SWEEPS), MAX_EPOCHS),
             anderson=run.options.anderson,
             ask=run.ask,
         )
+        self.swept += self.surrogate.epochs
+        return gap
+
+    def _products_pay(self, run: GroupDescent) -> bool:
+        """Whether as many sweeps on the columns themselves would have cost more than their Gram matrix."""
+        columns = int(self.store.groups.sizes[run.norms > 0].sum())
+        return self.inner.products_pay(columns, self.swept)
 
     def _unweighted(self, force: np.ndarray) -> np.ndarray:
         """A force [n] as packed columns are multiplied with it: over the roots of the sample weights."""

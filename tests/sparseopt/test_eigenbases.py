@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import sparseopt as so
-from sparseopt.solvers.frames import kept_columns
+from sparseopt.solvers.columns import kept_columns
 
 SAMPLES = 80
 

@@ -16,8 +16,8 @@ import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
 from sparseopt._native.reading import padded
 from sparseopt.solvers import frames
+from sparseopt.solvers.columns import as_least_squares
 from sparseopt.solvers.descent import GroupDescent
-from sparseopt.solvers.frames import as_least_squares
 
 needs_native = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 

@@ -50,3 +50,21 @@ def test_every_strength_of_a_path():
     path = so.solve_path(problem, n_lambdas=30, ratio=1e-3, tol=1e-8)
     assert max(result.passes for result in path) < 60
     assert all(so.certify.duality_gap(problem.with_lam(r.lam), r.w, tol=1e-7).proved for r in path)
+
+
+@pytest.mark.parametrize(("n", "p", "outputs", "most"), [(9000, 300, 2, 20), (500, 3000, 1, 30), (300, 3000, 8, 150)])
+def test_rounds_of_large_problems(n, p, outputs, most):
+    """Too large for one run; sweeps alone need 98, 232 and 25000 passes."""
+    problem = sharing_a_factor(n, p, 1, outputs)
+    result = so.solve(problem, tol=1e-7)
+    assert result.passes < most
+    assert so.certify.duality_gap(problem, result.w, tol=1e-6).proved
+
+
+def test_columns_that_share_a_factor_and_are_packed():
+    """The first surrogate of packed columns ends where sweeps would have cost more than products of columns."""
+    problem = sharing_a_factor(9000, 600, 1, 1)
+    result = so.solve(problem, tol=1e-7)
+    assert "packing pays" in problem.kept
+    assert result.passes < 20
+    assert so.certify.duality_gap(problem, result.w, tol=1e-6).proved

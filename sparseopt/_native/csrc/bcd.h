@@ -89,8 +89,15 @@ struct so_bcd_report {
   int interrupted;
 };
 
-// Sweeps that a problem is expected to need, before it is known.
+// Sweeps that a problem is expected to need, before it is known.  Columns of squares of which a Gram matrix is made at most.
 #define SO_SWEEPS_EXPECTED 12
+#define SO_PRODUCTS 1000
+// Whether squares in k dense columns are lowered from their Gram matrix in less time than in so many sweeps.  In multiply-adds of products of
+// columns, which take half of the time of those of sweeps: two Newton steps take 0.7 k^3, or 4 k^3 with several outputs, besides 24 sweeps.
+inline bool so_products_pay(int64_t n, int64_t k, int64_t outputs, int64_t sweeps) {
+  const double size = (double)k, newton = (outputs > 1 ? 4.0 : 0.7) * size * size * size;
+  return k > 0 && k <= SO_PRODUCTS && 0.5 * n * size * size + newton + 24.0 * size * size * outputs <= 4.0 * sweeps * n * size * outputs;
+}
 
 struct so_problem {
   so_design design;

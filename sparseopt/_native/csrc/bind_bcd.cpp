@@ -276,6 +276,8 @@ void so_define_bcd(nb::module_& m) {
         nb::arg("violation_target").noconvert(), nb::arg("settled").noconvert(), nb::arg("workspace").noconvert(), nb::arg("ask"));
   m.def("bcd_gradient", gradient, nb::arg("problem").noconvert(), nb::arg("v").noconvert(), nb::arg("need").noconvert(),
         nb::arg("out").noconvert(), nb::arg("norms").noconvert(), nb::arg("frobenius").noconvert(), nb::arg("threads").noconvert(), nb::arg("ask"));
+  m.def("bcd_products_pay", &so_products_pay, nb::arg("n").noconvert(), nb::arg("columns").noconvert(), nb::arg("outputs").noconvert(),
+        nb::arg("sweeps").noconvert());
   m.def("bcd_workspace", [](const nb::dict& d, int64_t coefficients, int64_t anderson) {
     return so_bcd_workspace(problem_of(d), coefficients, anderson);
   });
