@@ -19,8 +19,10 @@ pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {buil
 
 @pytest.fixture(autouse=True)
 def small_designs_too(monkeypatch):
+    """Also where products of so few columns would cost less than many sweeps."""
     monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
     monkeypatch.setattr(reading, "SMALL", 0)
+    monkeypatch.setattr(PackedFrame, "_products_pay", lambda self, run: False)
 
 
 @pytest.fixture
