@@ -10,7 +10,7 @@ import numpy as np
 
 def deadline(time_limit: float | None) -> float:
     """The time, of time.perf_counter, so many seconds from now; inf for None."""
-    return np.inf if time_limit is None else time.perf_counter() + time_limit
+    return np.inf if time_limit is None else time.perf_counter() + float(time_limit)
 
 
 def past(end: float) -> Callable[[], bool]:

@@ -178,10 +178,10 @@ class LeastSquaresFrame:
             ask=run.ask,
         )
         run.count(report[-1])
-        after = self.inner.coefficients()
-        if not look(self, run, after):
+        after, reached = self.inner.coefficients(), report[0] < epochs
+        if not (reached and look(self, run, after)):
             run.move(after)
-        return report[0] < epochs
+        return reached
 
 
 class NewtonFrame:

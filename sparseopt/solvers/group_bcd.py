@@ -76,6 +76,7 @@ class GroupBCD:
             value = getattr(self, name)
             if value is not None and not real_number(value) >= 0:
                 raise ValueError(f"{name} is {value!r}: give a number >= 0, or None for that of the run")
+            object.__setattr__(self, name, None if value is None else float(value))  # what the compiled loops take
 
     @staticmethod
     def treats(problem: Problem) -> bool:

@@ -56,10 +56,10 @@ DESIGNS = dict(designs())
 
 
 def first_round(problem, compiled, anderson):
-    """A run after one round, with the loops compiled or in NumPy, on data of its own."""
+    """A run after one round of sweeps, with the loops compiled or in NumPy, on data of its own."""
     fresh = so.Problem(problem.X, problem.datafit, problem.penalty)
     run = GroupDescent(as_least_squares(fresh), np.zeros(problem.w_shape), BCD(accuracy=1e-7, anderson=anderson))
-    run.inner.compiled = compiled
+    run.inner.compiled, run.inner.products_pay = compiled, lambda columns, sweeps: False
     run.round()
     return run
 
