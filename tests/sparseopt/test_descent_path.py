@@ -220,6 +220,7 @@ def test_groups_that_are_likely_to_be_0_are_read_once(loss, as_sparse):
         assert so.certify.duality_gap(problem.with_lam(result.lam), result.latent, tol=1e-5).proved
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_groups_that_bounds_settle_are_not_read_again(loss):
     """One group is active: the gradient moves less between strengths than most others are from their limits."""

@@ -10,6 +10,7 @@ from sparseopt._native import HAS_NATIVE, build_info
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
+LARGE = [(9000, 300, 2, 20), (500, 3000, 1, 30), pytest.param(300, 3000, 8, 150, marks=pytest.mark.slow)]
 SHAPES = [(60, 20, 1), (200, 100, 1), (200, 60, 3), (1000, 100, 5), (100, 300, 1)]
 
 
@@ -52,7 +53,7 @@ def test_every_strength_of_a_path():
     assert all(so.certify.duality_gap(problem.with_lam(r.lam), r.w, tol=1e-7).proved for r in path)
 
 
-@pytest.mark.parametrize(("n", "p", "outputs", "most"), [(9000, 300, 2, 20), (500, 3000, 1, 30), (300, 3000, 8, 150)])
+@pytest.mark.parametrize(("n", "p", "outputs", "most"), LARGE)
 def test_rounds_of_large_problems(n, p, outputs, most):
     """Too large for one run; sweeps alone need 98, 232 and 25000 passes."""
     problem = sharing_a_factor(n, p, 1, outputs)

@@ -36,6 +36,7 @@ def solved(X, datafit, at=0.05):
     return result
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 @pytest.mark.parametrize(
     "options", [{}, {"intercept": True}, {"sample_weight": np.linspace(0, 2, N)}], ids=["", "b", "s"]
@@ -60,6 +61,7 @@ def test_a_part_that_says_the_opposite_of_the_rest():
     solved(X, so.Logistic(np.where(THINNED, -y, y)))
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("intercept", [False, True])
 @pytest.mark.parametrize("label", [-1.0, 1.0])
 def test_a_part_of_one_class(label, intercept):
