@@ -27,7 +27,8 @@ void go_ahead(double* rows, int64_t size, int64_t l, double length) {
   for (int64_t i = 0; i < size; ++i) next[i] = last[i] + length * (last[i] - before[i]);
 }
 
-// Columns from which on those that are likely to stay 0 are left out at first: fewer cost less than to tell them apart.
+// Columns from which on those that are likely to stay 0 are left out at first, where they are more than the others: fewer cost less than
+// another look at all samples, and where most are likely, others enter again and again.
 const int64_t MANY_LEFT_OUT = 64;
 
 // Sweeps on squares after which it is asked again whether a Gram matrix would have cost less, at first.
@@ -193,16 +194,16 @@ struct descent_path {
   }
   // Look at the groups that are not 0 or pass the sequential strong rule (sparseopt/solvers/working_set.py), where others are many.
   bool leave_out(const double* before) {
-    int64_t kept = 0, left_out = 0;
+    int64_t kept = 0, columns = 0, left_out = 0;
     for (int64_t i = 0; i < every; ++i) {
       const int64_t g = all[i], from = p.groups.offsets[g], k = p.groups.offsets[g + 1] - from, T = p.state.outputs;
       bool zero = true;
       for (int64_t q = from * T; q < (from + k) * T && zero; ++q) zero = start[q] == 0;
       bounds.chosen[g] = !zero || scores[g] * before[g] >= 2 * p.penalty.strength[g] - before[g];
-      if (bounds.chosen[g]) likely[kept++] = g;
+      if (bounds.chosen[g]) likely[kept++] = g, columns += k;
       else left_out += k;
     }
-    if (left_out < MANY_LEFT_OUT) return false;
+    if (left_out < MANY_LEFT_OUT || left_out < columns) return false;
     working = likely, count = kept;
     return true;
   }
