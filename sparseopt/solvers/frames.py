@@ -36,7 +36,7 @@ MAX_NEWTON = 20
 """Newton steps of one round of least squares at most."""
 
 FIRST_SWEEPS = 20
-"""Sweeps after which it is asked first whether models from the Gram matrix would have cost less."""
+"""Sweeps after which it is asked first whether a Gram matrix would have cost less (as in csrc/cpu/bcd_path.cpp)."""
 
 EPOCHS_BETWEEN = 60
 """Sweeps between two of them."""
@@ -129,27 +129,30 @@ class LeastSquaresFrame:
         where few columns are active, models from the Gram matrix as soon as they would have cost less.
         """
         for _ in range(MAX_NEWTON):
-            columns = int(self.store.groups.sizes[run.norms > 0].sum())
-            ever = columns == 0 or self.inner.products_pay(columns, MAX_EPOCHS)
-            epochs = min(max(swept, FIRST_SWEEPS) if ever else MAX_EPOCHS, MAX_EPOCHS - swept)
+            ever = not run.norms.any() or self._products_pay(run, MAX_EPOCHS)
+            left = MAX_EPOCHS - swept
             if swept:
                 if self._by_products(run, target, swept) <= target:
                     return
-                if epochs <= 0 and not support_step(run):
+                if left <= 0 and not support_step(run):
                     return
                 self.inner.set_coefficients(run.by_position)
-            epochs = epochs if epochs > 0 else EPOCHS_BETWEEN
+            epochs = EPOCHS_BETWEEN if left <= 0 else min(max(swept, FIRST_SWEEPS), left) if ever else left
             if self._swept(run, target, swept == 0, epochs) or run.ask():
                 return
             swept += epochs
+
+    def _products_pay(self, run: GroupDescent, sweeps: int) -> bool:
+        """Whether models from the Gram matrix of the active columns are made here, for less than so many sweeps."""
+        columns = int(self.store.groups.sizes[run.norms > 0].sum())
+        return in_one_call(self, run) and self.inner.products_pay(columns, sweeps)
 
     def _by_products(self, run: GroupDescent, target: float, swept: int) -> float:
         """Lower the objective from the Gram matrix of the columns that may move, where so many sweeps cost more.
 
         Returns the relative gap over run.working then, inf where nothing was done.
         """
-        columns = int(self.store.groups.sizes[run.norms > 0].sum())
-        if not (in_one_call(self, run) and self.inner.products_pay(columns, swept)):
+        if not self._products_pay(run, swept):
             return np.inf
         assert self.loss is not None
         limits = steps_on(self.loss, epochs=swept, target=target, scored=False)

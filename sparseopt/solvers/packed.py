@@ -75,7 +75,7 @@ class PackedFrame(LeastSquaresFrame):
             wanted = max(0.5 * goal, 1e-3 * before if self.lowered else FIRST_GAP)
             reached = self._lower(run, scores, wanted)
             moved = self._move(run)
-            if reached > wanted and self._products_pay(run) and not run.ask():
+            if reached > wanted and self._products_pay(run, self.swept) and not run.ask():
                 break
             if run.ask() or reached + factor * moved <= goal:
                 return None if self._known_enough(run) else self._sharpen(run)
@@ -138,11 +138,6 @@ class PackedFrame(LeastSquaresFrame):
         )
         self.swept += self.surrogate.epochs
         return gap
-
-    def _products_pay(self, run: GroupDescent) -> bool:
-        """Whether as many sweeps on the columns themselves would have cost more than their Gram matrix."""
-        columns = int(self.store.groups.sizes[run.norms > 0].sum())
-        return self.inner.products_pay(columns, self.swept)
 
     def _unweighted(self, force: np.ndarray) -> np.ndarray:
         """A force [n] as packed columns are multiplied with it: over the roots of the sample weights."""

@@ -22,7 +22,7 @@ def small_designs_too(monkeypatch):
     """Also where products of so few columns would cost less than many sweeps."""
     monkeypatch.setattr(first_reading, "SMALLEST_SIZE", 0)
     monkeypatch.setattr(reading, "SMALL", 0)
-    monkeypatch.setattr(PackedFrame, "_products_pay", lambda self, run: False)
+    monkeypatch.setattr(PackedFrame, "_products_pay", lambda self, run, sweeps: False)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
+from sparseopt.solvers.descent import GroupDescent
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
@@ -69,3 +72,13 @@ def test_columns_that_share_a_factor_and_are_packed():
     assert "packing pays" in problem.kept
     assert result.passes < 20
     assert so.certify.duality_gap(problem, result.w, tol=1e-6).proved
+
+
+@pytest.mark.slow
+def test_asked_often_in_models_of_many_columns_and_outputs(monkeypatch):
+    """A model swept over to its end, as it once was, takes a second here: Ctrl-C and time limits wait for it."""
+    ask, times = GroupDescent.ask, []
+    monkeypatch.setattr(GroupDescent, "ask", lambda run: (times.append(time.process_time()), ask(run))[1])
+    problem = sharing_a_factor(900, 900, 3, 150).with_lam(1e-3)
+    so.solve(problem, tol=1e-12, time_limit=2.5, throw=False)
+    assert np.diff(times).max() < 0.5
