@@ -140,11 +140,14 @@ def solve(
     limit = _positive_integer(max_iter, "max_iter", MAX_ITER)
     tol, end = checked_tolerance(tol), deadline(checked_seconds(time_limit))
     problem, shift = recentred(checked_problem(problem))
+    passes = 1.0  # that which found that X is finite
     if solver is w0 is max_iter is callback is None and not verbose and not shift.any():
-        result = _solved_at_once(problem, tol, end)
+        result, begun = _solved_at_once(problem, tol, end)
         if result is not None:
             return result
-    monitor = _Monitor(problem, tol, seconds_until(end))
+        if begun is not None:
+            w0, passes = begun.latent, begun.passes
+    monitor = _Monitor(problem, tol, seconds_until(end), passes)
     status = Status.MAX_ITER
     solver = _tuned(_checked_solver(problem, solver), monitor.tol, monitor.time_limit)
     monitor.follow(solver)
@@ -163,20 +166,24 @@ def solve(
     return result
 
 
-def _solved_at_once(problem: Problem, tol: float, end: float) -> Result | None:
-    """The solution of a small problem, without a state for every round; None where that fails, or is not for it."""
+def _solved_at_once(problem: Problem, tol: float, end: float) -> tuple[Result | None, Result | None]:
+    """The solution of a problem of some size, without a state for every round; or where it was given up, or neither."""
     from .solvers.descent_path import DescentPath
 
     if not DescentPath.treats(problem, several=False):
-        return None
+        return None, None
     path = DescentPath(problem, tol, several=False)
-    return next(path.solutions(np.array([problem.penalty.lam]), seconds_until(end)), None)
+    result = next(path.solutions(np.array([problem.penalty.lam]), seconds_until(end)), None)
+    begun = path.given_up
+    if begun is None or not np.isfinite(begun.latent).all():
+        return result, None
+    return result, begun if problem.objective(begun.latent) < loss_at_zero(problem) else None
 
 
 class _Monitor:
     """Measures states, remembers the best one and decides when a run ends."""
 
-    def __init__(self, problem: Problem, tol: float, time_limit: float | None) -> None:
+    def __init__(self, problem: Problem, tol: float, time_limit: float | None, passes: float) -> None:
         self.problem, self.tol, self.time_limit = problem, tol, time_limit
         loss = loss_at_zero(problem)
         self.doubtful = problem.convex and rounding_may_decide(problem, tol)
@@ -190,7 +197,7 @@ class _Monitor:
         self.rows: list[tuple[float, ...]] = []
         self.extras: list[tuple[float, ...]] = []
         self.best: tuple[float, Any, tuple[float, ...]] | None = None
-        self.lowest, self.since_progress, self.own_passes = np.inf, 0, 1
+        self.lowest, self.since_progress, self.own_passes = np.inf, 0, passes
 
     def follow(self, solver: Any) -> None:
         """Take over how the solver measures stationarity and what it says of its parameters, where it does."""

@@ -134,8 +134,10 @@ class Loop:
             return
         self.moved = max(self.moved, largest)
         self.energy += float((curvature[:, None] * change**2).sum())
-        self.descent.b[rows] = updated
-        self._move_residual(g, X, turned)
+        part = self._move_residual(g, X, turned)
+        self.descent.b[rows] = updated + (1 - part) * change
+        if part < 1:
+            self._move_residual(g, X, (part - 1) * turned)
 
     def _stays_zero(self, pull: np.ndarray, strength: float) -> bool:
         if self.penalty.own is not None:
@@ -159,23 +161,28 @@ class Loop:
             updated = EntryBlock(self.penalty, float(self.penalty.strength[g]), H, q).minimiser(x)
         return updated, self.penalty.l2 + np.abs(A).sum(axis=1)
 
-    def _move_residual(self, g: int, X: Any, change: np.ndarray) -> None:
-        """r += share * (X change), with the curvature along the step, and the shift of the intercept left pending."""
+    def _move_residual(self, g: int, X: Any, change: np.ndarray) -> float:
+        """r += share * (X change), with the curvature along the step, and the shift of the intercept left pending.
+
+        Returns 1, or where that curvature is so large that the model may go up, the part of the step that lowers it.
+        """
         r, share = self.descent.r, self.descent.share
         v = np.asarray(X @ change)  # [n, T]
         r[:, : self.n] += v.T if share is None else share * v.T
         if self.centred:
             r[:, self.n] -= self.cache.means[self._rows(g)] @ change
         if self.descent.factor is None:
-            return
+            return 1.0
         weighted = share[:, None] * v
         spread, plain = (weighted * v).sum(), (v * v).sum() / self.n
         if self.centred:  # in NumPy's numbers, whose overflow is inf
             spread -= weighted.sum() ** 2 / self.total
             plain -= (v.sum() / self.n) ** 2
+        assumed = self._factor(g) * plain
         if plain > 0:
             low = 1e-3 * self.factor_limit
             self.descent.factor[g] = min(max(1.1 * float(spread / plain), low), self.factor_limit)
+        return float(assumed / spread) if spread > 2 * assumed > 0 else 1.0
 
     # ---- sweeps and extrapolation
 

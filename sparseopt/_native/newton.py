@@ -70,6 +70,8 @@ class Limits(NamedTuple):
     doubled after a slow model, before one ends the steps.  epochs_per_cycle, anderson: sweeps of a cycle, iterates
     extrapolated.  target: relative gap wanted.  slow: part of the gap before, `last` at first, that a step may leave.
     smallest_share: least weight, relative to the largest one.  margin: of curvatures that were not measured yet.
+    next: sweeps on a model end where they leave this part of what the next model is expected to leave of the gap, which
+    is the square of what the last one did.
     at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are
     those of the point; else they are found first, and nothing is done where the target is reached.
     """
@@ -85,6 +87,7 @@ class Limits(NamedTuple):
     last: float
     smallest_share: float
     margin: float
+    next: float
     at_zero: float = 0.0
     scored: bool = True
 
@@ -92,7 +95,7 @@ class Limits(NamedTuple):
     def fields(self) -> tuple[tuple[Any, ...], tuple[float, ...]]:
         """Counts and other numbers for the compiled loop."""
         cycles = self.epochs_per_cycle, self.anderson, self.halvings, self.scored
-        rest = self.target, self.slow, self.last, self.smallest_share, self.margin, self.at_zero
+        rest = self.target, self.slow, self.last, self.smallest_share, self.margin, self.next, self.at_zero
         return (self.models, self.epochs, self.most_epochs, *cycles), rest
 
 
@@ -188,13 +191,15 @@ def descend_path(
     limits: Limits,
     sweeps: Sweeps,
     at_zero: np.ndarray | None,
+    lengths: np.ndarray | None,
     ask: Callable[[], bool],
 ) -> tuple[list[Report], np.ndarray, list[float]]:
     """Solutions over the groups `working`, sorted, at several strengths, until one falls short of the target.
 
     w: [2 + L, p, T] by position, in and out, of which two are known.  at_zero: X' times the gradient of the loss in z
-    [p, T] at 0, where the others start there and it is known.  Returns what is known of them, with X w
-    [L, T, n + PADDING] and seconds; fewer where one fell short or `ask` ended it.
+    [p, T] at 0, where the others start there and it is known.  lengths: |X_g|_F [G], inf where unknown.  Returns what
+    is known of them, with X w [L, T, n + PADDING] and seconds; fewer where one fell short or `ask` ended it, whose gap
+    may be inf then.
     """
     assert core is not None
     descent.prepare_large(working)
@@ -205,7 +210,7 @@ def descend_path(
         address(working),
         len(working),
         strengths.fields,
-        tuple(map(address, (z, w, seconds, at_zero))),
+        tuple(map(address, (z, w, seconds, at_zero, lengths))),
         *limits.fields,
         (sweeps.most, float(sweeps.settled)),
         ask,

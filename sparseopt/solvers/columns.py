@@ -10,12 +10,24 @@ from .._native.bcd import BlockCache, ColumnStore, Descent
 from .._native.newton import SQUARED
 from .._native.reading import is_small, kept_store
 from ..datafits import LeastSquares, Quadratic
+from ..first_reading import packing_pays
 from ..problem import Problem
 from .block_penalty import as_block_penalty, entrywise
 from .compiled_loss import compiled_loss
 
 FEW_COLUMNS = 400
 """Columns up to which logarithms and exponentials, sample by sample in NumPy, take longer than to read them all."""
+
+ONE_CALL = 2**24
+"""Entries of X up to which one strength takes one call: what surrounds rounds costs as much as they do."""
+
+
+def takes_one_call(problem: Problem, several: bool) -> bool:
+    """Whether one call of the compiled loops solves the problem at one strength, or at several: the rest costs more."""
+    if several or reads_all(problem, several):
+        return reads_all(problem, several)
+    packed = packing_pays(problem.X, problem.datafit, problem.penalty)
+    return not packed and kept_columns(problem)[0].entries < ONE_CALL
 
 
 def reads_all(problem: Problem, along_path: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Problems of which every pass reads all of X: solutions at several strengths in one call, one from the other."""
+"""Problems of some size: solutions at several strengths in one call of the compiled loops, one from the other."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..range import loss_at_zero, objective_scale, rounding_may_decide, trusted
 from ..recentred import recentred
 from ..result import Result, result_of
 from .block_penalty import norms_decide
-from .columns import reads_all
+from .columns import takes_one_call
 from .compiled_loss import compiled_loss
 from .descent import GroupDescent
 from .frames import MAX_EPOCHS, SETTLED, frame_of, steps_on
@@ -41,7 +41,7 @@ NEITHER = np.array([np.inf, np.inf])
 class DescentPath:
     """A convex problem at one strength, or at decreasing ones, solved from the line through the two solutions before.
 
-    For data of which every pass reads all of X (`reads_all`), where what surrounds a run costs more than the descent.
+    For data of some size (`takes_one_call`), where what surrounds a run would cost more than the descent, or as much.
     tol: relative gap wanted.  several: whether there is more than one strength.
     """
 
@@ -54,13 +54,14 @@ class DescentPath:
         self.working = np.flatnonzero(problem.penalty.strength < np.inf)
         self.w, self.lams = np.zeros((2, *self.inner.b.shape)), NEITHER  # the last two solutions by position
         self.run: GroupDescent | None = None
+        self.given_up: Result | None = None  # a point on the way, where that was all
 
     @staticmethod
     def treats(problem: Problem, several: bool) -> bool:
-        """Whether every pass reads all of X, and one call of the compiled loops tells all of a point."""
+        """Whether the data have the size for it, and one call of the compiled loops tells all of a point."""
         if not (HAS_NATIVE and problem.convex and norms_decide(problem.penalty)) or compiled_loss(problem) is None:
             return False
-        return recentred(problem)[0] is problem and reads_all(problem, several)
+        return recentred(problem)[0] is problem and takes_one_call(problem, several)
 
     def solutions(self, lams: np.ndarray, seconds: float | None) -> Iterator[Result | None]:
         """The solution at each of these strengths [L]; None where it fails, or may be rounding.
@@ -78,6 +79,7 @@ class DescentPath:
             results = self._ahead(lams[done : done + min(max(AHEAD, done), most)], late)
             for result in results:
                 solved = result if result.gap <= self.tol else self._by_rounds(result, seconds)
+                self.given_up = None if solved else result
                 if solved is None and late():
                     return
                 yield solved
@@ -94,8 +96,9 @@ class DescentPath:
         limits = steps_on(self.loss, anderson=GroupBCD.anderson, target=target, at_zero=self.at_zero, scored=False)
         sweeps = Sweeps(MAX_EPOCHS, SETTLED * target)
         first, read = self.lams[1] == np.inf, problem.kept.get("reading")
-        begin = strengths, w, limits, sweeps, read.pull if first and read is not None else None
-        reports, z, seconds = descend_path(self.inner, self.loss, self.working, *begin, late)
+        pull, lengths = (read.pull, read.frobenius) if first and read is not None else (None, None)
+        begin = strengths, w, limits, sweeps
+        reports, z, seconds = descend_path(self.inner, self.loss, self.working, *begin, pull, lengths, late)
         count = len(reports)
         self.w, self.lams = w[count : count + 2], strengths.lam[count : count + 2]
         groups, outputs, n = problem.penalty.groups, problem.w_shape[1:], self.inner.store.n

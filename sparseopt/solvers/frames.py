@@ -77,6 +77,9 @@ STEEPNESS = (None, 1.0, 4.0, 16.0, 64.0, 256.0)
 SMALLEST_SHARE = 1e-6
 """Weights of a model are at least this part of the largest one, so that it is strictly convex in the fit."""
 
+OF_NEXT = 0.1
+"""Part of what the next model is expected to leave of the gap that sweeps on the present one leave (compiled loop)."""
+
 STEPS = Limits(
     models=MAX_MODELS,
     epochs=EPOCHS_PER_MODEL,
@@ -89,6 +92,7 @@ STEPS = Limits(
     last=np.inf,
     smallest_share=SMALLEST_SHARE,
     margin=CURVATURE_MARGIN,
+    next=OF_NEXT,
 )
 """Of a round of Newton steps, but for what it has to reach."""
 
@@ -255,6 +259,9 @@ class NewtonFrame:
         scores = run.scores.copy()  # what a call that makes no step leaves there may not even be finite
         done, point = newton_steps(self.inner, self.loss, run.working, scores, padded(run.z), limits, run.ask)
         run.count(done.columns)
+        if done.models and not point.value <= run.value + 4 * np.finfo(float).eps * abs(run.value):
+            self.inner.set_coefficients(run.by_position)  # intercepts among offsets of thousands are not found there
+            return 0, End.STUCK, last
         if done.models:
             run.take(point, scores)
         if done.why is End.SLOW:  # sweeps were doubled up to there
@@ -315,19 +322,25 @@ class NewtonFrame:
         factor[:] = measured if steepness is None else limit
 
     def _line_search(self, run: GroupDescent, before: np.ndarray, after: np.ndarray) -> bool:
-        value, length = run.value, 1.0
+        """A step towards `after`, shortened until it does not go up, and on while it goes lower; whether there is one.
+
+        The longest step that does not go up may end where the loss bends most.
+        """
+        length = 1.0
         if not np.isfinite(after).all():  # the model lies below the loss, and the sweeps left for infinity
             return False
+        lower = False
         for tried in range(HALVINGS):
             w = after if length == 1 else before + length * (after - before)
-            if run.try_move(w, value):
-                if length < 1:
-                    self.inner.set_coefficients(w)
-                return True
-            if run.ask():
+            if run.try_move(w, run.value):
+                lower = True
+                if length == 1:
+                    break
+                self.inner.set_coefficients(w)
+            elif lower or run.ask():
                 break
             length /= 2 if tried < GENTLE else 16
-        return False
+        return lower
 
     def _learn(self, d: np.ndarray, z: np.ndarray) -> None:
         """The curvature along the last step d, relative to the bound, where one number stands for all outputs."""

@@ -194,15 +194,17 @@ struct so_loss {
 // Proximal Newton steps (cpu/bcd_newton.inc) until the relative gap over the working set is at most `target`, the objective does not go
 // down, or a step left more than `slow` of the gap before it, which is `last` at the start, and sweeps were doubled up to `most_epochs`.
 //   smallest_share: least weight of a model, relative to the largest one.  margin: of curvatures not measured yet
+//   next: sweeps on a model end where they leave this part of what the next one is expected to leave of the gap, the square of what the last did
 //   at_zero: gaps are relative to the larger of the objective and its distance to this.  scored: whether the scores are those of the point;
 //   else they are found first, and nothing is done where the target is reached.  pulled: whether `pull` is that of the point then
+//   part: the target is at least this part of the gap at the start
 //   highest: a start at which the objective is not below this is left as it is, with an error of inf; elsewhere its groups that are not 0
 //   get their eigenbases.  inf where any will do, and they have them
 struct so_newton_options {
   int64_t models, epochs, most_epochs, epochs_per_cycle, anderson, halvings;
-  double target, slow, last, smallest_share, margin, at_zero;
+  double target, slow, last, smallest_share, margin, next, at_zero;
   bool scored, pulled;
-  double highest;
+  double highest, part = 0;
 };
 // In and out: z [T][ldr], X w.  scores [G] of the working set.
 // Out: force [T][ldr], minus the gradient of the loss in z, may be null.  w [p, T] by position, sizes [G] its norms.  pull [p, T], norms [G]: X' times
@@ -221,7 +223,7 @@ struct so_newton_report {
   double error, value, gap, violation;
   int64_t active;
 };
-// share of the problem is written, and inverse where a model is swept over, but for squares, which are only looked at: without models, error is
+// Groups outside the working set are 0.  share of the problem is written, and inverse where a model is swept over, but for squares, which are only looked at: without models, error is
 // that of the point.
 so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
                            const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
@@ -230,11 +232,11 @@ int64_t so_newton_workspace(const so_problem& problem, int kind, int64_t anderso
 // Newton steps, or for squares sweeps, at several strengths > 0 in one call, until one falls short of the target.  `settled` of the sweeps
 // is relative to the smallest strength.
 //   w [count, p, T] by position, of which `first` rows are known.  z [.., T, ldr] = X w, reports and seconds: of the others.
-// Returns how many rows of w are known then, the last one perhaps a point on the way; less than expected where interrupted.
-//   at_zero [p, T]: X' times the gradient in z at w = 0, where the first of them starts, or null.
+// Returns how many rows of w are known then, the last one perhaps a point on the way, with a gap of inf where it is not known.
+//   at_zero [p, T]: X' times the gradient in z at w = 0, where the first of them starts, or null.  lengths [G]: |X_g|_F, inf where unknown, or null.
 struct so_descent_path {
   double *z, *w, *seconds;
-  const double* at_zero;
+  const double *at_zero, *lengths;
   so_newton_report* reports;
 };
 int64_t so_descend_path(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count, const so_strengths& path,

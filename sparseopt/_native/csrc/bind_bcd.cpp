@@ -152,7 +152,7 @@ using newton_answer = std::tuple<int64_t, int64_t, int, double, double, double, 
 using risk_pointers = std::tuple<int64_t, int64_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t>;  // as so_risk_sets has them
 using loss_pointers = std::tuple<int, uintptr_t, uintptr_t, uintptr_t, risk_pointers, double>;    // as so_loss has them
 using newton_counts = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool>;
-using newton_limits = std::tuple<double, double, double, double, double, double>;  // both as so_newton_options has them, scored last
+using newton_limits = std::tuple<double, double, double, double, double, double, double>;  // both as so_newton_options has them, scored last
 
 newton_answer answer_of(const so_newton_report& r) {
   return {r.models, r.columns, r.why, r.error, r.value, r.gap, r.violation, r.active};
@@ -167,8 +167,9 @@ so_loss loss_of(const loss_pointers& what) {
 
 so_newton_options newton_options(const newton_counts& counts, const newton_limits& limits) {
   const auto [models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, scored] = counts;
-  const auto [target, slow, last, smallest_share, margin, at_zero] = limits;
-  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, at_zero, scored, false, INFINITY};
+  const auto [target, slow, last, smallest_share, margin, next, at_zero] = limits;
+  return {models, epochs, most_epochs, epochs_per_cycle, anderson, halvings, target, slow, last, smallest_share, margin, next, at_zero,
+          scored, false, INFINITY};
 }
 
 // point: the pointers of so_newton_point, in order
@@ -200,13 +201,13 @@ so_strengths path_of(const strengths_of& path) {
 
 // rows: z, w, seconds and at_zero of so_descent_path, whose reports are returned.  sweeps: most of them, and the largest change that ends a cycle
 std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, uintptr_t working, int64_t count, strengths_of path,
-                                        std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts, newton_limits limits,
-                                        std::tuple<int64_t, double> sweeps, nb::object ask) {
+                                        std::tuple<uintptr_t, uintptr_t, uintptr_t, uintptr_t, uintptr_t> rows, newton_counts counts,
+                                        newton_limits limits, std::tuple<int64_t, double> sweeps, nb::object ask) {
   so_problem p = problem_of(d);
   const so_newton_options options = newton_options(counts, limits);
   const auto [max_epochs, settled] = sweeps;
   const so_bcd_options of_squares = {max_epochs, options.epochs_per_cycle, options.anderson, options.target, 0, settled, 0, true};
-  const auto [z, w, seconds, at_zero] = rows;
+  const auto [z, w, seconds, at_zero, lengths] = rows;
   const so_strengths strengths = path_of(path);
   std::vector<so_newton_report> reports(strengths.count);
   question q{ask, nb::borrow(d["asked"])};
@@ -216,8 +217,8 @@ std::vector<newton_answer> descend_path(const nb::dict& d, loss_pointers what, u
     nb::gil_scoped_release unlocked;
     const std::unique_ptr<double[]> workspace(new double[so_descend_path_workspace(p, std::get<0>(what), options.anderson)]);
     known = so_descend_path(p, loss_of(what), (const int64_t*)working, count, strengths,
-                            {(double*)z, (double*)w, (double*)seconds, (const double*)at_zero, reports.data()}, options, of_squares, workspace.get(),
-                            {question::ask, &q});
+                            {(double*)z, (double*)w, (double*)seconds, (const double*)at_zero, (const double*)lengths, reports.data()}, options,
+                            of_squares, workspace.get(), {question::ask, &q});
   }
   q.rethrow();
   std::vector<newton_answer> answers;
