@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from .._native.bcd import BlockCache, ColumnStore, Descent
-from .._native.newton import SQUARED
+from .._native.newton import COX, SQUARED
 from .._native.reading import is_small, kept_store
 from ..datafits import LeastSquares, Quadratic
 from ..first_reading import packing_pays
@@ -26,8 +26,10 @@ def takes_one_call(problem: Problem, several: bool) -> bool:
     """Whether one call of the compiled loops solves the problem at one strength, or at several: the rest costs more."""
     if several or reads_all(problem, several):
         return reads_all(problem, several)
-    packed = packing_pays(problem.X, problem.datafit, problem.penalty)
-    return not packed and kept_columns(problem)[0].entries < ONE_CALL
+    loss = compiled_loss(problem)
+    if loss is None or loss.kind == COX or packing_pays(problem.X, problem.datafit, problem.penalty):
+        return False  # models of Cox's loss cost so much that rounds cost nothing beside them
+    return kept_columns(problem)[0].entries < ONE_CALL
 
 
 def reads_all(problem: Problem, along_path: bool) -> bool:

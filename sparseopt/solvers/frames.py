@@ -9,10 +9,9 @@ import numpy as np
 from .._native.bcd import BlockCache
 from .._native.newton import COX, HUBER, End, Limits, SampleLoss, newton_steps
 from .._native.reading import padded
-from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
+from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse
 from ..datafits.pointwise import Pointwise
 from ..problem import Problem
-from .block_penalty import scalar_part, separable
 from .columns import descent_of, kept_columns
 from .compiled_loss import compiled_loss
 from .exact_model import exact_minimum, has_exact_model
@@ -77,7 +76,7 @@ STEEPNESS = (None, 1.0, 4.0, 16.0, 64.0, 256.0)
 SMALLEST_SHARE = 1e-6
 """Weights of a model are at least this part of the largest one, so that it is strictly convex in the fit."""
 
-OF_NEXT = 0.1
+OF_NEXT = 0.03
 """Part of what the next model is expected to leave of the gap that sweeps on the present one leave (compiled loop)."""
 
 STEPS = Limits(
@@ -392,15 +391,3 @@ def frame_of(problem: Problem) -> LeastSquaresFrame | NewtonFrame:
     """The frame of the problem's loss."""
     of_squares = isinstance(problem.datafit, LeastSquares | MultiResponse)
     return LeastSquaresFrame(problem) if of_squares else NewtonFrame(problem)
-
-
-def why_not(problem: Problem) -> str | None:
-    """The sentence on why block descent cannot treat a problem, or None where it can."""
-    penalty, datafit = problem.penalty, problem.datafit
-    if scalar_part(penalty) is None and not separable(penalty):
-        return f"{penalty!r} is not a sum over groups that it can be restricted to (groups, value, prox and restrict)"
-    if not isinstance(datafit, LeastSquares | Quadratic | MultiResponse | Pointwise | Multinomial | Cox):
-        return f"{type(datafit).__name__} has no block descent"
-    if isinstance(datafit, Quadratic) and not datafit.bounded:
-        return "the quadratic is not bounded below"
-    return None

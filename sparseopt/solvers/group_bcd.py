@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from .._array import real_number
-from ..datafits import Quadratic
+from ..datafits import Cox, LeastSquares, Multinomial, MultiResponse, Quadratic
+from ..datafits.pointwise import Pointwise
 from ..problem import Problem
 from ..solve import State
-from .block_penalty import scalar_part
+from .block_penalty import scalar_part, separable
 from .columns import as_least_squares
 from .descent import GroupDescent
-from .frames import why_not
 
 MOST_EXTRAPOLATED = 10
 """Iterates that the compiled loops can hold for an extrapolation (SO_ANDERSON)."""
@@ -125,3 +125,15 @@ def _state(problem: Problem, run: GroupDescent) -> DescentState:
         measures=None if of_quadratic else run.measures,
         descent=run,
     )
+
+
+def why_not(problem: Problem) -> str | None:
+    """The sentence on why block descent cannot treat a problem, or None where it can."""
+    penalty, datafit = problem.penalty, problem.datafit
+    if scalar_part(penalty) is None and not separable(penalty):
+        return f"{penalty!r} is not a sum over groups that it can be restricted to (groups, value, prox and restrict)"
+    if not isinstance(datafit, LeastSquares | Quadratic | MultiResponse | Pointwise | Multinomial | Cox):
+        return f"{type(datafit).__name__} has no block descent"
+    if isinstance(datafit, Quadratic) and not datafit.bounded:
+        return "the quadratic is not bounded below"
+    return None

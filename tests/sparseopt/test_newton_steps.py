@@ -12,6 +12,7 @@ import sparseopt as so
 from sparseopt._native import HAS_NATIVE, build_info
 from sparseopt._native.loader import address
 from sparseopt._native.newton import End
+from sparseopt._native.reading import padded
 from sparseopt.solvers import GroupBCD, descent, frames
 from sparseopt.solvers.descent import GroupDescent
 from sparseopt.solvers.support_newton import support_step
@@ -192,3 +193,51 @@ def test_counts_of_many_magnitudes(solver):
     problem = problem.with_lam(so.lambda_max(problem) / 5)
     result = so.solve(problem, solver)
     assert so.certify.duality_gap(problem, result.w, tol=2e-6).proved
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("intercept", [True, False])
+def test_sweeps_do_not_raise_a_model_whose_curvatures_were_taken_too_small(compiled, intercept):
+    """The weights of a model lie on a few samples, the curvatures were measured when they did not."""
+    problem = of_loss(so.Poisson, "dense", intercept)
+    run = run_of(problem)
+    run.inner.compiled = compiled
+    run.frame._set_model(10 * problem.X[:, 3], None)
+    inner, share, values = run.inner, run.inner.share, []
+    used = share > 0
+    inner.r[:] = padded(run.force)
+    inner.factor[:] = 1e-3 * inner.factor.max()
+    for epoch in range(6):
+        if epoch:
+            inner.run(
+                run.working,
+                10 * np.ones(8),
+                scored=True,
+                max_epochs=1,
+                epochs_per_cycle=1,
+                anderson=0,
+                gap_target=-1.0,
+                ask=run.ask,
+            )
+        residual = inner.r[0, :40] + (inner.r[0, 40] * share if intercept else 0)
+        penalty = problem.penalty.value(run.by_column(inner.coefficients()))
+        values.append(0.5 * (residual[used] ** 2 / share[used]).sum() + penalty)
+    assert (np.diff(values) <= 1e-12 * values[0]).all()
+    assert values[-1] < 0.999 * values[0]
+
+
+def test_sweeps_on_a_model_end_where_the_next_one_makes_up_for_the_rest(monkeypatch):
+    """Two groups, nearly orthogonal: a sweep is most of what can be done for a model that is far from the loss."""
+    rng = np.random.default_rng(0)
+    X = np.asfortranarray(rng.standard_normal((1000, 16)))
+    y = rng.poisson(np.exp(np.minimum(X[:, :4].sum(axis=1), 5)))
+    problem = so.Problem(X, so.Poisson(y), so.GroupLasso(0.1, so.Groups.uniform(2, 8)))
+    columns = []
+    for part in (0.03, 0.0):
+        monkeypatch.setattr(frames, "STEPS", frames.STEPS._replace(next=part))
+        run = run_of(problem)
+        run.working = np.arange(2)
+        made, _, _ = run.frame._steps(run, 0.0, np.inf, 1)
+        assert made == 1
+        columns.append(run.columns_read)
+    assert columns[0] < 0.8 * columns[1]
