@@ -78,8 +78,9 @@ class DescentPath:
         while done < len(lams) and not late():
             results = self._ahead(lams[done : done + min(max(AHEAD, done), most)], late)
             for result in results:
+                self.given_up = result
                 solved = result if result.gap <= self.tol else self._by_rounds(result, seconds)
-                self.given_up = None if solved else result
+                self.given_up = None if solved else self.given_up
                 if solved is None and late():
                     return
                 yield solved
@@ -141,11 +142,12 @@ class DescentPath:
                 rows.append((*row, run.measures.n_active))
                 if gap <= self.tol:
                     break
+        self.given_up = result_of(problem, run.w.copy(), problem.datafit.intercept(run.seen_z), rows)
         if gap > self.tol or cancels(problem, run.w, run.seen_z):
             return None
         if given_up.lam == self.lams[1]:
             self.w[1] = run.by_position
-        return result_of(problem, run.w.copy(), problem.datafit.intercept(run.seen_z), rows)
+        return self.given_up
 
     def _run_from(self, w: np.ndarray, problem: Problem, options: GroupBCD) -> GroupDescent:
         """The run at w [p]."""

@@ -36,6 +36,7 @@ const int64_t MANY_LEFT_OUT = 64;
 // stationarity, and the part of the gap before that is wanted while there are some, unless so many times their columns are neither all nor
 // more than the samples: sweeps over them to the end are few, and cost less than another pass, then.
 const int64_t AT_ONCE = 128, FEW_OF_ALL = 8;
+const int64_t NOT_FEW = 1 << 16;  // entries from which on a look at all of them costs something
 const double NEARLY = 0.98, LOOSE = 0.1;
 
 // Sweeps on squares after which it is asked again whether a Gram matrix would have cost less, at first.
@@ -147,13 +148,15 @@ struct descent_path {
     so_newton_options o = options;
     o.pulled = known != nullptr;
     if (known) memcpy(pull, known, size * sizeof(double));
-    const bool best = known && take_best(z, w, o);
+    const bool best = known && p.design.n * columns_of(all, every) >= NOT_FEW && take_best(z, w, o);
     if (!best && !(before && leave_out(before))) return known_all(lowered(z, w, o));
     so_newton_report few = among_likely(z, w, o, best);
     working = all, count = every;
-    if (few.error <= options.target || few.why == SO_INTERRUPTED || best) return few;
+    if (few.error <= options.target || few.why == SO_INTERRUPTED) return few;
     memcpy(start, w, size * sizeof(double));
-    so_newton_report seen = lowered(z, w, o);
+    o.part = 0, o.pulled = false;
+    if (best) o.models = 0;  // a look at where it was given up
+    so_newton_report seen = best ? steps(z, w, o) : lowered(z, w, o);
     seen.models += few.models, seen.columns += few.columns;
     return known_all(seen);
   }
