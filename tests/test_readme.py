@@ -39,6 +39,7 @@ def prepared():
     return names
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("code", CONSTRAINED)
 def test_every_example_of_a_constrained_solver(code, prepared):
     exec(next(block for block in BLOCKS if "def constrained(" in block), prepared)

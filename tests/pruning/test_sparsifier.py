@@ -139,6 +139,7 @@ def test_copies_and_pickles_in_every_phase(method):
     assert sp.finished
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("method", METHODS)
 def test_resume_is_bitwise(method):
     whole, part, resumed = (net() for _ in range(3))

@@ -243,6 +243,7 @@ def test_sweeps_on_a_model_end_where_the_gap_is_expected():
         assert so.certify.duality_gap(problem, result.w, tol=tol).proved
 
 
+@pytest.mark.sample(every=3)
 @pytest.mark.parametrize("loss", LOSSES)
 def test_groups_that_enter_against_the_strong_rule_are_found(loss):
     """Pairs of columns, nearly opposite: as one of them moves, the gradient of the other one moves as far."""

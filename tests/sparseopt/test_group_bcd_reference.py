@@ -123,6 +123,7 @@ def test_extrapolated_iterates_too(design, penalty):
     assert_same_round(of_pair(design, penalty), 5, MIXED)
 
 
+@pytest.mark.sample(every=5)
 @needs_native
 @pytest.mark.parametrize("penalty", ["lasso", "elastic net", "sparse group", "mcp"])
 @pytest.mark.parametrize("loss", LOSSES)

@@ -61,7 +61,7 @@ def test_few_steps_replace_many_sweeps(size, options, design):
     assert so.certify.duality_gap(problem, w, tol=10 * TARGET).proved
 
 
-@pytest.mark.sample(every=3)
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("design", DESIGNS)
 @pytest.mark.parametrize("options", OPTIONS)
 @pytest.mark.parametrize("loss", LOSSES)

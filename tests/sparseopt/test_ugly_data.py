@@ -331,6 +331,7 @@ def test_columns_far_from_zero(mean, solver, loss):
     np.testing.assert_allclose(fitted, wanted, atol=2e-3)
 
 
+@pytest.mark.sample(every=7)
 @EVERY
 @pytest.mark.parametrize("solver", [None, so.solvers.FISTA(), so.solvers.ProximalGradient()])
 def test_limits_return_with_a_status(loss, intercept, solver):

@@ -17,6 +17,7 @@ def verdict(theorem, n=12, fixed=True):
     return check(theorem if fixed else replace(theorem, fixed=()), n).verdict
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("module", [descends, identities, convex, fixed_points], ids=lambda m: m.THEOREM.name)
 def test_nothing_planted(module):
     assert verdict(module.THEOREM) == "holds"

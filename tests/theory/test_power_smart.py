@@ -22,6 +22,7 @@ def verdict(theorem, n=12, fixed=True):
     return check(replace(theorem, fixed=without_data), n).verdict
 
 
+@pytest.mark.sample(every=2)
 @pytest.mark.parametrize("module", [optimum, annealing, temperature], ids=lambda m: m.THEOREM.name)
 def test_nothing_planted(module):
     assert verdict(module.THEOREM) == "holds"
