@@ -37,6 +37,7 @@ def transition():
     return rows(phase_transition, **changes, proved_groups=4, proved_samples=(8, 10))
 
 
+@pytest.mark.slow
 def test_with_many_samples_everything_recovers_and_the_same_instances_are_compared(transition):
     table = phase_transition.recovery(transition)
     many = [i for i, m in enumerate(table["samples"]) if m == 16]

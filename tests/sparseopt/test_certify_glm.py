@@ -43,7 +43,7 @@ def test_solutions_are_proved_and_bad_points_are_refuted(loss, name, intercept):
     assert so.certify.duality_gap(made, bad, tol=1e-6).verdict == "refuted"
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample(every=13)
 @EVERY_PAIR
 def test_the_levels_agree(loss, name, intercept):
     """The dual points differ by the rounding of their multiple, so that the gaps agree to 1e-12 of the scale."""

@@ -31,7 +31,7 @@ CELLS = [(loss, design, ic) for loss in FITS for design in DESIGNS for ic in (Fa
 CELLS = [(loss, design, ic) for loss, design, ic in CELLS if not (ic and loss in ("Breslow", "Efron"))]
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize(("loss", "design", "intercept"), CELLS)
 def test_few_samples_are_solved_and_proved(loss, design, intercept):
     X, options = DESIGNS[design]

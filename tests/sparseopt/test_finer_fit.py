@@ -33,6 +33,7 @@ def far(loss: str, mean: float, *, share: float = 0.1, seed: int = 0, dtype=np.f
 LOSSES = ["LeastSquares", "Huber", "Logistic", "Poisson", "MultiResponse", "Multinomial"]
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("mean", [1e4, 1e6])
 @pytest.mark.parametrize("loss", LOSSES)
 def test_columns_far_from_zero_without_an_intercept_are_solved(loss, mean):

@@ -59,6 +59,7 @@ def test_they_end_at_fixed_points_of_the_set(name, solver):
         assert np.abs(problem.gradient(result.w)[on]).max() <= 1e-6
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("solver", [IHT(), IHT(step_size=0.9), IHT(debias=True), IHT(normalised=True)])
 def test_the_loss_never_rises(solver):
     for seed, name in itertools.product(range(4), SETS):
@@ -182,6 +183,7 @@ def test_divergence_is_a_status_and_no_exception():
         assert "use step_size = 1" in result.advice
 
 
+@pytest.mark.sample(every=5)
 @pytest.mark.parametrize("trivial", [sets.TopGroups(4, GROUPS), sets.NM(4, 4), sets.NM(0, 4)])
 @pytest.mark.parametrize("solver", [None, ADMM(), IHT(), SRSTE()])
 def test_mask_sets_that_keep_everything_or_nothing(trivial, solver):

@@ -72,7 +72,7 @@ def test_permuted_columns_and_groups(loss, intercept, name):
     same_minimum(problem, so.Problem(problem.X[:, order], problem.datafit, other))
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=7)
 @EVERY_LOSS
 @pytest.mark.parametrize("name", ["GroupLasso", "SparseGroupLasso", "positive"])
 def test_scaled_design_and_strength(loss, intercept, name):

@@ -124,6 +124,7 @@ def test_the_exp_mask_reaches_the_one_minimum_and_stays_dense():
     assert GROUPS.norms(result.w).min() > 1e-3
 
 
+@pytest.mark.slow
 def test_the_normalised_softmax_prunes_and_logit_decay_does_not():
     """A7: the smallest group of the run with decay is orders of magnitude above that without."""
     H, b = np.eye(8), np.repeat([1.0, 0.6, 0.1, 0.05], 2)

@@ -51,7 +51,7 @@ def proved(problem, tol=1e-7):
     return result
 
 
-@pytest.mark.sample(every=4)
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize(
     "options", [{}, {"intercept": True}, {"sample_weight": np.linspace(0, 2, 150)}], ids=["", "b", "s"]
 )

@@ -74,6 +74,7 @@ def test_symmetries(problem):
     np.testing.assert_allclose(so.soft_topk(dyadic + 8.0, k, tau), so.soft_topk(dyadic, k, tau), atol=1e-13)
 
 
+@pytest.mark.sample(every=7)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("tau", [1.0, 1e-1, 1e-2, 1e-3, 1e-6])
 def test_value_and_derivatives_in_50_digits(tau, dtype):

@@ -35,7 +35,7 @@ def test_supports_are_never_wrong(loss, intercept, seed, exponent, ratio):
     assert sorted([*shown.zero, *shown.nonzero, *shown.undecided]) == [0, 1, 2]
 
 
-@pytest.mark.sample(every=2)
+@pytest.mark.sample(every=7)
 @EVERY_CASE
 def test_supports_are_shown_at_accurate_points(loss, intercept):
     """Zeros for every loss; non-zeros for those that are strongly convex next to the solution."""

@@ -36,7 +36,7 @@ def test_there_are_enough():
     assert len({str(planted) for planted in PLANTED}) == len(PLANTED)
 
 
-@pytest.mark.sample(every=10)
+@pytest.mark.sample(every=17)
 @EVERY
 def test_it_is_caught(planted):
     check = BATTERIES[planted.kind]

@@ -34,7 +34,7 @@ def verdict(theorem, n=8):
     return check(replace(theorem, fixed=without_data), n).verdict
 
 
-@pytest.mark.sample(every=9)
+@pytest.mark.sample(every=13)
 @pytest.mark.parametrize("theorem", theory.THEOREMS, ids=lambda t: t.name)
 def test_nothing_planted(theorem):
     assert verdict(theorem) == "holds"

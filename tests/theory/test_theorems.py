@@ -29,7 +29,7 @@ from theory.sequential_attention.scalar_functions import (
 by_name = pytest.mark.parametrize("theorem", THEOREMS, ids=lambda t: t.name)
 
 
-@pytest.mark.sample(every=6)
+@pytest.mark.sample(every=11)
 @by_name
 def test_a_theorem_holds_at_the_quick_level(theorem):
     """One test for all that is asked of a report, since tests of one theorem may run in several processes."""
@@ -78,7 +78,7 @@ def test_rows_depend_on_the_seed_alone(theorem):
     assert rows[0] != rows[2]
 
 
-@pytest.mark.sample(every=7)
+@pytest.mark.sample(every=11)
 @by_name
 def test_curves_are_columns_of_one_length_and_repeat(theorem):
     first, second = theorem.curves(0), theorem.curves(0)

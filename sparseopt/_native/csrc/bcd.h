@@ -223,7 +223,8 @@ struct so_newton_report {
   double error, value, gap, violation;
   int64_t active;
 };
-// Groups outside the working set are 0.  share of the problem is written, and inverse where a model is swept over, but for squares, which are only looked at: without models, error is
+// Groups outside the working set are 0.
+// share of the problem is written, and inverse where a model is swept over, but for squares, which are only looked at: without models, error is
 // that of the point.
 so_newton_report so_newton(const so_problem& problem, const so_loss& loss, const int64_t* working, int64_t count,
                            const so_newton_point& point, const so_newton_options& options, double* workspace, const so_poll& poll);
