@@ -1,4 +1,4 @@
-"""Quadratics over sets for the tests of the constrained solvers: the generators of the ledger, section 0."""
+"""Quadratics over sets for the tests of the constrained solvers (the generators of the ledger, section 0), and losses."""
 
 from __future__ import annotations
 
@@ -62,3 +62,14 @@ def quadratic(seed, penalty, *, kappa=50.0, p=8):
     H = (H + H.T) / 2
     b = H @ rng.standard_normal(p) + 0.1 * rng.standard_normal(p)
     return so.Problem.quadratic(H, b, penalty)
+
+
+LOSSES = {
+    "squares": lambda z, rng, **options: so.LeastSquares(z + rng.standard_normal(len(z)), **options),
+    "outputs": lambda z, rng, **options: so.MultiResponse(
+        z[:, None] * [1, -2, 0] + rng.standard_normal((len(z), 3)), **options
+    ),
+    "logistic": lambda z, rng, **options: so.Logistic(np.where(z > rng.standard_normal(len(z)), 1.0, -1.0), **options),
+    "poisson": lambda z, rng, **options: so.Poisson(rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float), **options),
+}
+"""Losses of responses drawn around predictors z [n]."""

@@ -6,6 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from instances import LOSSES
 from scipy import sparse
 
 import sparseopt as so
@@ -13,15 +14,6 @@ from sparseopt._native import HAS_NATIVE, build_info
 from sparseopt.solvers.descent_path import DescentPath
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
-
-LOSSES = {
-    "squares": lambda z, rng, **options: so.LeastSquares(z + rng.standard_normal(len(z)), **options),
-    "outputs": lambda z, rng, **options: so.MultiResponse(
-        z[:, None] * [1, -2, 0] + rng.standard_normal((len(z), 3)), **options
-    ),
-    "logistic": lambda z, rng, **options: so.Logistic(np.where(z > rng.standard_normal(len(z)), 1.0, -1.0), **options),
-    "poisson": lambda z, rng, **options: so.Poisson(rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float), **options),
-}
 
 
 def instance(loss="squares", sizes=(5, 1, 3, 4) * 8, n=60, as_sparse=False, **options):

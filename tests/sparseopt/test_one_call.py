@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import instances
 import numpy as np
 import pytest
 from scipy import sparse
@@ -13,13 +14,7 @@ from sparseopt.solvers.descent_path import DescentPath
 
 pytestmark = pytest.mark.skipif(not HAS_NATIVE, reason=f"no compiled core: {build_info()['reason']}")
 
-LOSSES = {
-    "squares": lambda z, rng, **options: so.LeastSquares(z + rng.standard_normal(len(z)), **options),
-    "outputs": lambda z, rng, **options: so.MultiResponse(
-        z[:, None] * [1, -2, 0] + rng.standard_normal((len(z), 3)), **options
-    ),
-    "logistic": lambda z, rng, **options: so.Logistic(np.where(z > rng.standard_normal(len(z)), 1.0, -1.0), **options),
-    "poisson": lambda z, rng, **options: so.Poisson(rng.poisson(np.exp(np.clip(z, -3, 2))).astype(float), **options),
+LOSSES = instances.LOSSES | {
     "huber": lambda z, rng, **options: so.Huber(z + rng.standard_t(2, size=len(z)), 0.7, **options),
     "cox": lambda z, rng, **_: so.Cox(
         np.round(rng.exponential(np.exp(-np.clip(z, -3, 2))), 2), rng.random(len(z)) < 0.7

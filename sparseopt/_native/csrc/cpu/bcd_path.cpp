@@ -187,7 +187,7 @@ struct descent_path {
     return report;
   }
   // Whether the gap over the likely groups is that over all, since no other has a larger score, as bounds tell of those that are not read;
-  // the others that do are likely from then on, in the end.
+  // of the others that do, the largest are likely from then on, for best, and else all.
   bool others_settled(so_newton_report& few, bool best) {
     bounds.move_to(p.state.r);
     double level = loss.kind == SO_SQUARED ? 0 : 1;
