@@ -1,4 +1,4 @@
-"""Quadratics over sets for the tests of the constrained solvers (the generators of the ledger, section 0), and losses."""
+"""Quadratics over sets for the constrained solvers (the generators of the ledger, section 0), and losses."""
 
 from __future__ import annotations
 
